@@ -1,0 +1,79 @@
+"""The record of one task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_OBS_DIM = 128
+"""Length of a padded state observation: the largest of any task (Atari's RAM)."""
+
+MAX_ACTION_DIM = 16
+"""Length of a padded action (the largest in use is 12)."""
+
+NAMESPACE = "mmbench"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Everything the benchmark says about one task, without its simulator.
+
+    Attributes:
+        name: The paper's name, such as ``walker-walk``. Versions share it.
+        domain: One of :data:`mmbench.catalog.DOMAINS`.
+        split: ``train`` (200 tasks), ``test`` (20 held out) or ``extra`` (8 more that the
+            benchmark defines but neither trains on nor tests with).
+        instruction: Embodiment and action space, then the goal, in plain English.
+        native: What the domain's adapter builds, in the simulator's own terms.
+        obs_dim: Entries of the state observation before padding to 128.
+        action_dim: Entries of the action before padding to 16.
+        max_episode_steps: Length of every episode, in agent steps.
+        action_repeat: Native control steps per agent step.
+        discount: The paper's discount factor, per agent step.
+        score_metric: ``return`` (the episode's summed reward, mapped linearly) or
+            ``success`` (of the last step).
+        score_low: Return at which the score is 0.
+        score_high: Return at which the score is 1.
+        score_clipped: Whether the score is clipped to [0, 1]. Where it is not, the reward's
+            own range keeps it there.
+        native_kwargs: Further settings for the adapter, as (name, value) pairs.
+        version: 0 for the published task, 1 for a corrected one.
+        differs: What a version above 0 changes, in one sentence; else empty.
+    """
+
+    name: str
+    domain: str
+    split: str
+    instruction: str
+    native: str
+    obs_dim: int
+    action_dim: int
+    max_episode_steps: int
+    action_repeat: int
+    discount: float
+    score_metric: str
+    score_low: float
+    score_high: float
+    score_clipped: bool = True
+    native_kwargs: tuple[tuple[str, str | float | bool], ...] = ()
+    version: int = 0
+    differs: str = ""
+
+    @property
+    def id(self) -> str:
+        """The Gymnasium id, such as ``mmbench/walker-walk-v0``."""
+        return f"{NAMESPACE}/{self.name}-v{self.version}"
+
+    def score(self, episode_return: float, success: float) -> float:
+        """Maps an episode's return so far, or its last success, to the score in [0, 1].
+
+        Args:
+            episode_return: Undiscounted sum of rewards since the reset.
+            success: Success of the last step: 0.0, 1.0, or NaN where the task has none.
+
+        Returns:
+            The normalised score (paper, section 4).
+        """
+        if self.score_metric == "success":
+            return success
+        score = (episode_return - self.score_low) / (self.score_high - self.score_low)
+        return min(max(score, 0.0), 1.0) if self.score_clipped else score
