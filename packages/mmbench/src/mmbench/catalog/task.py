@@ -63,6 +63,11 @@ class Task:
         """The Gymnasium id, such as ``mmbench/walker-walk-v0``."""
         return f"{NAMESPACE}/{self.name}-v{self.version}"
 
+    @property
+    def has_success(self) -> bool:
+        """Whether success is defined; elsewhere it is reported as NaN."""
+        return self.score_metric == "success"
+
     def score(self, episode_return: float, success: float) -> float:
         """Maps an episode's return so far, or its last success, to the score in [0, 1].
 

@@ -1,0 +1,72 @@
+"""One adapter a domain, imported only when one of its tasks is made.
+
+An adapter is a module with one function, ``make(task, frames) -> Simulator``.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from mmbench.catalog import Task
+from mmbench.domains.simulator import Simulator
+
+_ADAPTERS = {
+    "dmcontrol": "mmbench.domains.dmcontrol",
+    "miniarcade": "mmbench.domains.miniarcade",
+}
+"""Domains that are built, by adapter module."""
+
+_EXTRAS = {
+    "metaworld": "metaworld",
+    "maniskill": "maniskill",
+    "box2d": "box2d",
+    "robodesk": "robodesk",
+    "ogbench": "ogbench",
+    "atari": "atari",
+}
+"""Domains whose simulator comes with an extra of the same package."""
+
+
+class MissingDomainError(ImportError):
+    """A task's simulator is not available: not built yet, or not installed."""
+
+
+def make_simulator(task: Task, frames: bool) -> Simulator:
+    """Builds the native simulator of a task.
+
+    Args:
+        task: The task.
+        frames: Whether :meth:`Simulator.render` will be called.
+
+    Raises:
+        MissingDomainError: The domain is not built yet, or its package is not installed; the
+            message says which and what to do.
+    """
+    adapter = _ADAPTERS.get(task.domain)
+    if adapter is None:
+        raise MissingDomainError(
+            f"task {task.name!r}: the domain {task.domain!r} is in the catalogue but cannot be "
+            f"simulated by this version yet; these can: {', '.join(_ADAPTERS)}"
+        )
+    try:
+        module = importlib.import_module(adapter)
+    except ImportError as error:
+        extra = _EXTRAS.get(task.domain)
+        install = f"pip install 'mmbench[{extra}]'" if extra else "pip install mmbench"
+        raise MissingDomainError(
+            f"task {task.name!r} needs the simulator of {task.domain!r}, which cannot be imported "
+            f"({error}): {install}"
+        ) from error
+    return module.make(task, frames)
+
+
+def available(task: Task) -> bool:
+    """Whether this version has an adapter for the task and its packages import here."""
+    adapter = _ADAPTERS.get(task.domain)
+    if adapter is None:
+        return False
+    try:
+        importlib.import_module(adapter)
+    except ImportError:
+        return False
+    return True

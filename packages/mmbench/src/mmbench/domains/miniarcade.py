@@ -1,0 +1,1 @@
+"""MiniArcade: games of the ``miniarcade`` package, at one native step an agent step."""

@@ -1,0 +1,70 @@
+"""What a domain adapter gives to :class:`mmbench.env.TaskEnv`."""
+
+from __future__ import annotations
+
+import abc
+
+import numpy as np
+
+
+class Simulator(abc.ABC):
+    """One native simulator behind the interface that all domains share.
+
+    A simulator knows nothing of padding, masks, scores, episode lengths or seeds: TaskEnv adds
+    those. It is handed a generator at every reset and draws all its randomness from it, so that
+    an episode is a function of that generator's state and of the actions.
+    """
+
+    @abc.abstractmethod
+    def reset(self, rng: np.random.Generator) -> None:
+        """Starts an episode.
+
+        Args:
+            rng: The environment's generator. A simulator that also draws during the episode
+                keeps the reference; the generator outlives the episode.
+        """
+
+    @abc.abstractmethod
+    def step(self, action: np.ndarray) -> tuple[float, float]:
+        """Advances by one agent step, that is by ``task.action_repeat`` native steps.
+
+        Args:
+            action: The task's own entries, ``(action_dim,)`` float32 in [-1, 1], free of NaN.
+                The array is the simulator's to change.
+
+        Returns:
+            The reward of the agent step, and its success: 0.0, 1.0, or NaN where the task
+            defines none.
+        """
+
+    @abc.abstractmethod
+    def observe(self, out: np.ndarray) -> None:
+        """Writes the state observation.
+
+        Args:
+            out: ``(obs_dim,)`` float32 array, all of which is overwritten.
+        """
+
+    @abc.abstractmethod
+    def render(self) -> np.ndarray:
+        """Draws the scene without changing any state or random stream.
+
+        Returns:
+            ``(224, 224, 3)`` uint8 RGB image.
+        """
+
+    @abc.abstractmethod
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Returns copies of everything the future depends on, by name."""
+
+    @abc.abstractmethod
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Restores what :meth:`get_state` returned, ``env/`` keys aside.
+
+        Args:
+            state: Arrays by name. Keys under ``task/`` may be missing; what can be derived
+                from the rest then is.
+        """
+
+    def close(self) -> None:  # noqa: B027 - most simulators hold nothing to free
+        """Frees renderers and other resources. May be called twice."""

@@ -1,0 +1,173 @@
+"""The text encoders. Their libraries are imported only where a text has to be computed."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+ENCODERS: dict[str, int] = {"minilm": 384, "clip": 512}
+"""From the name of an encoder to the length of its vectors."""
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+"""Repository of the MiniLM weights."""
+
+CLIP = ("ViT-B-32-quickgelu", "openai")
+"""Architecture and weights of the paper's encoder, in open_clip's names. OpenAI trained with the
+quick GELU, which open_clip's plain ``ViT-B-32`` does not use."""
+
+
+class EncoderUnavailableError(RuntimeError):
+    """The library or the weights of an encoder are missing."""
+
+
+def encoder_dim(name: str) -> int:
+    """The length of an encoder's vectors.
+
+    Args:
+        name: A name of :data:`ENCODERS`.
+
+    Raises:
+        ValueError: No encoder has this name.
+    """
+    if name not in ENCODERS:
+        raise ValueError(f"unknown encoder {name!r}: one of {', '.join(ENCODERS)}")
+    return ENCODERS[name]
+
+
+def compute(name: str, texts: Sequence[str]) -> np.ndarray:
+    """Embeds texts with the encoder itself: slow, and downloads its weights the first time.
+
+    Args:
+        name: A name of :data:`ENCODERS`.
+        texts: n texts.
+
+    Returns:
+        float32 [n, d].
+
+    Raises:
+        EncoderUnavailableError: The library or the weights are missing.
+        ValueError: No encoder has this name.
+    """
+    dim = encoder_dim(name)
+    vectors = (
+        encode_clip(*load_clip(), texts) if name == "clip" else encode_minilm(load_minilm(), texts)
+    )
+    if vectors.shape != (len(texts), dim) or not np.isfinite(vectors).all():
+        raise RuntimeError(f"encoder {name!r} gave {vectors.shape} values or ones not finite")
+    return vectors
+
+
+def load_minilm(source: str = MINILM) -> Any:
+    """Loads MiniLM with sentence-transformers, on the CPU.
+
+    Args:
+        source: A repository of the Hugging Face hub, or a folder that holds the weights.
+
+    Raises:
+        EncoderUnavailableError: The library or the weights are missing.
+    """
+    library = _require("minilm", "sentence_transformers")
+    try:
+        return library.SentenceTransformer(source, device="cpu")
+    except Exception as error:
+        raise _no_weights("minilm", source, error) from error
+
+
+def encode_minilm(model: Any, texts: Sequence[str]) -> np.ndarray:
+    """Embeds texts with a sentence-transformers model.
+
+    MiniLM averages the last hidden states over the tokens and scales the mean to unit length.
+    One text a batch, so that a vector depends on its own text alone.
+
+    Args:
+        model: What :func:`load_minilm` returns.
+        texts: n texts.
+
+    Returns:
+        float32 [n, d].
+    """
+    vectors = model.encode(list(texts), batch_size=1, show_progress_bar=False)
+    return np.asarray(vectors, np.float32)
+
+
+def load_clip() -> tuple[Any, Any]:
+    """Loads the paper's CLIP with open_clip, on the CPU.
+
+    Returns:
+        The model and its tokenizer.
+
+    Raises:
+        EncoderUnavailableError: The library or the weights are missing.
+    """
+    library = _require("clip", "open_clip")
+    architecture, weights = CLIP
+    try:
+        model = library.create_model(architecture, pretrained=weights, device="cpu")
+        return model.eval(), library.get_tokenizer(architecture)
+    except Exception as error:
+        raise _no_weights("clip", f"{architecture} ({weights})", error) from error
+
+
+def encode_clip(model: Any, tokenizer: Any, texts: Sequence[str]) -> np.ndarray:
+    """Embeds texts with the text tower of a CLIP, as the paper does (section 3).
+
+    The embedding is the mean of the last hidden states, after the final layer norm and before
+    the projection, over the tokens from the start token up to and including the end token. It
+    is neither projected nor normalised. Longer texts are cut to the tower's context (77 tokens).
+
+    Args:
+        model: An ``open_clip`` ``CLIP`` (whose text tower is the model itself) or
+            ``CustomTextCLIP`` (which holds it as ``text``).
+        tokenizer: An ``open_clip`` ``SimpleTokenizer``.
+        texts: n texts.
+
+    Returns:
+        float32 [n, d] with d the width of the text tower.
+    """
+    torch = _require("clip", "torch")
+    tower = getattr(model, "text", model)
+    context = tower.positional_embedding.shape[0]
+    vectors = []
+    with torch.inference_mode():
+        for text in texts:
+            tokens = tokenizer([text], context_length=context)
+            hidden = tower.token_embedding(tokens) + tower.positional_embedding
+            hidden = tower.transformer(hidden, attn_mask=tower.attn_mask)
+            hidden = tower.ln_final(hidden)
+            # Padding is 0, so the first end token is the last of the text.
+            end = (tokens[0] == tokenizer.eot_token_id).int().argmax().item()
+            vectors.append(hidden[0, : end + 1].mean(dim=0).float().numpy())
+    return np.stack(vectors)
+
+
+def _require(encoder: str, module: str) -> ModuleType:
+    # RuntimeError and OSError too: a torchvision of another build fails that way.
+    try:
+        return importlib.import_module(module)
+    except (ImportError, RuntimeError, OSError) as error:
+        hint = ""
+        if "torchvision" in str(error):
+            hint = (
+                ". torch and torchvision must be of the same build: the registry's torchvision is "
+                "the CUDA one and does not import beside a CPU-only torch; install both from one "
+                "index, such as https://download.pytorch.org/whl/cpu"
+            )
+        raise EncoderUnavailableError(
+            f"encoder {encoder!r} is not available: cannot import {module} "
+            f"({type(error).__name__}: {error}). Install it with `pip install "
+            f"'mmbench[language]'`{hint}"
+        ) from error
+
+
+def _no_weights(encoder: str, source: str, error: Exception) -> EncoderUnavailableError:
+    reason = " ".join(str(error).split())[:300]
+    return EncoderUnavailableError(
+        f"encoder {encoder!r} is not available: the weights of {source} are not on this machine "
+        f"and could not be loaded or downloaded ({type(error).__name__}: {reason}). It needs "
+        "`pip install 'mmbench[language]'` and, the first time, access to the Hugging Face hub; "
+        "set HF_HOME to use weights that are already on disk"
+    )

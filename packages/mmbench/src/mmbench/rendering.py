@@ -1,0 +1,229 @@
+"""Headless frames of MuJoCo models, without touching the user's environment variables.
+
+MuJoCo's own renderer picks its OpenGL backend from ``MUJOCO_GL`` when it is imported. Here the
+backend is found by asking the machine: EGL where a device answers, else OSMesa. A backend named
+in ``MUJOCO_GL`` is respected.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import ctypes.util
+import functools
+import importlib
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import mujoco
+import numpy as np
+
+FRAME_SIZE = 224
+"""Height and width of every frame, in pixels (paper, section 2)."""
+
+_EGL_PLATFORM_DEVICE_EXT = 0x313F
+_HEADLESS = ("egl", "osmesa")
+_PYOPENGL = "PYOPENGL_PLATFORM"
+
+
+class RendererUnavailableError(RuntimeError):
+    """Frames were asked for and this machine has no usable OpenGL library."""
+
+
+class _GLContext(Protocol):
+    def make_current(self) -> None: ...
+    def free(self) -> None: ...
+
+
+def _egl_works() -> bool:
+    """Whether libEGL loads and one of its devices initialises (PyOpenGL stays unloaded)."""
+    try:
+        egl = ctypes.CDLL("libEGL.so.1")
+        egl.eglGetProcAddress.restype = ctypes.c_void_p
+        query = egl.eglGetProcAddress(b"eglQueryDevicesEXT")
+        display_of = egl.eglGetProcAddress(b"eglGetPlatformDisplayEXT")
+    except (OSError, AttributeError):
+        return False
+    if not query or not display_of:
+        return False
+    devices = (ctypes.c_void_p * 16)()
+    count = ctypes.c_int(0)
+    query_devices = ctypes.CFUNCTYPE(
+        ctypes.c_uint, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int)
+    )(query)
+    get_display = ctypes.CFUNCTYPE(
+        ctypes.c_void_p, ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p
+    )(display_of)
+    if not query_devices(len(devices), devices, ctypes.byref(count)):
+        return False
+    egl.eglInitialize.argtypes = [ctypes.c_void_p] * 3
+    for device in devices[: count.value]:
+        display = get_display(_EGL_PLATFORM_DEVICE_EXT, device, None)
+        if display and egl.eglInitialize(display, None, None):
+            return True
+    return False
+
+
+def _osmesa_works() -> bool:
+    return ctypes.util.find_library("OSMesa") is not None
+
+
+@functools.cache
+def backend() -> str | None:
+    """The OpenGL backend for headless frames: ``egl``, ``osmesa``, or None where neither works.
+
+    ``MUJOCO_GL`` decides where it names one of the two.
+    """
+    wanted = os.environ.get("MUJOCO_GL", "").lower()
+    if wanted in _HEADLESS:
+        return wanted
+    if _egl_works():
+        return "egl"
+    return "osmesa" if _osmesa_works() else None
+
+
+@contextlib.contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = before
+
+
+@functools.cache
+def _context_class() -> Callable[[int, int], _GLContext]:
+    name = backend()
+    if name is None:
+        raise RendererUnavailableError(
+            "frames of MuJoCo scenes need EGL or OSMesa, and neither was found: on Debian or "
+            "Ubuntu, `apt-get install libegl1 libgl1 libgles2` (or `libosmesa6`)"
+        )
+    try:
+        # PyOpenGL reads the variable once, at its first import.
+        with _variable(_PYOPENGL, name):
+            return importlib.import_module(f"mujoco.{name}").GLContext
+    except (ImportError, AttributeError) as error:
+        raise RendererUnavailableError(
+            f"the OpenGL backend {name!r} could not be loaded ({error}): set MUJOCO_GL=egl or "
+            "MUJOCO_GL=osmesa to the one that this machine has"
+        ) from error
+
+
+class _SharedContext:
+    """One OpenGL context for all renderers of the process."""
+
+    def __init__(self) -> None:
+        self._context: _GLContext | None = None
+        self._users: set[MujocoRenderer] = set()
+
+    def acquire(self, user: MujocoRenderer) -> None:
+        if self._context is None:
+            self._context = _context_class()(FRAME_SIZE, FRAME_SIZE)
+            # Registered here to run before what MuJoCo registered while making the context.
+            atexit.register(self.shut_down)
+        self._users.add(user)
+        self.make_current()
+
+    def make_current(self) -> None:
+        assert self._context is not None
+        self._context.make_current()
+
+    def release(self, user: MujocoRenderer) -> None:
+        self._users.discard(user)
+
+    def shut_down(self) -> None:
+        """Frees everything while EGL is still alive, which complains at exit otherwise."""
+        for user in list(self._users):
+            user.close()
+        if self._context is not None:
+            self._context.free()
+            self._context = None
+
+
+_shared = _SharedContext()
+
+
+class MujocoRenderer:
+    """Renders 224 x 224 frames of one model.
+
+    Args:
+        model: The compiled model. A model that is recompiled needs a new renderer.
+        camera: Name or number of a fixed camera, or an ``mjvCamera``.
+
+    Raises:
+        RendererUnavailableError: This machine has neither EGL nor OSMesa.
+    """
+
+    def __init__(self, model: mujoco.MjModel, camera: str | int | mujoco.MjvCamera) -> None:
+        self._model = model
+        self._camera = camera if isinstance(camera, mujoco.MjvCamera) else fixed(model, camera)
+        self._context: Any = None
+        self._scene: mujoco.MjvScene | None = None
+        self._option = mujoco.MjvOption()
+        self._rect = mujoco.MjrRect(0, 0, FRAME_SIZE, FRAME_SIZE)
+
+    def render(self, data: mujoco.MjData) -> np.ndarray:
+        """Draws the scene.
+
+        Args:
+            data: State whose position-dependent quantities are up to date. It is only read.
+
+        Returns:
+            ``(224, 224, 3)`` uint8 RGB image, the caller's to keep.
+        """
+        if self._context is None:
+            _shared.acquire(self)
+            self._context = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_150)
+            self._scene = mujoco.MjvScene(self._model, maxgeom=2000)
+        else:
+            _shared.make_current()
+        assert self._scene is not None
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        mujoco.mjv_updateScene(
+            self._model,
+            data,
+            self._option,
+            None,
+            self._camera,
+            mujoco.mjtCatBit.mjCAT_ALL,
+            self._scene,
+        )
+        mujoco.mjr_render(self._rect, self._scene, self._context)
+        frame = np.empty((FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
+        mujoco.mjr_readPixels(frame, None, self._rect, self._context)
+        return np.ascontiguousarray(frame[::-1])  # OpenGL's rows run upwards
+
+    def close(self) -> None:
+        """Frees the OpenGL resources. May be called twice."""
+        if self._context is not None:
+            _shared.make_current()
+            self._context.free()
+            self._context = None
+            self._scene = None
+        _shared.release(self)
+
+
+def fixed(model: mujoco.MjModel, camera: str | int) -> mujoco.MjvCamera:
+    """Returns a view through a camera of the model.
+
+    Raises:
+        ValueError: The model has no such camera.
+    """
+    number = (
+        mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, camera)
+        if isinstance(camera, str)
+        else camera
+    )
+    if not 0 <= number < model.ncam:
+        raise ValueError(f"unknown camera {camera!r}: the model has {model.ncam}")
+    view = mujoco.MjvCamera()
+    view.type = mujoco.mjtCamera.mjCAMERA_FIXED
+    view.fixedcamid = number
+    return view
