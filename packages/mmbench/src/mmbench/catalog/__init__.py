@@ -9,7 +9,9 @@ Reading it loads no simulator::
     ['mw-door-open', 'mw-door-close', 'mw-door-lock', 'mw-door-unlock']
 """
 
-from mmbench.catalog.groups import PRESETS, UnknownTaskError, get, select
+from mmbench.catalog.errors import TaskUnavailableError, UnknownTaskError
+from mmbench.catalog.groups import PRESETS, get, select
+from mmbench.catalog.masks import action_mask, observation_mask
 from mmbench.catalog.table import DOMAINS, SPLITS, TASKS, tasks
 from mmbench.catalog.task import MAX_ACTION_DIM, MAX_OBS_DIM, Task
 
@@ -21,8 +23,11 @@ __all__ = [
     "SPLITS",
     "TASKS",
     "Task",
+    "TaskUnavailableError",
     "UnknownTaskError",
+    "action_mask",
     "get",
+    "observation_mask",
     "select",
     "tasks",
 ]

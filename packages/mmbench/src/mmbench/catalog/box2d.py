@@ -18,31 +18,53 @@ _task = partial(
     score_high=250,
 )
 
+# Embodiment and action space: the first sentence of every instruction.
+_WALKER = "A two-legged robot with a distance sensor and four motors that turn its hips and knees."
+_LANDER = (
+    "A lunar lander with two actions: the thrust of its main engine, and that of its side engines "
+    "to the left or right."
+)
+
 TASKS = (
     _task(
         "bipedal-walker-flat",
         native="bipedal-walker/flat",
-        instruction="",
+        instruction=(
+            f"{_WALKER} Walk forward as fast as possible over perfectly flat ground without "
+            "falling."
+        ),
     ),
     _task(
         "bipedal-walker-uneven",
         native="bipedal-walker/uneven",
-        instruction="",
+        instruction=(
+            f"{_WALKER} Walk forward as fast as possible over gently uneven ground, with small "
+            "random bumps, without falling."
+        ),
     ),
     _task(
         "bipedal-walker-rugged",
         native="bipedal-walker/rugged",
-        instruction="",
+        instruction=(
+            f"{_WALKER} Walk forward as fast as possible over very rough and rugged terrain, full "
+            "of steep bumps, without falling."
+        ),
     ),
     _task(
         "bipedal-walker-hills",
         native="bipedal-walker/hills",
-        instruction="",
+        instruction=(
+            f"{_WALKER} Walk forward as fast as possible up and down a row of smooth rolling hills "
+            "without falling."
+        ),
     ),
     _task(
         "bipedal-walker-obstacles",
         native="bipedal-walker/obstacles",
-        instruction="",
+        instruction=(
+            f"{_WALKER} Walk forward as fast as possible over ground with obstacles, climbing over "
+            "stumps and crossing pits, without falling."
+        ),
     ),
     _task(
         "lunarlander-land",
@@ -50,7 +72,10 @@ TASKS = (
         obs_dim=8,
         action_dim=2,
         score_high=500,
-        instruction="",
+        instruction=(
+            f"{_LANDER} Descend from the sky and land gently on the pad between the flags, with "
+            "both legs on the ground and little fuel."
+        ),
     ),
     _task(
         "lunarlander-hover",
@@ -58,7 +83,10 @@ TASKS = (
         obs_dim=10,
         action_dim=2,
         score_high=500,
-        instruction="",
+        instruction=(
+            f"{_LANDER} Fly to the goal in the air above the pad and hover there without ever "
+            "touching the ground."
+        ),
     ),
     _task(
         "lunarlander-takeoff",
@@ -66,6 +94,8 @@ TASKS = (
         obs_dim=10,
         action_dim=2,
         score_high=500,
-        instruction="",
+        instruction=(
+            f"{_LANDER} Take off from the ground, climb to the goal high above and stay there."
+        ),
     ),
 )

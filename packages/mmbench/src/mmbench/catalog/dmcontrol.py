@@ -25,8 +25,8 @@ CHEETAH = (
 )
 HOPPER = "A planar one-legged hopper with four actuated joints: waist, hip, knee and ankle."
 REACHER = (
-    "A two-link arm that moves in a horizontal plane, with a torque at the shoulder and one at "
-    "the wrist."
+    "A two-link arm that moves in a horizontal plane, with two torques, one at the shoulder and "
+    "one at the wrist."
 )
 PENDULUM = (
     "A pole swinging around a fixed pivot, driven by a single torque that is too weak to lift it "
@@ -37,8 +37,8 @@ CUP = (
     "from it on a string."
 )
 CARTPOLE = (
-    "A cart on a short straight rail with a free pole hinged on top, driven by a single force "
-    "that pushes the cart left or right."
+    "A cart on a short rail with a free pole hinged on top, driven by one force that pushes the "
+    "cart left or right."
 )
 ACROBOT = (
     "A double pendulum hanging from a fixed shoulder, with a single torque at the elbow between "
@@ -80,7 +80,7 @@ TASKS = (
         obs_dim=24,
         action_dim=6,
         instruction=(
-            f"{WALKER} Run forward as fast as eight metres per second while keeping the torso "
+            f"{WALKER} Run forward fast, at eight metres per second, while keeping the torso "
             "upright."
         ),
     ),
@@ -138,8 +138,7 @@ TASKS = (
         action_dim=1,
         instruction=(
             f"{CARTPOLE} The pole starts almost upright: keep it balanced over the middle of the "
-            "rail with gentle forces, for a smooth reward that fades gradually as the pole tilts "
-            "or the cart drifts."
+            "rail, for a smooth reward that fades gradually as the pole tilts or the cart drifts."
         ),
     ),
     _task(
@@ -149,8 +148,8 @@ TASKS = (
         action_dim=1,
         instruction=(
             f"{CARTPOLE} The pole starts almost upright: keep it balanced; the reward is sparse, "
-            "all or nothing, and paid only while the pole is nearly vertical and the cart close "
-            "to the centre."
+            "all or nothing, paid only with the pole nearly vertical and the cart close to the "
+            "centre."
         ),
     ),
     _task(
@@ -170,7 +169,7 @@ TASKS = (
         action_dim=1,
         instruction=(
             f"{CARTPOLE} The pole starts hanging down: swing it up and hold it there; the reward "
-            "is sparse, nothing at all until the pole is nearly vertical and the cart close to "
+            "is sparse, nothing at all until the pole is nearly vertical with the cart close to "
             "the centre."
         ),
     ),

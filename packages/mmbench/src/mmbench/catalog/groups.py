@@ -6,6 +6,7 @@ import difflib
 import fnmatch
 from collections.abc import Iterable
 
+from mmbench.catalog.errors import UnknownTaskError
 from mmbench.catalog.table import DOMAINS, TASKS, tasks
 from mmbench.catalog.task import NAMESPACE, Task
 
@@ -21,10 +22,6 @@ PRESETS: dict[str, tuple[str, ...]] = {
 
 _BY_NAME = {task.name: task for task in TASKS if task.version == 0}
 _VERSIONED = {f"{task.name}-v{task.version}": task for task in TASKS}
-
-
-class UnknownTaskError(ValueError):
-    """No task, domain, preset or group has this name."""
 
 
 def get(name: str) -> Task:

@@ -18,6 +18,44 @@ _task = partial(
     score_clipped=False,
 )
 
+# Embodiment and action space: the first sentence of every instruction.
+_ANT = (
+    "A four-legged ant whose eight actions shift the angles of its joints, the hip and the ankle "
+    "of each leg."
+)
+_HOPPER = (
+    "A planar one-legged hopper whose four actions shift the angles of its joints: hip, knee, "
+    "waist and ankle."
+)
+_CARTPOLE = (
+    "A cart on a short rail with a free pole hinged on top, whose single action shifts the "
+    "position of the cart left or right."
+)
+_PANDA = (
+    "A Franka Panda robot arm at a table with four actions: moving its hand along three axes "
+    "without turning it, and opening or closing its gripper."
+)
+_PANDA_POSE = (
+    "A Franka Panda robot arm at a table with seven actions: moving its hand along three axes, "
+    "turning it about three axes, and opening or closing its gripper."
+)
+_PANDA_CAMERA = (
+    "A Franka Panda robot arm with a camera at its wrist, at a table, with seven actions: moving "
+    "its hand along three axes, turning it about three axes, and opening or closing its gripper."
+)
+_DESKTOP_ARM = (
+    "A small desktop robot arm with six actions that shift the angles of its five joints and of "
+    "its gripper's jaw."
+)
+_XARM = (
+    "A UFactory xArm robot arm with six joints and a Robotiq gripper, at a table, with four "
+    "actions: moving its hand along three axes, and closing or opening the gripper step by step."
+)
+_ANYMAL = (
+    "An ANYmal robot dog whose twelve actions shift the angles of its joints: two at the hip and "
+    "one at the knee of each leg."
+)
+
 TASKS = (
     _task(
         "ms-ant-walk",
@@ -27,7 +65,9 @@ TASKS = (
         action_dim=8,
         max_episode_steps=500,
         discount=0.99,
-        instruction="",
+        instruction=(
+            f"{_ANT} Walk forward slowly, at half a metre per second, with the torso held up."
+        ),
     ),
     _task(
         "ms-ant-run",
@@ -37,7 +77,7 @@ TASKS = (
         action_dim=8,
         max_episode_steps=500,
         discount=0.99,
-        instruction="",
+        instruction=f"{_ANT} Run forward fast, at four metres per second, with the torso held up.",
     ),
     _task(
         "ms-cartpole-balance",
@@ -49,7 +89,10 @@ TASKS = (
         discount=0.99,
         score_metric="return",
         score_high=1000,
-        instruction="",
+        instruction=(
+            f"{_CARTPOLE} The pole starts almost upright: keep it balanced over the middle of the "
+            "rail, for a smooth reward that fades gradually as the pole tilts or the cart drifts."
+        ),
     ),
     _task(
         "ms-cartpole-swingup",
@@ -61,7 +104,10 @@ TASKS = (
         discount=0.99,
         score_metric="return",
         score_high=1000,
-        instruction="",
+        instruction=(
+            f"{_CARTPOLE} The pole starts hanging down: swing it up and balance it over the middle "
+            "of the rail, for a smooth reward that grows gradually as the pole rises."
+        ),
     ),
     _task(
         "ms-hopper-stand",
@@ -73,7 +119,10 @@ TASKS = (
         discount=0.99,
         score_metric="return",
         score_high=600,
-        instruction="",
+        instruction=(
+            f"{_HOPPER} Get up onto the foot and stay standing at full height with as little "
+            "effort as possible."
+        ),
     ),
     _task(
         "ms-hopper-hop",
@@ -85,7 +134,7 @@ TASKS = (
         discount=0.99,
         score_metric="return",
         score_high=600,
-        instruction="",
+        instruction=f"{_HOPPER} Hop forward at two metres per second without falling over.",
     ),
     _task(
         "ms-pick-cube",
@@ -96,7 +145,10 @@ TASKS = (
         ),
         obs_dim=42,
         action_dim=4,
-        instruction="",
+        instruction=(
+            f"{_PANDA} Pick up the red cube and hold it still at the goal position, marked by a "
+            "green ball."
+        ),
     ),
     _task(
         "ms-pick-cube-eepose",
@@ -106,7 +158,10 @@ TASKS = (
             ("control_mode", "pd_ee_delta_pose"),
         ),
         obs_dim=42,
-        instruction="",
+        instruction=(
+            f"{_PANDA_POSE} Pick up the red cube and hold it still at the goal position, marked by "
+            "a green ball."
+        ),
     ),
     _task(
         "ms-pick-cube-so",
@@ -117,7 +172,10 @@ TASKS = (
         ),
         obs_dim=36,
         action_dim=6,
-        instruction="",
+        instruction=(
+            f"{_DESKTOP_ARM} Pick up the little red cube and hold it still at the goal position, "
+            "marked by a green ball."
+        ),
     ),
     _task(
         "ms-poke-cube",
@@ -127,7 +185,10 @@ TASKS = (
             ("control_mode", "pd_ee_delta_pose"),
         ),
         obs_dim=54,
-        instruction="",
+        instruction=(
+            f"{_PANDA_POSE} Grasp the blue peg and poke the red cube with its tip, so that the "
+            "cube slides onto the round target beyond it."
+        ),
     ),
     _task(
         "ms-push-cube",
@@ -137,7 +198,10 @@ TASKS = (
             ("control_mode", "pd_ee_delta_pose"),
         ),
         obs_dim=35,
-        instruction="",
+        instruction=(
+            f"{_PANDA_POSE} Push the cube forward over the table, away from the robot, onto the "
+            "round red and white target."
+        ),
     ),
     _task(
         "ms-pull-cube",
@@ -147,7 +211,10 @@ TASKS = (
             ("control_mode", "pd_ee_delta_pose"),
         ),
         obs_dim=35,
-        instruction="",
+        instruction=(
+            f"{_PANDA_POSE} Reach behind the cube and drag it back until it lies on the round red "
+            "and white target close to the robot's base."
+        ),
     ),
     _task(
         "ms-pull-cube-tool",
@@ -158,7 +225,10 @@ TASKS = (
         ),
         obs_dim=39,
         max_episode_steps=50,
-        instruction="",
+        instruction=(
+            f"{_PANDA_POSE} The cube lies out of reach: grasp the tool shaped like the letter L, "
+            "hook it behind the cube and drag the cube close to the robot."
+        ),
     ),
     _task(
         "ms-stack-cube",
@@ -168,7 +238,10 @@ TASKS = (
             ("control_mode", "pd_ee_delta_pose"),
         ),
         obs_dim=48,
-        instruction="",
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up the red cube, stack it on top of the green cube and let go "
+            "of it."
+        ),
     ),
     _task(
         "ms-place-sphere",
@@ -179,7 +252,7 @@ TASKS = (
         ),
         obs_dim=39,
         action_dim=4,
-        instruction="",
+        instruction=f"{_PANDA} Pick up the ball, place it in the shallow bin and let go of it.",
     ),
     _task(
         "ms-lift-peg",
@@ -189,7 +262,10 @@ TASKS = (
             ("control_mode", "pd_ee_delta_pose"),
         ),
         obs_dim=32,
-        instruction="",
+        instruction=(
+            f"{_PANDA_POSE} Lift one end of the long peg that lies on the table until it stands "
+            "upright on the table."
+        ),
     ),
     _task(
         "ms-pick-apple",
@@ -200,7 +276,10 @@ TASKS = (
             ("model_id", "013_apple"),
         ),
         obs_dim=45,
-        instruction="",
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up the red apple and hold it still at the goal position above "
+            "the table."
+        ),
     ),
     _task(
         "ms-pick-banana",
@@ -211,7 +290,10 @@ TASKS = (
             ("model_id", "011_banana"),
         ),
         obs_dim=45,
-        instruction="",
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up the yellow banana and hold it still at the goal position "
+            "above the table."
+        ),
     ),
     _task(
         "ms-pick-can",
@@ -222,7 +304,10 @@ TASKS = (
             ("model_id", "005_tomato_soup_can"),
         ),
         obs_dim=45,
-        instruction="",
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up the can of tomato soup and hold it still at the goal "
+            "position above the table."
+        ),
     ),
     _task(
         "ms-pick-hammer",
@@ -233,7 +318,10 @@ TASKS = (
             ("model_id", "048_hammer"),
         ),
         obs_dim=45,
-        instruction="",
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up the hammer and hold it still at the goal position above the "
+            "table."
+        ),
     ),
     _task(
         "ms-pick-fork",
@@ -244,7 +332,10 @@ TASKS = (
             ("model_id", "030_fork"),
         ),
         obs_dim=45,
-        instruction="",
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up the fork and hold it still at the goal position above the "
+            "table."
+        ),
     ),
     _task(
         "ms-pick-knife",
@@ -255,7 +346,10 @@ TASKS = (
             ("model_id", "032_knife"),
         ),
         obs_dim=45,
-        instruction="",
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up the knife and hold it still at the goal position above the "
+            "table."
+        ),
     ),
     _task(
         "ms-pick-mug",
@@ -266,7 +360,10 @@ TASKS = (
             ("model_id", "025_mug"),
         ),
         obs_dim=45,
-        instruction="",
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up the mug and hold it still at the goal position above the "
+            "table."
+        ),
     ),
     _task(
         "ms-pick-orange",
@@ -277,7 +374,10 @@ TASKS = (
             ("model_id", "017_orange"),
         ),
         obs_dim=45,
-        instruction="",
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up the orange and hold it still at the goal position above the "
+            "table."
+        ),
     ),
     _task(
         "ms-pick-screwdriver",
@@ -288,7 +388,10 @@ TASKS = (
             ("model_id", "044_flat_screwdriver"),
         ),
         obs_dim=45,
-        instruction="",
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up the screwdriver and hold it still at the goal position above "
+            "the table."
+        ),
     ),
     _task(
         "ms-pick-spoon",
@@ -299,7 +402,10 @@ TASKS = (
             ("model_id", "031_spoon"),
         ),
         obs_dim=45,
-        instruction="",
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up the spoon and hold it still at the goal position above the "
+            "table."
+        ),
     ),
     _task(
         "ms-pick-tennis-ball",
@@ -310,7 +416,10 @@ TASKS = (
             ("model_id", "056_tennis_ball"),
         ),
         obs_dim=45,
-        instruction="",
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up the tennis ball and hold it still at the goal position above "
+            "the table."
+        ),
     ),
     _task(
         "ms-pick-baseball",
@@ -321,7 +430,10 @@ TASKS = (
             ("model_id", "055_baseball"),
         ),
         obs_dim=45,
-        instruction="",
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up the baseball and hold it still at the goal position above "
+            "the table."
+        ),
     ),
     _task(
         "ms-pick-cube-xarm6",
@@ -332,7 +444,10 @@ TASKS = (
         ),
         obs_dim=48,
         action_dim=4,
-        instruction="",
+        instruction=(
+            f"{_XARM} Pick up the red cube and hold it still at the goal position, marked by a "
+            "green ball."
+        ),
     ),
     _task(
         "ms-pick-sponge",
@@ -343,7 +458,10 @@ TASKS = (
             ("model_id", "026_sponge"),
         ),
         obs_dim=45,
-        instruction="",
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up the sponge and hold it still at the goal position above the "
+            "table."
+        ),
     ),
     _task(
         "ms-anymal-reach",
@@ -355,7 +473,10 @@ TASKS = (
         obs_dim=35,
         action_dim=12,
         max_episode_steps=100,
-        instruction="",
+        instruction=(
+            f"{_ANYMAL} Walk a few steps forward to the goal on the ground, marked by a green "
+            "ball, without falling."
+        ),
     ),
     _task(
         "ms-reach",
@@ -366,7 +487,10 @@ TASKS = (
         ),
         obs_dim=31,
         action_dim=4,
-        instruction="",
+        instruction=(
+            f"{_PANDA} Move the hand to the goal position in the air, marked by a green ball; "
+            "there is no object to grasp."
+        ),
     ),
     _task(
         "ms-reach-eepose",
@@ -376,7 +500,10 @@ TASKS = (
             ("control_mode", "pd_ee_delta_pose"),
         ),
         obs_dim=31,
-        instruction="",
+        instruction=(
+            f"{_PANDA_POSE} Move the hand to the goal position in the air, marked by a green ball; "
+            "there is no object to grasp."
+        ),
     ),
     _task(
         "ms-reach-xarm6",
@@ -387,7 +514,10 @@ TASKS = (
         ),
         obs_dim=37,
         action_dim=4,
-        instruction="",
+        instruction=(
+            f"{_XARM} Move the hand to the goal position in the air, marked by a green ball; there "
+            "is no object to grasp."
+        ),
     ),
     _task(
         "ms-cartpole-balance-sparse",
@@ -399,7 +529,10 @@ TASKS = (
         discount=0.99,
         score_metric="return",
         score_high=1000,
-        instruction="",
+        instruction=(
+            f"{_CARTPOLE} The pole starts almost upright: keep it balanced; the reward is sparse, "
+            "all or nothing, paid only with the pole close to vertical, wherever the cart is."
+        ),
     ),
     _task(
         "ms-cartpole-swingup-sparse",
@@ -411,7 +544,10 @@ TASKS = (
         discount=0.99,
         score_metric="return",
         score_high=1000,
-        instruction="",
+        instruction=(
+            f"{_CARTPOLE} The pole starts hanging down: swing it up and hold it there; the reward "
+            "is sparse, nothing at all until the pole is close to vertical, wherever the cart is."
+        ),
     ),
     _task(
         "ms-push-pear",
@@ -423,7 +559,10 @@ TASKS = (
             ("model_id", "016_pear"),
         ),
         obs_dim=35,
-        instruction="",
+        instruction=(
+            f"{_PANDA_POSE} Push the pear forward over the table, away from the robot, onto the "
+            "round red and white target."
+        ),
     ),
     _task(
         "ms-pick-cup",
@@ -435,7 +574,10 @@ TASKS = (
             ("model_id", "065-a_cups"),
         ),
         obs_dim=45,
-        instruction="",
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up the plastic cup and hold it still at the goal position above "
+            "the table."
+        ),
     ),
     _task(
         "ms-pick-rubiks-cube",
@@ -447,7 +589,10 @@ TASKS = (
             ("model_id", "077_rubiks_cube"),
         ),
         obs_dim=45,
-        instruction="",
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up the Rubik's cube and hold it still at the goal position "
+            "above the table."
+        ),
     ),
     _task(
         "ms-pick-golf-ball",
@@ -459,7 +604,10 @@ TASKS = (
             ("model_id", "058_golf_ball"),
         ),
         obs_dim=45,
-        instruction="",
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up the golf ball and hold it still at the goal position above "
+            "the table."
+        ),
     ),
     _task(
         "ms-pick-soccer-ball",
@@ -471,7 +619,10 @@ TASKS = (
             ("model_id", "053_mini_soccer_ball"),
         ),
         obs_dim=45,
-        instruction="",
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up the small soccer ball and hold it still at the goal position "
+            "above the table."
+        ),
     ),
     _task(
         "ms-push-apple",
@@ -483,7 +634,10 @@ TASKS = (
             ("model_id", "013_apple"),
         ),
         obs_dim=35,
-        instruction="",
+        instruction=(
+            f"{_PANDA_POSE} Push the red apple forward over the table, away from the robot, onto "
+            "the round red and white target."
+        ),
     ),
     _task(
         "ms-push-rubiks-cube",
@@ -495,7 +649,10 @@ TASKS = (
             ("model_id", "077_rubiks_cube"),
         ),
         obs_dim=35,
-        instruction="",
+        instruction=(
+            f"{_PANDA_POSE} Push the Rubik's cube forward over the table, away from the robot, "
+            "onto the round red and white target."
+        ),
     ),
     _task(
         "ms-push-can",
@@ -507,7 +664,10 @@ TASKS = (
             ("model_id", "005_tomato_soup_can"),
         ),
         obs_dim=35,
-        instruction="",
+        instruction=(
+            f"{_PANDA_POSE} Push the can of tomato soup forward over the table, away from the "
+            "robot, onto the round red and white target."
+        ),
     ),
     _task(
         "ms-push-sponge",
@@ -519,7 +679,10 @@ TASKS = (
             ("model_id", "026_sponge"),
         ),
         obs_dim=35,
-        instruction="",
+        instruction=(
+            f"{_PANDA_POSE} Push the sponge forward over the table, away from the robot, onto the "
+            "round red and white target."
+        ),
     ),
     _task(
         "ms-push-banana",
@@ -531,7 +694,10 @@ TASKS = (
             ("model_id", "011_banana"),
         ),
         obs_dim=35,
-        instruction="",
+        instruction=(
+            f"{_PANDA_POSE} Push the yellow banana forward over the table, away from the robot, "
+            "onto the round red and white target."
+        ),
     ),
     _task(
         "ms-push-screwdriver",
@@ -543,6 +709,9 @@ TASKS = (
             ("model_id", "044_flat_screwdriver"),
         ),
         obs_dim=35,
-        instruction="",
+        instruction=(
+            f"{_PANDA_POSE} Push the screwdriver forward over the table, away from the robot, onto "
+            "the round red and white target."
+        ),
     ),
 )

@@ -114,7 +114,7 @@ TASKS = (
         instruction=(
             "An arcade helicopter pulled down by gravity, and two actions: horizontal and "
             "vertical thrust. Land softly on the flag in the middle of the deck of a ship that "
-            "sails back and forth, and stay there without falling into the water."
+            "sails back and forth, and stay there."
         ),
     ),
     _task(
@@ -260,8 +260,8 @@ TASKS = (
         score_metric="success",
         score_high=1,
         instruction=(
-            f"{_MAZE} Move to the green goal and stay on it, where walls enclose a chamber at the "
-            "bottom, shaped like the letter U, with two arms up to the top corners."
+            f"{_MAZE} Move to the green goal and stay on it, where the open space is shaped like "
+            "the letter U: a chamber with two arms that lead up to the top corners."
         ),
     ),
     _task(

@@ -13,6 +13,10 @@ _task = partial(
     score_high=1,
 )
 
+# Embodiment and action space: the first sentence of every instruction.
+_ANT = "A four-legged ant with weak torques at eight joints, the hip and the ankle of each leg."
+_POINT = "A point mass on a floor with two actions: its displacement along the two axes."
+
 TASKS = (
     _task(
         "og-ant",
@@ -24,7 +28,10 @@ TASKS = (
         discount=0.99,
         score_metric="return",
         score_high=250,
-        instruction="",
+        instruction=(
+            f"{_ANT} Run as far as possible in a given direction on open ground, and follow it "
+            "whenever the direction changes at random."
+        ),
     ),
     _task(
         "og-antball",
@@ -34,7 +41,10 @@ TASKS = (
         max_episode_steps=200,
         action_repeat=1,
         discount=0.975,
-        instruction="",
+        instruction=(
+            f"{_ANT} Walk to the ball and dribble it to the goal on open ground, so that the ball "
+            "comes to rest there."
+        ),
     ),
     _task(
         "og-point-arena",
@@ -44,7 +54,10 @@ TASKS = (
         max_episode_steps=100,
         action_repeat=4,
         discount=0.95,
-        instruction="",
+        instruction=(
+            f"{_POINT} Move to the goal position in a wide open arena without inner walls, and "
+            "stay there."
+        ),
     ),
     _task(
         "og-point-maze",
@@ -54,7 +67,10 @@ TASKS = (
         max_episode_steps=100,
         action_repeat=4,
         discount=0.95,
-        instruction="",
+        instruction=(
+            f"{_POINT} Move to the goal position through an irregular maze of corridors and dead "
+            "ends, and stay there."
+        ),
     ),
     _task(
         "og-point-bottleneck",
@@ -64,7 +80,10 @@ TASKS = (
         max_episode_steps=100,
         action_repeat=4,
         discount=0.95,
-        instruction="",
+        instruction=(
+            f"{_POINT} Move to the goal position in a maze shaped like the letter H, whose two "
+            "long halls are joined only by a bottleneck in the middle, and stay there."
+        ),
     ),
     _task(
         "og-point-circle",
@@ -74,7 +93,10 @@ TASKS = (
         max_episode_steps=100,
         action_repeat=4,
         discount=0.95,
-        instruction="",
+        instruction=(
+            f"{_POINT} Move to the goal position along a ring-shaped corridor around a solid "
+            "block, and stay there."
+        ),
     ),
     _task(
         "og-point-spiral",
@@ -84,7 +106,10 @@ TASKS = (
         max_episode_steps=100,
         action_repeat=4,
         discount=0.95,
-        instruction="",
+        instruction=(
+            f"{_POINT} Move to the goal position through a symmetric maze whose corridors turn "
+            "around its centre like a spiral, and stay there."
+        ),
     ),
     _task(
         "og-ant-arena",
@@ -94,7 +119,10 @@ TASKS = (
         max_episode_steps=200,
         action_repeat=2,
         discount=0.975,
-        instruction="",
+        instruction=(
+            f"{_ANT} Walk to the goal position in a wide open arena without inner walls, and stay "
+            "there."
+        ),
     ),
     _task(
         "og-ant-maze",
@@ -104,7 +132,10 @@ TASKS = (
         max_episode_steps=200,
         action_repeat=2,
         discount=0.975,
-        instruction="",
+        instruction=(
+            f"{_ANT} Walk to the goal position through an irregular maze of corridors and dead "
+            "ends, and stay there."
+        ),
     ),
     _task(
         "og-ant-bottleneck",
@@ -114,7 +145,10 @@ TASKS = (
         max_episode_steps=200,
         action_repeat=2,
         discount=0.975,
-        instruction="",
+        instruction=(
+            f"{_ANT} Walk to the goal position in a maze shaped like the letter H, whose two long "
+            "halls are joined only by a bottleneck in the middle, and stay there."
+        ),
     ),
     _task(
         "og-ant-circle",
@@ -124,7 +158,10 @@ TASKS = (
         max_episode_steps=200,
         action_repeat=2,
         discount=0.975,
-        instruction="",
+        instruction=(
+            f"{_ANT} Walk to the goal position along a ring-shaped corridor around a solid block, "
+            "and stay there."
+        ),
     ),
     _task(
         "og-ant-spiral",
@@ -134,7 +171,10 @@ TASKS = (
         max_episode_steps=200,
         action_repeat=2,
         discount=0.975,
-        instruction="",
+        instruction=(
+            f"{_ANT} Walk to the goal position through a symmetric maze whose corridors turn "
+            "around its centre like a spiral, and stay there."
+        ),
     ),
     _task(
         "og-point-var1",
@@ -145,7 +185,10 @@ TASKS = (
         max_episode_steps=100,
         action_repeat=4,
         discount=0.95,
-        instruction="",
+        instruction=(
+            f"{_POINT} Move to the goal position in a round maze with a broken inner ring and gaps "
+            "in the outer wall, through which the point can leave, and stay there."
+        ),
     ),
     _task(
         "og-point-var2",
@@ -156,6 +199,10 @@ TASKS = (
         max_episode_steps=100,
         action_repeat=4,
         discount=0.95,
-        instruction="",
+        instruction=(
+            f"{_POINT} Move to the goal position in a scattered maze of rooms at the corners and "
+            "in the centre with many openings in the outer wall, through which the point can "
+            "leave, and stay there."
+        ),
     ),
 )

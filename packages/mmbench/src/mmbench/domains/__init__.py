@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import importlib
 
-from mmbench.catalog import Task
+from mmbench.catalog import Task, TaskUnavailableError
 from mmbench.domains.simulator import Simulator
 
 _ADAPTERS = {
     "dmcontrol": "mmbench.domains.dmcontrol",
+    "dmcontrol-ext": "mmbench.domains.dmcontrol_ext",
+    "metaworld": "mmbench.domains.metaworld",
+    "mujoco": "mmbench.domains.mujoco",
+    "robodesk": "mmbench.domains.robodesk",
+    "ogbench": "mmbench.domains.ogbench",
     "miniarcade": "mmbench.domains.miniarcade",
 }
 """Domains that are built, by adapter module."""
@@ -27,10 +32,6 @@ _EXTRAS = {
 """Domains whose simulator comes with an extra of the same package."""
 
 
-class MissingDomainError(ImportError):
-    """A task's simulator is not available: not built yet, or not installed."""
-
-
 def make_simulator(task: Task, frames: bool) -> Simulator:
     """Builds the native simulator of a task.
 
@@ -39,12 +40,12 @@ def make_simulator(task: Task, frames: bool) -> Simulator:
         frames: Whether :meth:`Simulator.render` will be called.
 
     Raises:
-        MissingDomainError: The domain is not built yet, or its package is not installed; the
+        TaskUnavailableError: The domain is not built yet, or its package is not installed; the
             message says which and what to do.
     """
     adapter = _ADAPTERS.get(task.domain)
     if adapter is None:
-        raise MissingDomainError(
+        raise TaskUnavailableError(
             f"task {task.name!r}: the domain {task.domain!r} is in the catalogue but cannot be "
             f"simulated by this version yet; these can: {', '.join(_ADAPTERS)}"
         )
@@ -53,7 +54,7 @@ def make_simulator(task: Task, frames: bool) -> Simulator:
     except ImportError as error:
         extra = _EXTRAS.get(task.domain)
         install = f"pip install 'mmbench[{extra}]'" if extra else "pip install mmbench"
-        raise MissingDomainError(
+        raise TaskUnavailableError(
             f"task {task.name!r} needs the simulator of {task.domain!r}, which cannot be imported "
             f"({error}): {install}"
         ) from error

@@ -1,1 +1,57 @@
-"""MiniArcade: games of the ``miniarcade`` package, at one native step an agent step."""
+"""MiniArcade: the games of the ``miniarcade`` package, one native step an agent step."""
+
+from __future__ import annotations
+
+import miniarcade
+import numpy as np
+from miniarcade.game import Game
+
+from mmbench.catalog import Task
+from mmbench.domains.simulator import Simulator
+
+
+def make(task: Task, frames: bool) -> GameSimulator:
+    """Builds the simulator of a game (see :mod:`mmbench.domains`)."""
+    return GameSimulator(miniarcade.get_task(task.native).make_game())
+
+
+class GameSimulator(Simulator):
+    """A game without the Gymnasium environment around it, whose work TaskEnv does.
+
+    Args:
+        game: The game.
+    """
+
+    def __init__(self, game: Game) -> None:
+        self._game = game
+        self._canvas = None
+
+    def reset(self, rng: np.random.Generator) -> None:
+        """Starts an episode; the game draws from ``rng`` until the next reset."""
+        self._game.reset(rng)
+
+    def step(self, action: np.ndarray) -> tuple[float, float]:
+        """Advances the game by one step; success is NaN where the game knows none."""
+        reward = self._game.step(action.tolist())
+        return reward, self._game.success()
+
+    def observe(self, out: np.ndarray) -> None:
+        """Writes the game's observation."""
+        out[:] = self._game.observe()
+
+    def render(self) -> np.ndarray:
+        """Draws the game."""
+        if self._canvas is None:
+            from miniarcade.drawing import Canvas
+
+            self._canvas = Canvas()
+        self._game.draw(self._canvas)
+        return self._canvas.to_array()
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Returns the game's ``task/<field>`` arrays."""
+        return self._game.get_state()
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Restores what :meth:`get_state` returned."""
+        self._game.set_state(state)

@@ -45,20 +45,19 @@ def embed(texts: Sequence[str], encoder: str = "minilm") -> np.ndarray:
     if isinstance(texts, str):
         raise TypeError("texts is a single string: give a list of texts")
     dim = encoder_dim(encoder)
-    known = dict(shipped.load(encoder))
+    texts = list(texts)
     vectors: dict[str, np.ndarray] = {}
+    missing = []
     for text in dict.fromkeys(texts):
-        vector = known.get(cache.key(text))
+        vector = shipped.load(encoder).get(cache.key(text))
         if vector is None:
             vector = cache.read(encoder, text, dim)
-        if vector is not None:
+        if vector is None:
+            missing.append(text)
+        else:
             vectors[text] = vector
-    missing = [text for text in dict.fromkeys(texts) if text not in vectors]
     if missing:
-        computed = compute(encoder, missing)
-        for text, vector in zip(missing, computed, strict=True):
+        for text, vector in zip(missing, compute(encoder, missing), strict=True):
             cache.write(encoder, text, vector)
             vectors[text] = vector
-    if not vectors:
-        return np.zeros((0, dim), np.float32)
-    return np.stack([vectors[text] for text in texts])
+    return np.array([vectors[text] for text in texts], np.float32).reshape(len(texts), dim)

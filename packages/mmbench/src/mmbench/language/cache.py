@@ -1,15 +1,20 @@
-"""Embeddings kept on the user's machine, one file a text."""
+"""Embeddings kept on the user's machine, one file a text.
+
+A file holds the SHA-256 of a vector's bytes (32 bytes), then the vector as little-endian float32.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import warnings
-import zipfile
 from pathlib import Path
 
 import numpy as np
+
+from mmbench.runs.files import write_atomically
+
+_DIGEST_BYTES = 32
 
 
 def cache_dir() -> Path:
@@ -31,7 +36,7 @@ def key(text: str) -> str:
 
 def path(encoder: str, text: str) -> Path:
     """Where the embedding of a text is kept."""
-    return cache_dir() / "embeddings" / encoder / f"{key(text)}.npz"
+    return cache_dir() / "embeddings" / encoder / f"{key(text)}.bin"
 
 
 def read(encoder: str, text: str, dim: int) -> np.ndarray | None:
@@ -43,22 +48,23 @@ def read(encoder: str, text: str, dim: int) -> np.ndarray | None:
         dim: The length the vector must have.
 
     Returns:
-        float32 [dim], or None where there is no file or it is damaged (a zip archive carries
-        a checksum of its content); then it is computed and written anew.
+        float32 [dim], or None where there is no file or it is damaged; then the embedding is
+        computed and written anew.
     """
     try:
-        # Opened here: NumPy leaks the handle of a path whose content is no archive.
-        with open(path(encoder, text), "rb") as file, np.load(file, allow_pickle=False) as data:
-            vector = data["vector"]
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
+        content = path(encoder, text).read_bytes()
+    except OSError:
         return None
-    if vector.shape != (dim,) or vector.dtype != np.float32 or not np.isfinite(vector).all():
+    digest, vector = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    if len(vector) != 4 * dim or hashlib.sha256(vector).digest() != digest:
         return None
-    return vector
+    return np.frombuffer(vector, "<f4").astype(np.float32)
 
 
 def write(encoder: str, text: str, vector: np.ndarray) -> None:
     """Keeps an embedding, so that no reader ever sees half a file.
+
+    Where the folder cannot be written to, this warns and the caller goes on.
 
     Args:
         encoder: A name of :data:`mmbench.language.ENCODERS`.
@@ -66,27 +72,14 @@ def write(encoder: str, text: str, vector: np.ndarray) -> None:
         vector: float32 [d].
     """
     target = path(encoder, text)
+    content = vector.astype("<f4").tobytes()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
+        write_atomically(target, hashlib.sha256(content).digest() + content)
     except OSError as error:
-        _warn(target, error)
-        return
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, vector=vector)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        _warn(target, error)
-
-
-def _warn(target: Path, error: OSError) -> None:
-    warnings.warn(
-        f"cannot keep an embedding in {target.parent} ({error}): it is computed again next time; "
-        "set MMBENCH_CACHE to a folder that can be written to",
-        RuntimeWarning,
-        stacklevel=4,
-    )
+        warnings.warn(
+            f"cannot keep an embedding in {target.parent} ({error}): it is computed again next "
+            "time; set MMBENCH_CACHE to a folder that can be written to",
+            RuntimeWarning,
+            stacklevel=3,
+        )

@@ -13,7 +13,7 @@ ENCODERS: dict[str, int] = {"minilm": 384, "clip": 512}
 """From the name of an encoder to the length of its vectors."""
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
-"""Repository of the MiniLM weights."""
+"""Repository of the MiniLM weights on the Hugging Face hub."""
 
 CLIP = ("ViT-B-32-quickgelu", "openai")
 """Architecture and weights of the paper's encoder, in open_clip's names. OpenAI trained with the
@@ -53,11 +53,14 @@ def compute(name: str, texts: Sequence[str]) -> np.ndarray:
         ValueError: No encoder has this name.
     """
     dim = encoder_dim(name)
-    vectors = (
-        encode_clip(*load_clip(), texts) if name == "clip" else encode_minilm(load_minilm(), texts)
-    )
-    if vectors.shape != (len(texts), dim) or not np.isfinite(vectors).all():
-        raise RuntimeError(f"encoder {name!r} gave {vectors.shape} values or ones not finite")
+    if name == "clip":
+        vectors = encode_clip(*load_clip(), texts)
+    else:
+        vectors = encode_minilm(load_minilm(), texts)
+    if vectors.shape != (len(texts), dim):
+        raise RuntimeError(f"encoder {name!r} gave {vectors.shape}, not {(len(texts), dim)}")
+    if not np.isfinite(vectors).all():
+        raise RuntimeError(f"encoder {name!r} gave values that are not finite")
     return vectors
 
 
@@ -106,7 +109,10 @@ def load_clip() -> tuple[Any, Any]:
     library = _require("clip", "open_clip")
     architecture, weights = CLIP
     try:
-        model = library.create_model(architecture, pretrained=weights, device="cpu")
+        # Without `require_pretrained`, weights that are missing may leave random ones.
+        model = library.create_model(
+            architecture, pretrained=weights, device="cpu", require_pretrained=True
+        )
         return model.eval(), library.get_tokenizer(architecture)
     except Exception as error:
         raise _no_weights("clip", f"{architecture} ({weights})", error) from error

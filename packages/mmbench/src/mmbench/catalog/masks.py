@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mmbench.catalog import MAX_ACTION_DIM, MAX_OBS_DIM, Task
+from mmbench.catalog.task import MAX_ACTION_DIM, MAX_OBS_DIM, Task
 
 
 def action_mask(task: Task) -> np.ndarray:

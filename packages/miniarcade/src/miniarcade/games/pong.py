@@ -1,0 +1,220 @@
+"""Pong: play the ball past the paddle on the other side.
+
+The action is the speed of the left paddle. Each ball that passes the right edge earns 1 and each
+one that passes the left edge costs 1; the next is served from the centre at once. The opponent
+sees the ball late: it reacts some steps after the ball has come near enough, and then follows it
+the faster the closer it is.
+
+Source: MMBench, arXiv 2511.19584, the arcade suite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from numpy.random import Generator
+
+from miniarcade.game import SIZE, Game, State, draw_decor_seed
+from miniarcade.geometry import boxes_overlap
+from miniarcade.palette import BLACK, DARK_GREY, GREY, ORANGE, WHITE, fade
+from miniarcade.randomness import integer, sign, uniform
+
+if TYPE_CHECKING:
+    from miniarcade.drawing import Canvas
+
+LOW, HIGH = 20, 204  # px, edges of the square arena
+CENTER = (LOW + HIGH) / 2  # px
+ARENA = HIGH - LOW  # px
+
+PADDLE_WIDTH = 6  # px
+PADDLE_HEIGHT = 40  # px
+AGENT_X = 30  # px, left edge of the paddles
+OPPONENT_X = 188  # px
+PADDLE_SPEED = 8.5  # px/step
+
+BALL_SIZE = 7  # px, side of the ball's box, and the margin at which it bounces off the walls
+BALL_SPEED = 8.0  # px/step
+SERVE_ANGLE = 0.5 * math.pi  # rad, largest angle to the horizontal
+
+SIGHT = 0.3  # share of the arena's width behind which the opponent ignores the ball
+SLOW_BALL, FAST_BALL = 3.0, 8.0  # px/step
+SLOW_DELAY = (6, 9)  # steps until the opponent reacts to a slow ball, least and most
+FAST_DELAY = (2, 6)  # steps, to a fast one
+
+
+@dataclass(slots=True)
+class PongState(State):
+    """See `State`."""
+
+    x: float  # px, centre of the ball
+    y: float  # px
+    vx: float  # px/step
+    vy: float  # px/step
+    agent_y: float  # px, top of the paddles
+    opponent_y: float  # px
+    alert: bool  # the opponent has seen the ball
+    delay: int  # steps until it moves
+    agent_points: int
+    opponent_points: int
+    scored_at: int  # step of the last point
+
+
+class Pong(Game):
+    """Play the ball past the other paddle."""
+
+    action_size = 1
+    observation_size = 6
+    state_type = PongState
+    state: PongState
+
+    def reset(self, rng: Generator) -> None:
+        """See `Game`."""
+        self.rng = rng
+        self.state = PongState(
+            t=0,
+            decor_seed=draw_decor_seed(rng),
+            x=CENTER,
+            y=CENTER,
+            vx=0.0,
+            vy=0.0,
+            agent_y=CENTER - PADDLE_HEIGHT / 2,
+            opponent_y=CENTER - PADDLE_HEIGHT / 2,
+            alert=False,
+            delay=0,
+            agent_points=0,
+            opponent_points=0,
+            scored_at=-100,
+        )
+        self._serve()
+
+    def step(self, action: Sequence[float]) -> float:
+        """See `Game`."""
+        s = self.state
+        s.t += 1
+        s.agent_y = _clamp_paddle(s.agent_y + PADDLE_SPEED * action[0])
+        self._move_ball()
+        self._move_opponent()
+        if s.x > HIGH:
+            s.agent_points += 1
+            reward = 1.0
+        elif s.x < LOW:
+            s.opponent_points += 1
+            reward = -1.0
+        else:
+            return 0.0
+        s.scored_at = s.t
+        self._serve()
+        return reward
+
+    def observe(self) -> list[float]:
+        """Ball position and velocity, top of the agent's and of the opponent's paddle."""
+        s = self.state
+        return [
+            s.x / SIZE,
+            s.y / SIZE,
+            s.vx / BALL_SPEED,
+            s.vy / BALL_SPEED,
+            s.agent_y / SIZE,
+            s.opponent_y / SIZE,
+        ]
+
+    def _serve(self) -> None:
+        s = self.state
+        angle = uniform(self.rng, -SERVE_ANGLE, SERVE_ANGLE)
+        s.x = s.y = CENTER
+        s.vx = sign(self.rng) * BALL_SPEED * math.cos(angle)
+        s.vy = BALL_SPEED * math.sin(angle)
+
+    def _move_ball(self) -> None:
+        s = self.state
+        s.x += s.vx
+        s.y += s.vy
+        if (s.y <= LOW + BALL_SIZE and s.vy < 0) or (s.y >= HIGH - BALL_SIZE and s.vy > 0):
+            s.vy = -s.vy
+        if s.vx < 0:
+            if s.x < AGENT_X + PADDLE_WIDTH + BALL_SIZE and self._touches(AGENT_X, s.agent_y):
+                s.vx = -s.vx
+        elif s.x > OPPONENT_X - BALL_SIZE and self._touches(OPPONENT_X, s.opponent_y):
+            s.vx = -s.vx
+
+    def _touches(self, paddle_x: int, paddle_y: float) -> bool:
+        s = self.state
+        half = BALL_SIZE / 2
+        return boxes_overlap(
+            paddle_x,
+            paddle_y,
+            PADDLE_WIDTH,
+            PADDLE_HEIGHT,
+            s.x - half,
+            s.y - half,
+            BALL_SIZE,
+            BALL_SIZE,
+        )
+
+    def _move_opponent(self) -> None:
+        s = self.state
+        progress = (s.x - LOW) / ARENA
+        if progress <= SIGHT:
+            s.alert = False
+            return
+        if not s.alert:
+            s.alert = True
+            s.delay = self._reaction_delay()
+        if s.delay > 0:
+            s.delay -= 1
+            return
+        speed = PADDLE_SPEED * (0.5 + 0.35 * min((progress - SIGHT) / 0.65, 1.0))
+        if s.y > s.opponent_y + PADDLE_HEIGHT / 2:
+            s.opponent_y = _clamp_paddle(s.opponent_y + speed)
+        elif s.y < s.opponent_y + PADDLE_HEIGHT / 2:
+            s.opponent_y = _clamp_paddle(s.opponent_y - speed)
+
+    def _reaction_delay(self) -> int:
+        """Steps until the opponent moves, fewer for a fast ball."""
+        s = self.state
+        speed = math.hypot(s.vx, s.vy)
+        fast = min(max((speed - SLOW_BALL) / (FAST_BALL - SLOW_BALL), 0.0), 1.0)
+        low, high = (
+            round(slow + (quick - slow) * fast)
+            for slow, quick in zip(SLOW_DELAY, FAST_DELAY, strict=True)
+        )
+        return integer(self.rng, low, high)
+
+    def draw(self, canvas: Canvas) -> None:
+        """See `Game`."""
+        s = self.state
+        canvas.background("pong", lambda: _draw_arena(canvas))
+        fresh = max(0.0, 1 - (s.t - s.scored_at) / 15)
+        scorer = ORANGE if s.vx < 0 else GREY
+        if fresh:
+            canvas.rect(fade(scorer, 0.15 * fresh), LOW, LOW, ARENA, ARENA)
+        canvas.text(str(s.agent_points), (CENTER - 24, 11), 18, ORANGE)
+        canvas.text(str(s.opponent_points), (CENTER + 24, 11), 18, GREY)
+        for i in range(1, 4):
+            x, y = s.x - s.vx * 0.6 * i, s.y - s.vy * 0.6 * i
+            size = BALL_SIZE - i
+            if LOW + size < x < HIGH - size and LOW + size < y < HIGH - size:
+                ghost = fade(WHITE, 0.28 - 0.07 * i)
+                canvas.rect(ghost, x - size / 2, y - size / 2, size, size, 1)
+        for x, y, color in ((AGENT_X, s.agent_y, ORANGE), (OPPONENT_X, s.opponent_y, GREY)):
+            canvas.rect(color, x, y, PADDLE_WIDTH, PADDLE_HEIGHT, 2)
+        half = BALL_SIZE / 2
+        canvas.rect(WHITE, s.x - half, s.y - half, BALL_SIZE, BALL_SIZE, 1)
+
+
+def _clamp_paddle(y: float) -> float:
+    if y < LOW:
+        return float(LOW)
+    if y > HIGH - PADDLE_HEIGHT:
+        return float(HIGH - PADDLE_HEIGHT)
+    return y
+
+
+def _draw_arena(canvas: Canvas) -> None:
+    canvas.fill(BLACK)
+    for y in range(LOW + 4, HIGH - 4, 12):
+        canvas.rect(DARK_GREY, CENTER - 0.75, y, 1.5, 6)
+    canvas.rect(WHITE, LOW - 2, LOW - 2, ARENA + 4, ARENA + 4, 2, outline=2)

@@ -1,0 +1,124 @@
+"""The table of tasks. What Gymnasium, the command line and the documentation list is this."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import gymnasium as gym
+
+if TYPE_CHECKING:
+    from miniarcade.game import Game
+
+NAMESPACE = "miniarcade"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A game with an episode length and a score.
+
+    Attributes:
+        name: Such as `pong`; the id is `miniarcade/pong-v0`.
+        game: Module in `miniarcade.games` and class, `"pong:Pong"`.
+        goal: One line on what to do.
+        kwargs: Arguments of the game's class: the variant.
+        max_episode_steps: Length of every episode.
+        score_low: Value that scores 0.
+        score_high: Value that scores 1.
+        score_metric: What is scored: the undiscounted return, or success at the last step.
+    """
+
+    name: str
+    game: str
+    goal: str
+    score_low: float
+    score_high: float
+    score_metric: Literal["return", "success"] = "return"
+    max_episode_steps: int = 500
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The id for `gymnasium.make`."""
+        return f"{NAMESPACE}/{self.name}-v0"
+
+    def game_class(self) -> type[Game]:
+        """The game's class; imports its module."""
+        module, _, name = self.game.partition(":")
+        return getattr(importlib.import_module(f"miniarcade.games.{module}"), name)
+
+    def make_game(self) -> Game:
+        """A new game of this task."""
+        return self.game_class()(**self.kwargs)
+
+
+TASKS: tuple[Task, ...] = (
+    Task("cowboy", "cowboy:Cowboy", "Jump over the cacti.", 0, 500),
+    Task("coinrun", "coinrun:CoinRun", "Jump for the coins.", 0, 50),
+    Task("pong", "pong:Pong", "Play the ball past the other paddle.", -3, 3),
+    Task("cartpole-balance", "cartpole:CartPole", "Keep the pole upright.", 0, 500),
+    Task(
+        "cartpole-swingup",
+        "cartpole:CartPole",
+        "Swing the pole up and keep it upright.",
+        0,
+        500,
+        kwargs={"start": "down"},
+    ),
+    Task(
+        "cartpole-balance-sparse",
+        "cartpole:CartPole",
+        "Keep the pole upright; reward only close to it.",
+        0,
+        500,
+        kwargs={"sparse": True},
+    ),
+    Task(
+        "cartpole-swingup-sparse",
+        "cartpole:CartPole",
+        "Swing the pole up; reward only close to upright.",
+        0,
+        500,
+        kwargs={"start": "down", "sparse": True},
+    ),
+    Task(
+        "cartpole-tremor",
+        "cartpole:CartPole",
+        "Keep the pole upright through tremors.",
+        0,
+        500,
+        kwargs={"tremor": True},
+    ),
+)
+
+
+def tasks() -> tuple[Task, ...]:
+    """All tasks, in the order of the table."""
+    return TASKS
+
+
+def get_task(name: str) -> Task:
+    """The task with a name (`pong`) or id (`miniarcade/pong-v0`).
+
+    Raises:
+        ValueError: If there is none.
+    """
+    for task in TASKS:
+        if name in (task.name, task.id):
+            return task
+    raise ValueError(f"there is no task {name!r}; there are {[task.name for task in TASKS]}")
+
+
+def register_all() -> None:
+    """Registers every task with Gymnasium.
+
+    Without `max_episode_steps`: the environment ends its episodes itself, because a `TimeLimit`
+    around it would count past a restored state.
+    """
+    for task in TASKS:
+        if task.id not in gym.registry:
+            gym.register(
+                task.id, entry_point="miniarcade.arcade:ArcadeEnv", kwargs={"task": task.name}
+            )

@@ -1,0 +1,153 @@
+"""The state of a game as arrays, and back: exact, and the same for every game.
+
+A state is a dataclass whose fields are numbers, sequences of numbers, or further dataclasses.
+Which of them a field is, its annotation says:
+
+==============================================  ==============================================
+field                                           arrays
+==============================================  ==============================================
+`x: float`, `n: int`, `hit: bool`               one array of shape ()
+`xs: list[float]` (or `int`, `bool`)            one array of shape (len,)
+`pos: tuple[float, float]`                      one array of shape (2,)
+`trail: list[tuple[float, float]]`              one array of shape (len, 2)
+`ship: Ship` (a dataclass)                      one per field, named `ship/<field>`
+`coins: list[Coin]`                             one per field, `coins/<field>`, first axis len
+`rock: Rock | None`                             as a list that holds at most one
+==============================================  ==============================================
+"""
+
+import functools
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+
+_DTYPES: dict[type, type] = {float: np.float64, int: np.int64, bool: np.bool_}
+
+
+@dataclass(frozen=True, slots=True)
+class _Codec:
+    """How the values of one annotation become arrays: one value, or a list of them."""
+
+    encode: Callable[[str, Any], Arrays]
+    decode: Callable[[str, Arrays], Any]
+    encode_many: Callable[[str, list], Arrays]
+    decode_many: Callable[[str, Arrays], list]
+
+
+def to_arrays(state: Any, prefix: str) -> Arrays:
+    """Copies a state into arrays.
+
+    Args:
+        state: A dataclass instance as described in this module.
+        prefix: Put before the name of every field, such as `"task/"`.
+
+    Returns:
+        New arrays that share no memory with the state.
+    """
+    return _dataclass_codec(state.__class__).encode(prefix, state)
+
+
+def from_arrays(cls: type, arrays: Arrays, prefix: str) -> Any:
+    """Builds a state from the arrays that `to_arrays` made of one.
+
+    Raises:
+        ValueError: If an array is missing.
+    """
+    return _dataclass_codec(cls).decode(prefix, arrays)
+
+
+def _get(arrays: Arrays, key: str) -> np.ndarray:
+    if key not in arrays:
+        raise ValueError(f"the state lacks {key!r}; it holds {sorted(arrays)}")
+    return np.asarray(arrays[key])
+
+
+@functools.cache
+def _dataclass_codec(cls: Any) -> _Codec:
+    hints = typing.get_type_hints(cls)
+    codecs = {field.name: _codec(hints[field.name]) for field in fields(cls)}
+
+    def encode(prefix: str, value: Any) -> Arrays:
+        arrays: Arrays = {}
+        for name, codec in codecs.items():
+            arrays |= codec.encode(prefix + name, getattr(value, name))
+        return arrays
+
+    def decode(prefix: str, arrays: Arrays) -> Any:
+        return cls(**{name: codec.decode(prefix + name, arrays) for name, codec in codecs.items()})
+
+    def encode_many(prefix: str, values: list) -> Arrays:
+        arrays: Arrays = {}
+        for name, codec in codecs.items():
+            arrays |= codec.encode_many(prefix + name, [getattr(v, name) for v in values])
+        return arrays
+
+    def decode_many(prefix: str, arrays: Arrays) -> list:
+        columns = [codec.decode_many(prefix + name, arrays) for name, codec in codecs.items()]
+        return [cls(*row) for row in zip(*columns, strict=True)]
+
+    return _Codec(encode, decode, encode_many, decode_many)
+
+
+def _codec(hint: Any) -> _Codec:
+    """The codec of one field, from its annotation."""
+    args = typing.get_args(hint)
+    if hint in _DTYPES:
+        return _number_codec(hint)
+    if is_dataclass(hint):
+        return _nested(_dataclass_codec(typing.cast(type, hint)))
+    if typing.get_origin(hint) is tuple and args[0] in _DTYPES:
+        return _number_codec(args[0], tuple)
+    if typing.get_origin(hint) is list:
+        item = _codec(args[0])
+        return _Codec(item.encode_many, item.decode_many, _refuse, _refuse)
+    if typing.get_origin(hint) in (types.UnionType, typing.Union) and type(None) in args:
+        item = _codec(next(arg for arg in args if arg is not type(None)))
+        return _Codec(
+            encode=lambda key, value: item.encode_many(key, [] if value is None else [value]),
+            decode=lambda key, arrays: next(iter(item.decode_many(key, arrays)), None),
+            encode_many=_refuse,
+            decode_many=_refuse,
+        )
+    raise TypeError(f"a state field cannot be of type {hint!r}")
+
+
+def _number_codec(kind: type, sequence: type | None = None) -> _Codec:
+    """Numbers of one kind; with `sequence`, fixed-length sequences of them."""
+    dtype = _DTYPES[kind]
+
+    def encode(key: str, value: Any) -> Arrays:
+        array = np.array(value)
+        if array.size and not np.can_cast(array.dtype, dtype, "safe"):
+            raise TypeError(f"{key} is declared {kind.__name__} but holds {value!r}")
+        return {key: array.astype(dtype)}
+
+    def decode(key: str, arrays: Arrays) -> Any:
+        value = _get(arrays, key).astype(dtype).tolist()
+        return sequence(value) if sequence else value
+
+    def decode_many(key: str, arrays: Arrays) -> list:
+        values = _get(arrays, key).astype(dtype).tolist()
+        return [sequence(value) for value in values] if sequence else values
+
+    return _Codec(encode, decode, encode, decode_many)
+
+
+def _nested(codec: _Codec) -> _Codec:
+    """Puts the arrays of a dataclass under the name of the field that holds it."""
+    return _Codec(
+        encode=lambda key, value: codec.encode(key + "/", value),
+        decode=lambda key, arrays: codec.decode(key + "/", arrays),
+        encode_many=lambda key, values: codec.encode_many(key + "/", values),
+        decode_many=lambda key, arrays: codec.decode_many(key + "/", arrays),
+    )
+
+
+def _refuse(*_: Any) -> Any:
+    raise TypeError("lists of variable length cannot be nested in lists")

@@ -1,0 +1,103 @@
+"""The ``mmbench`` command, as a user runs it."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mmbench
+
+COMMAND = Path(sys.executable).with_name("mmbench")
+
+
+def run(*args):
+    return subprocess.run([COMMAND, *args], capture_output=True, text=True, timeout=120)
+
+
+def listed(output):
+    """The first word of every row that names a task."""
+    known = {task.name for task in mmbench.catalog.TASKS}
+    return [
+        line.split()[0]
+        for line in output.splitlines()
+        if line.split()[:1] and line.split()[0] in known
+    ]
+
+
+def test_tasks_lists_the_220_with_their_names_uncut():
+    done = run("tasks")
+    assert done.returncode == 0 and done.stderr == ""
+    assert listed(done.stdout) == [task.name for task in mmbench.tasks()]
+    assert "220 tasks" in done.stdout
+    assert "…" not in done.stdout
+
+
+def test_a_row_shows_sizes_length_and_score():
+    rows = {
+        line.split()[0]: line.split() for line in run("tasks").stdout.splitlines() if line.strip()
+    }
+    assert rows["atari-boxing"] == (
+        "atari-boxing atari train 128 3 1000 4 0.99 -100 to 100".split()
+    )
+    assert rows["og-point-var1"] == "og-point-var1 ogbench test 9 2 100 4 0.95 success".split()
+
+
+@pytest.mark.parametrize(
+    "filters", [{"domain": "robodesk"}, {"split": "extra"}, {"split": "test", "domain": "ogbench"}]
+)
+def test_tasks_filters_by_domain_and_split(filters):
+    flags = [part for name, value in filters.items() for part in (f"--{name}", value)]
+    expected = [task.name for task in mmbench.tasks(**filters)]
+    assert expected
+    assert listed(run("tasks", *flags).stdout) == expected
+
+
+def test_json_has_every_field_of_every_task():
+    rows = json.loads(run("tasks", "--json").stdout)
+    assert len(rows) == 220
+    for row, task in zip(rows, mmbench.tasks(), strict=True):
+        assert row.pop("id") == task.id
+        assert row.pop("native_kwargs") == dict(task.native_kwargs)
+        fields = dataclasses.asdict(task)
+        del fields["native_kwargs"]
+        assert row == fields
+
+
+@pytest.mark.parametrize(
+    ("args", "parts"),
+    [
+        (["tasks", "--domain", "dmc"], ["--domain", "'dmc'", "dmcontrol-ext"]),
+        (["tasks", "--split", "valid"], ["--split", "'valid'", "train, test, extra"]),
+        (["tasks", "--colour", "red"], ["--colour"]),
+        (["tusks"], ["tusks", "tasks"]),
+        ([], ["tasks"]),
+    ],
+)
+def test_a_mistake_is_one_message_and_exit_code_2(args, parts):
+    done = run(*args)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    for part in parts:
+        assert part in done.stderr
+
+
+def test_help_names_the_flags():
+    done = run("tasks", "--help")
+    assert done.returncode == 0
+    for flag in ("--domain", "--split", "--json"):
+        assert flag in done.stdout
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_reader_that_stops_early_is_no_error(flags):
+    process = subprocess.Popen(
+        [COMMAND, "tasks", *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    stderr = process.stderr.read()
+    process.wait(timeout=120)
+    assert b"Traceback" not in stderr and b"BrokenPipe" not in stderr

@@ -1,0 +1,74 @@
+"""``import mmbench`` is light: no simulator, no framework, next to no time."""
+
+import json
+import subprocess
+import sys
+
+# Simulators, frameworks and what only some of the work needs.
+HEAVY = (
+    "ale_py",
+    "Box2D",
+    "dm_control",
+    "gym",
+    "h5py",
+    "mani_skill",
+    "matplotlib",
+    "metaworld",
+    "minari",
+    "mujoco",
+    "ogbench",
+    "open_clip",
+    "pygame",
+    "rich",
+    "robodesk",
+    "sapien",
+    "sentence_transformers",
+    "tensorboard",
+    "torch",
+    "transformers",
+    "tyro",
+)
+
+SECONDS = 0.1
+REPEATS = 5
+
+
+def run(script):
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
+    )
+    return json.loads(done.stdout)
+
+
+def test_importing_and_listing_load_nothing_heavy():
+    loaded = run(
+        "import json, sys\n"
+        "import mmbench\n"
+        "import mmbench.language\n"
+        "mmbench.tasks()\n"
+        "mmbench.catalog.select('all')\n"
+        "print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+    )
+    assert "mmbench" in loaded
+    assert not set(HEAVY) & set(loaded)
+
+
+def test_the_command_loads_no_simulator():
+    loaded = run(
+        "import json, sys\n"
+        "import mmbench.cli\n"
+        "print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+    )
+    assert not (set(HEAVY) - {"rich", "tyro"}) & set(loaded)
+
+
+def test_importing_adds_at_most_a_tenth_of_a_second_to_gymnasium():
+    """The fastest of several processes, since others may use the machine meanwhile."""
+    script = (
+        "import time\n"
+        "import gymnasium\n"
+        "start = time.perf_counter()\n"
+        "import mmbench\n"
+        "print(time.perf_counter() - start)"
+    )
+    assert min(run(script) for _ in range(REPEATS)) <= SECONDS

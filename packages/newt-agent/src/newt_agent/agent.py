@@ -1,0 +1,258 @@
+"""The agent: a world model, the tasks it knows, and a planner, behind one method, `act`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from mmbench.catalog import Task, action_mask, observation_mask
+from mmbench.language import embed, encoder_dim
+from mmbench.runs import RunError, verify_folder, write_json
+from newt_agent.planner import Planner, PlannerConfig
+from newt_agent.world_model import SIZES, ModelConfig, WorldModel
+
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "agent.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskInfo:
+    """What an agent has to know of a task.
+
+    Attributes:
+        name: The task's name (with ``-v1`` for a corrected version).
+        instruction: Its text.
+        discount: Its discount factor.
+    """
+
+    name: str
+    instruction: str
+    discount: float
+
+
+def versioned_name(task: Task) -> str:
+    """The name under which agents and groups know a task: bare for version 0."""
+    return task.name if task.version == 0 else f"{task.name}-v{task.version}"
+
+
+class Agent:
+    """Acts in any of its tasks.
+
+    The planner's memory (its last plan) lives here, one slot a row of the observations, so one
+    agent serves one batch of environments.
+
+    Args:
+        model: The world model; its task table is in the order of ``tasks``.
+        tasks: What the rows of the table are.
+        encoder: Name of the text encoder that made the table's embeddings.
+        planner: Settings of the planner.
+        plan: Act by planning; off, the policy acts.
+    """
+
+    def __init__(
+        self,
+        model: WorldModel,
+        tasks: Sequence[TaskInfo],
+        encoder: str,
+        planner: PlannerConfig,
+        plan: bool = True,
+    ) -> None:
+        self.model = model
+        self.tasks = tuple(tasks)
+        self.encoder = encoder
+        self.planner = Planner(model, planner)
+        self.plan = plan
+        self._index = {task.name: i for i, task in enumerate(self.tasks)}
+        self.discount = torch.tensor([task.discount for task in self.tasks], device=self.device)
+        self.memory: Tensor | None = None
+
+    @classmethod
+    def create(
+        cls,
+        tasks: Sequence[Task],
+        size: str,
+        encoder: str,
+        planner: PlannerConfig,
+        generator: torch.Generator,
+        device: torch.device | str = "cpu",
+    ) -> Agent:
+        """Makes an untrained agent for some tasks of the benchmark.
+
+        Args:
+            tasks: The tasks, in the order of the agent's table.
+            size: ``S``, ``B``, ``L`` or ``XL``.
+            encoder: Text encoder of the instructions.
+            planner: Settings of the planner.
+            generator: Source of the initial weights, on the CPU.
+            device: Where the model computes.
+        """
+        embeddings = embed([task.instruction for task in tasks], encoder=encoder)
+        model = WorldModel(
+            SIZES[size],
+            torch.from_numpy(embeddings),
+            torch.from_numpy(np.stack([action_mask(task) for task in tasks])),
+            torch.from_numpy(np.stack([observation_mask(task) for task in tasks])),
+            generator=generator,
+        )
+        infos = [TaskInfo(versioned_name(t), t.instruction, t.discount) for t in tasks]
+        return cls(model.to(device), infos, encoder, planner)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return self.model.bins.device
+
+    def index(self, names: Sequence[str]) -> Tensor:
+        """Returns the rows of the task table, [len(names)] int64.
+
+        Raises:
+            RunError: The agent does not know a task.
+        """
+        unknown = [name for name in names if name not in self._index]
+        if unknown:
+            known = ", ".join(list(self._index)[:6]) + (", ..." if len(self._index) > 6 else "")
+            raise RunError(
+                f"this agent was not trained on {', '.join(dict.fromkeys(unknown))}; its "
+                f"{len(self._index)} tasks are {known}"
+            )
+        return torch.tensor([self._index[name] for name in names], device=self.device)
+
+    @torch.no_grad()
+    def act(
+        self,
+        obs: np.ndarray | Tensor,
+        tasks: Sequence[str],
+        first: np.ndarray | Tensor,
+        explore: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> np.ndarray:
+        """Chooses an action for each row.
+
+        Args:
+            obs: [B, 128], padded observations.
+            tasks: B names.
+            first: [B] bool, where an episode starts.
+            explore: Add the noise of training.
+            generator: Source of noise, on the model's device; None is the global one.
+
+        Returns:
+            [B, 16] float32 in [-1, 1], zero at masked entries.
+
+        Raises:
+            RunError: The agent does not know a task.
+            ValueError: The batch has another size than at the last call, though not every row
+                starts an episode.
+        """
+        return self.act_on(obs, self.index(tasks), first, explore, generator)
+
+    @torch.no_grad()
+    def act_on(
+        self,
+        obs: np.ndarray | Tensor,
+        task: Tensor,
+        first: np.ndarray | Tensor,
+        explore: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> np.ndarray:
+        """Like `act`, with rows of the task table instead of names."""
+        obs = torch.as_tensor(obs, device=self.device)
+        first = torch.as_tensor(first, device=self.device)
+        z = self.model.encode(obs, task)
+        if not self.plan:
+            action = (
+                self.model.sample_action(z, task, generator)[0]
+                if explore
+                else self.model.pi(z, task)[0]
+            )
+            return action.cpu().numpy()
+        if self.memory is None or len(self.memory) != len(obs):
+            if not bool(first.all()):
+                raise ValueError(
+                    f"{len(obs)} rows, but the last call had "
+                    f"{0 if self.memory is None else len(self.memory)}: pass first=True for all"
+                )
+            self.memory = self._blank_memory(len(obs))
+        action, self.memory = self.planner.plan(
+            z, task, self.memory, first, self.discount[task], explore, generator
+        )
+        return action.cpu().numpy()
+
+    def _blank_memory(self, rows: int) -> Tensor:
+        shape = (rows, self.planner.config.horizon, self.model.config.action_dim)
+        return torch.zeros(shape, device=self.device)
+
+    def save(self, folder: Path) -> None:
+        """Writes the weights and the description of the agent into a folder."""
+        tensors = {name: t.contiguous() for name, t in self.model.state_dict().items()}
+        safetensors.torch.save_file(tensors, folder / WEIGHTS)
+        write_json(folder / DESCRIPTION, self.describe())
+
+    def describe(self) -> dict[str, Any]:
+        """Returns all that is needed to build the agent again, as plain values."""
+        return {
+            "model": dataclasses.asdict(self.model.config),
+            "encoder": {"name": self.encoder, "dim": self.model.task_embeddings.shape[1]},
+            "planner": dataclasses.asdict(self.planner.config),
+            "tasks": [dataclasses.asdict(task) for task in self.tasks],
+        }
+
+    @classmethod
+    def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> Agent:
+        """Loads an agent from a checkpoint.
+
+        Args:
+            folder: A checkpoint's folder, or that of a run (then its last checkpoint).
+            device: Where the model computes.
+
+        Raises:
+            RunError: There is no complete checkpoint, or it is damaged.
+        """
+        folder = checkpoint_folder(folder)
+        verify_folder(folder)
+        try:
+            about = json.loads((folder / DESCRIPTION).read_text())
+            tensors = safetensors.torch.load_file(folder / WEIGHTS)
+            config = ModelConfig(**about["model"])
+            name, dim = about["encoder"]["name"], about["encoder"]["dim"]
+            if dim != encoder_dim(name):
+                raise RunError(
+                    f"{folder}: its task embeddings have {dim} entries, but the encoder {name!r} "
+                    f"gives {encoder_dim(name)}"
+                )
+            model = WorldModel(
+                config,
+                tensors["task_embeddings"],
+                tensors["action_mask"],
+                tensors["observation_mask"],
+            )
+            model.load_state_dict(tensors)
+            tasks = [TaskInfo(**task) for task in about["tasks"]]
+            planner = PlannerConfig(**about["planner"])
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise RunError(f"{folder} is not a checkpoint of this agent: {error}") from error
+        return cls(model.to(device), tasks, name, planner)
+
+
+def checkpoint_folder(path: str | Path) -> Path:
+    """Resolves a checkpoint's folder, or a run's to its last checkpoint.
+
+    Raises:
+        RunError: There is neither.
+    """
+    folder = Path(path)
+    last = folder / "checkpoints" / "last"
+    if last.exists():
+        return last.resolve()
+    if not (folder / DESCRIPTION).is_file():
+        raise RunError(
+            f"no checkpoint at {folder}: give a run's folder, or one of its checkpoints/<step>"
+        )
+    return folder

@@ -1,0 +1,101 @@
+"""Checkpoints that a run can be resumed from.
+
+A checkpoint is a folder that appears under its name only when it is complete::
+
+    checkpoints/<step>/
+      model.safetensors    weights, target network, task table
+      agent.json           sizes, encoder, planner, tasks: with the weights, all that acting needs
+      training.safetensors optimizers, running scale, environments, generators
+      replay.safetensors   the replay buffer (only in the newest checkpoint)
+      progress.json        step, counters, generator of the sampler, versions
+      manifest.json        checksums of all of these
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from mmbench.runs import RunError, RunFolder, publish_folder, verify_folder, write_json
+from mmbench.runs.files import MANIFEST
+from newt_agent.agent import Agent
+
+_TRAINING = "training.safetensors"
+_REPLAY = "replay.safetensors"
+_PROGRESS = "progress.json"
+
+
+@dataclass
+class TrainingState:
+    """What a checkpoint holds besides the agent.
+
+    Attributes:
+        training: Tensors of the optimizers, environments and generators.
+        replay: Tensors of the replay buffer.
+        progress: Plain values.
+    """
+
+    training: dict[str, Tensor]
+    replay: dict[str, Tensor]
+    progress: dict[str, Any]
+
+
+def save_checkpoint(folder: RunFolder, step: int, agent: Agent, state: TrainingState) -> Path:
+    """Writes a checkpoint and points ``checkpoints/last`` at it.
+
+    Older checkpoints keep what acting needs and lose their replay buffer.
+
+    Returns:
+        The checkpoint's folder.
+    """
+
+    def fill(target: Path) -> None:
+        agent.save(target)
+        safetensors.torch.save_file(_contiguous(state.training), target / _TRAINING)
+        safetensors.torch.save_file(_contiguous(state.replay), target / _REPLAY)
+        write_json(target / _PROGRESS, state.progress)
+
+    target = folder.checkpoint(step)
+    publish_folder(target, fill)
+    folder.set_last(target)
+    for older in target.parent.iterdir():
+        if older.is_dir() and not older.is_symlink() and older != target:
+            _drop_replay(older)
+    return target
+
+
+def load_training_state(checkpoint: Path) -> TrainingState:
+    """Reads what :func:`save_checkpoint` wrote besides the agent.
+
+    Raises:
+        RunError: The checkpoint is incomplete or damaged.
+    """
+    verify_folder(checkpoint)
+    try:
+        return TrainingState(
+            training=safetensors.torch.load_file(checkpoint / _TRAINING),
+            replay=safetensors.torch.load_file(checkpoint / _REPLAY),
+            progress=json.loads((checkpoint / _PROGRESS).read_text()),
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise RunError(f"{checkpoint} cannot be resumed from: {error}") from error
+
+
+def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _drop_replay(checkpoint: Path) -> None:
+    replay, manifest = checkpoint / _REPLAY, checkpoint / MANIFEST
+    if not replay.exists() or not manifest.exists():
+        return
+    files = json.loads(manifest.read_text())
+    files.pop(_REPLAY, None)
+    write_json(manifest, files)  # first, so that the folder verifies at every moment
+    replay.unlink()

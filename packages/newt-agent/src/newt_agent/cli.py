@@ -1,0 +1,250 @@
+"""The commands `newt-train` and `newt-eval`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mmbench import catalog
+from mmbench.catalog import TaskUnavailableError, UnknownTaskError
+from mmbench.runs import RunError, RunFolder, report_errors
+from newt_agent.config import PAPER, QUICKSTART, Config, Device, fit_to_machine
+from newt_agent.display import Display, draw_curves, duration
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as of any program that SIGINT ends."""
+
+_PRESETS = ("quickstart", "machine", "paper")
+
+
+@dataclass(frozen=True)
+class ResumeConfig:
+    """What `newt-train --resume` takes; everything else comes from the run itself."""
+
+    resume: str
+    """The folder of the run to go on with."""
+    steps: int | None = None
+    """A new length of the run, in steps."""
+    device: Device | None = None
+    """Another device than before."""
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """Settings of `newt-eval`."""
+
+    checkpoint: str
+    """A run's folder (its last checkpoint), or one of its checkpoints/<step>."""
+    tasks: str | None = None
+    """Tasks; by default those the agent was trained on."""
+    episodes: int = 10
+    """Episodes of each task."""
+    seed: int = 0
+    """Seed of the environments and of the planner."""
+    device: Device = "auto"
+    """Where the agent computes."""
+    json: str | None = None
+    """A file for the result, in the form of a run's eval.json."""
+    plan: bool = True
+    """Act by planning; off, the policy's mean acts."""
+    random: bool = False
+    """Evaluate the random policy on the same tasks too."""
+    skip_missing: bool = False
+    """Leave out tasks that cannot run on this machine, instead of stopping."""
+    threads: int | None = None
+    """CPU threads of the agent; by default all cores."""
+
+
+def train_main(arguments: list[str] | None = None) -> None:
+    """Entry point of `newt-train`."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    with report_errors("newt-train", UnknownTaskError, TaskUnavailableError):
+        if any(argument.split("=")[0] == "--resume" for argument in arguments):
+            _resume(tyro.cli(ResumeConfig, args=arguments, prog="newt-train"))
+        else:
+            _train(arguments)
+
+
+def eval_main(arguments: list[str] | None = None) -> None:
+    """Entry point of `newt-eval`."""
+    with report_errors("newt-eval", UnknownTaskError, TaskUnavailableError):
+        _evaluate(tyro.cli(EvalConfig, args=arguments, prog="newt-eval"))
+
+
+def parse_training(arguments: list[str]) -> tuple[str, Config]:
+    """Reads the flags of a new run over the defaults of its preset.
+
+    Without arguments the preset is ``quickstart``; with ``--tasks`` and no ``--preset``, it is
+    ``machine``: settings that fit this machine.
+
+    Returns:
+        The preset's name and the settings.
+
+    Raises:
+        RunError: The preset is unknown, or a value is out of range.
+        UnknownTaskError: A task is unknown.
+    """
+    from newt_agent.system import resolve_device
+
+    preset = _value(arguments, "--preset")
+    tasks = _value(arguments, "--tasks")
+    if preset is None:
+        preset = "quickstart" if tasks is None else "machine"
+    if preset == "quickstart":
+        default = QUICKSTART
+    elif preset == "paper":
+        default = PAPER
+    elif preset == "machine":
+        selected = catalog.select(tasks or "all")
+        device = resolve_device(_value(arguments, "--device") or "auto")
+        default = fit_to_machine(device, len(selected))
+    else:
+        raise RunError(f"unknown preset {preset!r}: one of {', '.join(_PRESETS)}")
+
+    def main(
+        preset: Annotated[str, tyro.conf.arg(help=f"One of {', '.join(_PRESETS)}.")] = preset,
+        config: Annotated[Config, tyro.conf.arg(name="")] = default,
+    ) -> tuple[str, Config]:
+        return preset, config
+
+    main.__doc__ = (
+        "Trains Newt on tasks of MMBench. Without arguments: four easy tasks, in about five "
+        "minutes on two cores."
+    )
+    try:
+        preset, config = tyro.cli(main, args=arguments, prog="newt-train")
+    except ValueError as error:
+        raise RunError(str(error)) from error
+    catalog.select(config.tasks)
+    return preset, config
+
+
+def _value(arguments: list[str], flag: str) -> str | None:
+    for position, argument in enumerate(arguments):
+        if argument == flag and position + 1 < len(arguments):
+            return arguments[position + 1]
+        if argument.startswith(flag + "="):
+            return argument.split("=", 1)[1]
+    return None
+
+
+def _train(arguments: list[str]) -> None:
+    from newt_agent.system import resolve_device
+
+    preset, config = parse_training(arguments)
+    device = resolve_device(config.device)
+    folder = RunFolder.create(config.out, preset)
+    display = Display()
+    display.say(f"preset [bold]{preset}[/bold] on {device}, results in {folder.path}")
+    _go(config, folder, device, display, resume=False)
+
+
+def _resume(arguments: ResumeConfig) -> None:
+    from newt_agent.system import resolve_device
+
+    folder = RunFolder.open(arguments.resume)
+    stored = folder.read_config()
+    try:
+        config = Config.from_dict(stored["config"])
+        if arguments.steps is not None:
+            config = dataclasses.replace(config, steps=arguments.steps)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{folder.path}/config.json does not fit this version: {error}") from error
+    device = resolve_device(arguments.device or stored.get("device", "auto"))
+    display = Display()
+    display.say(f"going on with {folder.path} on {device}")
+    _go(config, folder, device, display, resume=True)
+
+
+def _go(config: Config, folder: RunFolder, device: str, display: Display, resume: bool) -> None:
+    from newt_agent.train import Interrupted, Trainer
+
+    started = time.perf_counter()
+    try:
+        trainer = Trainer(config, folder, device, display, resume)
+    except BaseException:
+        _remove_if_empty(folder.path)
+        raise
+    try:
+        parameters = trainer.agent.model.num_parameters
+        left_out = len(trainer.env.missing)
+        of = f" of {len(trainer.tasks) + left_out}" if left_out else ""
+        display.say(
+            f"{len(trainer.tasks)}{of} tasks, {trainer.env.num_envs} environments, size "
+            f"{config.size} with {parameters:,} parameters (text encoder {trainer.agent.encoder})"
+        )
+        results = trainer.run()
+    except Interrupted:
+        display.say(
+            f"interrupted at step {trainer.step:,}; go on with: newt-train --resume {folder.path}"
+        )
+        raise SystemExit(INTERRUPTED) from None
+    finally:
+        trainer.close()
+    curve = folder.path / "learning_curve.png"
+    draw_curves(folder.metrics.rows(), curve)
+    display.results(results)
+    names = list(results["after"]["tasks"])
+    display.say(
+        f"\n{trainer.step:,} steps in {duration(time.perf_counter() - started)}\n"
+        f"curves   {curve}\nfolder   {folder.path}\n\nnext:\n"
+        f"  newt-eval --checkpoint {folder.path} --tasks {names[0]} --episodes 20\n"
+        f"  newt-train --tasks {_suggestion(names)}"
+    )
+
+
+def _suggestion(names: list[str]) -> str:
+    """Something to try next that this run did not train on."""
+    return next(name for name in ("walker-walk", "cheetah-run") if name not in names[:1])
+
+
+def _remove_if_empty(path: Path) -> None:
+    if path.is_dir() and not any(path.iterdir()):
+        os.rmdir(path)
+
+
+def _evaluate(arguments: EvalConfig) -> None:
+    import torch
+
+    from mmbench.runs import provenance, write_json
+    from newt_agent.agent import Agent
+    from newt_agent.evaluate import evaluate, summarise
+    from newt_agent.system import resolve_device
+
+    if arguments.episodes < 1:
+        raise RunError(f"--episodes {arguments.episodes}: at least 1")
+    if arguments.json and not Path(arguments.json).parent.is_dir():
+        raise RunError(f"--json {arguments.json}: its folder does not exist")
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    agent = Agent.load(arguments.checkpoint, resolve_device(arguments.device))
+    agent.plan = arguments.plan
+    names = arguments.tasks or ",".join(task.name for task in agent.tasks)
+    tasks = catalog.select(names)
+    display = Display()
+    result = {}
+    for kind, policy in (("random", None), ("after", agent)):
+        if kind == "random" and not arguments.random:
+            continue
+        with display.evaluating(kind, arguments.episodes * len(tasks)) as on_episode:
+            episodes = evaluate(policy, tasks, arguments.episodes, arguments.seed, on_episode)
+        result[kind] = summarise(episodes, tasks)
+    display.evaluation(result["after"], result.get("random"))
+    if arguments.json:
+        write_json(
+            Path(arguments.json),
+            {
+                **result["after"],
+                "random": result.get("random"),
+                "checkpoint": arguments.checkpoint,
+                "seed": arguments.seed,
+                **provenance(),
+            },
+        )

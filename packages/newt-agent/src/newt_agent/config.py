@@ -1,0 +1,161 @@
+"""Settings of a training run, and the presets that fill them in."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from newt_agent.losses import LossConfig
+from newt_agent.planner import PlannerConfig
+
+Size = Literal["S", "B", "L", "XL"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Adam, twice: one for the world model, one for the policy (paper, table of settings)."""
+
+    lr: float = 3e-4
+    """Learning rate."""
+    encoder_lr_scale: float = 0.3
+    """Factor on the learning rate for the encoder."""
+    grad_clip_norm: float = 20.0
+    """Largest global norm of the gradients."""
+    policy_eps: float = 1e-5
+    """Adam's epsilon for the policy."""
+    target_tau: float = 0.01
+    """Rate at which the target value network follows, per update."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of `newt-train`. Steps are agent steps, summed over all environments."""
+
+    tasks: str = "all"
+    """Tasks to train on: all, a domain, a preset, a glob, or names separated by commas."""
+    skip_missing: bool = False
+    """Leave out tasks that cannot run on this machine, instead of stopping."""
+    steps: int = 100_000_000
+    """Length of the run."""
+    seed: int = 0
+    """Seed of everything random."""
+    device: Device = "auto"
+    """Where the agent computes; auto takes a GPU if there is one."""
+    out: str | None = None
+    """The run's folder; by default runs/<time>-<preset>. An existing run is never touched."""
+    checkpoint: str | None = None
+    """Folder of a checkpoint whose weights to start from."""
+    checkpoint_every: int = 2_000_000
+    """Steps between checkpoints."""
+    size: Size = "L"
+    """Size of the world model: S 2M, B 7M, L 20M, XL 82M parameters."""
+    encoder: str = "minilm"
+    """Text encoder of the instructions: minilm (shipped) or clip (the paper's)."""
+    envs_per_task: int = 1
+    """Environments of each task."""
+    batch_size: int = 1024
+    """Windows of transitions in a batch."""
+    utd: float = 0.075
+    """Updates per step."""
+    seed_steps: int = 1_000_000
+    """Steps with random actions, before the first update."""
+    replay_capacity: int = 10_000_000
+    """Rows of the replay buffer, over all environments."""
+    plan: bool = True
+    """Act by planning; off, the policy acts."""
+    plan_in_eval: bool = True
+    """Plan in evaluations too; off, the policy's mean acts."""
+    eval_every: int = 2_000_000
+    """Steps between evaluations; 0 evaluates at the start and at the end only."""
+    eval_episodes: int = 2
+    """Episodes of each task in an evaluation."""
+    threads: int | None = None
+    """CPU threads of the agent; by default all cores."""
+    wandb: bool = False
+    """Log to Weights & Biases too (needs `pip install 'newt-agent[wandb]'`)."""
+    planner: PlannerConfig = field(default_factory=PlannerConfig)
+    """The planner."""
+    loss: LossConfig = field(default_factory=LossConfig)
+    """The losses."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """The optimizers."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "envs_per_task", "batch_size", "eval_episodes", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: at least 1")
+        for name in ("seed", "seed_steps", "eval_every", "utd"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)}: at least 0")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the settings as plain values, for ``config.json``."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Config:
+        """Restores :meth:`to_dict`.
+
+        Raises:
+            TypeError: A setting is unknown to this version.
+        """
+        nested = {"planner": PlannerConfig, "loss": LossConfig, "optimizer": OptimizerConfig}
+        plain = {k: nested[k](**v) if k in nested else v for k, v in values.items()}
+        return cls(**plain)
+
+
+PAPER = Config()
+"""The settings of the paper (arXiv 2511.19584, table of hyperparameters)."""
+
+QUICKSTART = Config(
+    tasks="quickstart",
+    steps=32_000,
+    checkpoint_every=8_000,
+    size="S",
+    batch_size=128,
+    utd=0.1,
+    seed_steps=4_000,
+    replay_capacity=200_000,
+    plan=False,
+    plan_in_eval=False,
+    eval_every=0,
+    eval_episodes=20,
+)
+"""Four easy tasks, sized for two cores and about five minutes."""
+
+
+def fit_to_machine(device: str, num_tasks: int) -> Config:
+    """Settings for any tasks on the machine at hand.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        num_tasks: Number of tasks to train on.
+
+    Returns:
+        The paper's settings with size, batch, planner budget, updates and replay fitted to the
+        cores, the memory and the GPU.
+    """
+    # Half of the memory, at 600 bytes a row.
+    rows = int(_memory_bytes() / 2 / 600)
+    # A few tasks learn from fewer steps when each step is used more often.
+    utd = min(0.5, max(0.075, 2.0 / num_tasks))
+    common: dict[str, Any] = {
+        "replay_capacity": min(PAPER.replay_capacity, rows),
+        "steps": 500_000 * num_tasks,
+        "seed_steps": 5_000 * num_tasks,
+        "utd": utd,
+        "eval_every": 25_000 * num_tasks,
+        "checkpoint_every": 25_000 * num_tasks,
+    }
+    if device == "cuda":
+        size: Size = "L" if num_tasks > 20 else "B"
+        return dataclasses.replace(PAPER, size=size, batch_size=1024, **common)
+    planner = PlannerConfig(num_samples=128, num_elites=16, num_pi_trajs=16, iterations=3)
+    return dataclasses.replace(PAPER, size="S", batch_size=256, planner=planner, **common)
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

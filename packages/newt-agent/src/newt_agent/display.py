@@ -1,0 +1,228 @@
+"""What a person sees of a run: progress, tables, the learning curves."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from newt_agent.evaluate import Episode
+    from newt_agent.train import Trainer
+
+_REFRESH_SECONDS = 0.5
+_PLAIN_SECONDS = 15.0
+_SHOWN_TASKS = 12
+_RECENT = 3
+
+_PHASES = {
+    "random": "random policy",
+    "before": "untrained agent",
+    "eval": "agent",
+    "after": "trained agent",
+}
+
+
+class Display:
+    """Shows a run in a terminal, or as plain lines where there is none.
+
+    Args:
+        console: Where to write.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console()
+        self._live: Live | None = None
+        self._shown = 0.0
+        self._start: tuple[float, int] | None = None
+
+    def say(self, text: str) -> None:
+        """Prints a line."""
+        self.console.print(text, highlight=False)
+
+    def warn(self, text: str) -> None:
+        """Prints a warning."""
+        self.console.print(f"[yellow]warning:[/yellow] {text}", highlight=False)
+
+    @contextmanager
+    def running(self, trainer: Trainer) -> Iterator[None]:
+        """Shows progress while a run goes on."""
+        if not self.console.is_terminal:
+            yield
+            return
+        with Live(console=self.console, auto_refresh=False, transient=True) as self._live:
+            yield
+        self._live = None
+
+    def advance(self, trainer: Trainer) -> None:
+        """Called after every step of the loop; draws now and then."""
+        now = time.perf_counter()
+        if self._start is None:
+            self._start = (now, trainer.step - trainer.env.num_envs)
+        interval = _REFRESH_SECONDS if self._live else _PLAIN_SECONDS
+        if now - self._shown < interval and trainer.step < trainer.config.steps:
+            return
+        self._shown = now
+        rate = (trainer.step - self._start[1]) / max(now - self._start[0], 1e-9)
+        left = (trainer.config.steps - trainer.step) / max(rate, 1e-9)
+        head = (
+            f"{trainer.step:,} / {trainer.config.steps:,} steps   {rate:,.0f} steps/s   "
+            f"{trainer.updates:,} updates   {duration(left)} left"
+        )
+        if self._live:
+            table = _scores(trainer)
+            bar = Progress(TextColumn("training"), BarColumn(bar_width=40), MofNCompleteColumn())
+            bar.add_task("", total=trainer.config.steps, completed=trainer.step)
+            self._live.update(Group(bar, head, table), refresh=True)
+        else:
+            scores = ", ".join(
+                f"{name} {_number(row[1])} (random {_number(row[0])})"
+                for name, row in list(_recent_scores(trainer).items())[:_SHOWN_TASKS]
+            )
+            self.say(f"{head}   {scores}")
+
+    @contextmanager
+    def evaluating(self, phase: str, total: int) -> Iterator[Callable[[Episode], None]]:
+        """Shows an evaluation; yields what to call with each episode."""
+        title = f"evaluating the {_PHASES.get(phase, phase)}"
+        done = 0
+        if self._live is None:
+            self.say(f"{title} ({total} episodes)")
+
+        def on_episode(episode: Episode) -> None:
+            nonlocal done
+            done += 1
+            if self._live:
+                bar = Progress(TextColumn(title), BarColumn(bar_width=40), MofNCompleteColumn())
+                bar.add_task("", total=total, completed=done)
+                self._live.update(bar, refresh=True)
+
+        yield on_episode
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Shows that a checkpoint is being written."""
+        if self._live:
+            self._live.update("saving a checkpoint", refresh=True)
+        yield
+
+    def results(self, results: dict[str, Any]) -> None:
+        """Prints the table of scores: random, before, after."""
+        episodes = next(iter(results["after"]["tasks"].values()))["episodes"]
+        table = Table(title=f"Mean score of {episodes} episodes (0 to 1)")
+        table.add_column("task")
+        for column in ("random", "before", "after"):
+            table.add_column(column, justify="right")
+        for name in results["after"]["tasks"]:
+            values = [results[c]["tasks"][name]["score"] for c in ("random", "before", "after")]
+            table.add_row(name, *(_number(value) for value in values))
+        totals = [results[c]["total"]["score"] for c in ("random", "before", "after")]
+        table.add_section()
+        table.add_row("mean", *(_number(value) for value in totals))
+        self.console.print(table)
+
+    def evaluation(self, result: dict[str, Any], random: dict[str, Any] | None) -> None:
+        """Prints one evaluation, beside the random policy's if there is one."""
+        table = Table(title="Mean scores (0 to 1)")
+        table.add_column("task")
+        for column in ("episodes", "score", "success", "return", *(["random"] if random else [])):
+            table.add_column(column, justify="right")
+        for name, row in result["tasks"].items():
+            beside = [_number(random["tasks"][name]["score"])] if random else []
+            numbers = [_number(row[key]) for key in ("score", "success", "return")]
+            table.add_row(name, str(row["episodes"]), *numbers, *beside)
+        table.add_section()
+        beside = [_number(random["total"]["score"])] if random else []
+        table.add_row("mean", "", _number(result["total"]["score"]), "", "", *beside)
+        self.console.print(table)
+
+
+def _recent_scores(trainer: Trainer) -> dict[str, tuple[float, float]]:
+    """Per task, the random policy's score and the mean of the latest training episodes."""
+    random = trainer.results.get("random", {}).get("tasks", {})
+    latest: dict[str, list[float]] = {}
+    for episode in trainer.recent:
+        latest.setdefault(episode.task, []).append(episode.score)
+    rows = {}
+    for name in random:
+        scores = latest.get(name, [])[-_RECENT:]
+        mean = sum(scores) / len(scores) if scores else math.nan
+        rows[name] = (random[name]["score"], mean)
+    return rows
+
+
+def _scores(trainer: Trainer) -> Table:
+    table = Table()
+    table.add_column("task")
+    table.add_column("random", justify="right")
+    table.add_column(f"last {_RECENT} episodes", justify="right")
+    rows = _recent_scores(trainer)
+    for name, (random, recent) in list(rows.items())[:_SHOWN_TASKS]:
+        table.add_row(name, _number(random), _number(recent))
+    if len(rows) > _SHOWN_TASKS:
+        table.add_row(f"and {len(rows) - _SHOWN_TASKS} more", "", "")
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.2f}"
+
+
+def duration(seconds: float) -> str:
+    """Formats a time span, such as ``2 min 05 s``."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def draw_curves(rows: Sequence[dict[str, str]], path: Path) -> None:
+    """Draws the score of every training episode against the step, a panel a task.
+
+    Args:
+        rows: Of ``metrics.csv``.
+        path: The PNG to write.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    tasks = list(dict.fromkeys(row["task"] for row in rows if row["phase"] == "train"))
+    columns = min(4, max(1, len(tasks)))
+    lines = max(1, math.ceil(len(tasks) / columns))
+    figure, axes = pyplot.subplots(
+        lines, columns, figsize=(3.2 * columns, 2.6 * lines), squeeze=False, sharey=True
+    )
+    for axis, name in zip(axes.flat, tasks, strict=False):
+        own = [row for row in rows if row["task"] == name]
+        train = [row for row in own if row["phase"] == "train"]
+        random = [float(row["score"]) for row in own if row["phase"] == "random"]
+        axis.plot(
+            [int(row["step"]) for row in train],
+            [float(row["score"]) for row in train],
+            marker=".",
+            label="training",
+        )
+        if random:
+            axis.axhline(sum(random) / len(random), color="grey", ls="--", label="random policy")
+        axis.set(title=name, xlabel="steps (all tasks)", ylim=(-0.02, 1.02))
+        axis.grid(alpha=0.3)
+    for axis in list(axes.flat)[len(tasks) :]:
+        axis.set_visible(False)
+    axes[0, 0].set_ylabel("score")
+    axes[0, 0].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)

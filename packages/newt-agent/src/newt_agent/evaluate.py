@@ -1,0 +1,182 @@
+"""Evaluation: whole episodes, counted the same for every task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import torch
+
+from mmbench.catalog import Task
+from newt_agent.agent import Agent, versioned_name
+
+MULTITASK = "mmbench:mmbench/multitask-v0"
+MAX_ENVS_PER_TASK = 4
+
+
+class Episode(NamedTuple):
+    """One finished episode.
+
+    Attributes:
+        task: Name of the task.
+        score: In [0, 1].
+        success: Of the last step; NaN where undefined.
+        episode_return: Summed reward.
+        length: Agent steps.
+    """
+
+    task: str
+    score: float
+    success: float
+    episode_return: float
+    length: int
+
+
+Policy = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Actions [N, 16] from observations [N, 128] and where episodes start [N]."""
+
+
+def make_environments(**settings: Any) -> Any:
+    """Makes the multitask vector environment; see its documentation for the settings."""
+    return gym.make_vec(MULTITASK, **settings).unwrapped
+
+
+def run_episodes(
+    env: Any,
+    policy: Policy,
+    episodes: int,
+    seed: int,
+    on_episode: Callable[[Episode], None] | None = None,
+) -> list[Episode]:
+    """Runs a fixed number of episodes of every task.
+
+    Args:
+        env: A multitask vector environment (``env.tasks`` names the task of each row).
+        policy: Chooses the actions.
+        episodes: Episodes of each task. The first ones to finish count, in the order of steps
+            and rows; the same of every task, however long its episodes are.
+        seed: Environment i starts from ``seed + i``.
+        on_episode: Called with each episode that counts.
+
+    Returns:
+        The episodes, in the order in which they ended.
+    """
+    names = [versioned_name(task) for task in env.tasks]
+    left = dict.fromkeys(names, episodes)
+    returns = np.zeros(env.num_envs)
+    lengths = np.zeros(env.num_envs, np.int64)
+    first = np.ones(env.num_envs, bool)
+    finished: list[Episode] = []
+    obs, _ = env.reset(seed=seed)
+    while any(left.values()):
+        obs, reward, _, truncated, infos = env.step(policy(obs, first))
+        returns += reward
+        lengths += 1
+        first = truncated
+        for i in np.flatnonzero(truncated):
+            if left[names[i]]:
+                left[names[i]] -= 1
+                score, success = float(infos["score"][i]), float(infos["success"][i])
+                done = Episode(names[i], score, success, float(returns[i]), int(lengths[i]))
+                finished.append(done)
+                if on_episode:
+                    on_episode(done)
+            returns[i] = lengths[i] = 0
+    return finished
+
+
+def evaluate(
+    agent: Agent | None,
+    tasks: Sequence[Task],
+    episodes: int,
+    seed: int,
+    on_episode: Callable[[Episode], None] | None = None,
+) -> list[Episode]:
+    """Evaluates an agent, or the random policy.
+
+    Args:
+        agent: The agent, acting without the noise of training; None acts at random, uniformly.
+        tasks: The tasks.
+        episodes: Episodes of each.
+        seed: Seed of the environments and of the actions.
+        on_episode: Called with each episode.
+
+    Returns:
+        ``episodes`` episodes of each task.
+    """
+    env = make_environments(tasks=tasks, envs_per_task=min(episodes, MAX_ENVS_PER_TASK))
+    try:
+        policy = _random(env, seed) if agent is None else _acting(agent, env, seed)
+        return run_episodes(env, policy, episodes, seed, on_episode)
+    finally:
+        env.close()
+
+
+def _random(env: Any, seed: int) -> Policy:
+    rng = np.random.default_rng(seed)
+
+    def policy(obs: np.ndarray, first: np.ndarray) -> np.ndarray:
+        actions = rng.uniform(-1.0, 1.0, env.action_space.shape).astype(np.float32)
+        return actions * env.action_mask
+
+    return policy
+
+
+def _acting(agent: Agent, env: Any, seed: int) -> Policy:
+    rows = agent.index([versioned_name(task) for task in env.tasks])
+    generator = torch.Generator(agent.device).manual_seed(seed)
+
+    def policy(obs: np.ndarray, first: np.ndarray) -> np.ndarray:
+        return agent.act_on(obs, rows, first, explore=False, generator=generator)
+
+    return policy
+
+
+def summarise(episodes: Sequence[Episode], tasks: Sequence[Task]) -> dict[str, Any]:
+    """Averages episodes into the form of ``eval.json``.
+
+    Args:
+        episodes: Of any of the tasks.
+        tasks: Order and domains of the rows.
+
+    Returns:
+        ``tasks``: per task its mean score, the spread between episodes, success (null where
+        undefined), return, length and number of episodes; ``domains``: the unweighted mean of
+        each domain's tasks, with their number; ``total``: the same over all tasks. Tasks with
+        no episode are left out of every mean.
+    """
+    per_task: dict[str, dict[str, Any]] = {}
+    domains: dict[str, list[float]] = {}
+    for task in tasks:
+        name = versioned_name(task)
+        own = [episode for episode in episodes if episode.task == name]
+        if not own:
+            continue
+        scores = np.array([episode.score for episode in own])
+        successes = [e.success for e in own if not math.isnan(e.success)]
+        per_task[name] = {
+            "domain": task.domain,
+            "score": float(scores.mean()),
+            "score_std": float(scores.std(ddof=1)) if len(own) > 1 else float("nan"),
+            "success": float(np.mean(successes)) if successes else float("nan"),
+            "return": float(np.mean([episode.episode_return for episode in own])),
+            "length": float(np.mean([episode.length for episode in own])),
+            "episodes": len(own),
+        }
+        domains.setdefault(task.domain, []).append(per_task[name]["score"])
+    every = [row["score"] for row in per_task.values()]
+    return {
+        "tasks": per_task,
+        "domains": {
+            name: {"score": float(np.mean(scores)), "tasks": len(scores)}
+            for name, scores in domains.items()
+        },
+        "total": {
+            "score": float(np.mean(every)) if every else float("nan"),
+            "tasks": len(every),
+            "episodes": len(episodes),
+        },
+    }

@@ -1,0 +1,96 @@
+"""One update of the agent from one batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from newt_agent.agent import Agent
+from newt_agent.config import OptimizerConfig
+from newt_agent.losses import Batch, LossConfig, policy_loss, world_model_loss
+from newt_agent.maths import RunningScale
+
+
+class Learner:
+    """Optimizers and running statistics around an agent's world model.
+
+    An update is, in this order: the world model's loss and step, the target network's move, the
+    policy's loss and step, and the scale of the values (paper, section 3.2).
+
+    Args:
+        agent: Whose model learns.
+        loss: Coefficients of the losses.
+        optimizer: Settings of both optimizers.
+    """
+
+    def __init__(self, agent: Agent, loss: LossConfig, optimizer: OptimizerConfig) -> None:
+        model = agent.model
+        self.model = model
+        self._discount = agent.discount
+        self._loss = loss
+        self._settings = optimizer
+        self._policy = list(model.policy.parameters())
+        groups = model.parameter_groups(optimizer.lr, optimizer.encoder_lr_scale)
+        self._rest = [parameter for group in groups for parameter in group["params"]]
+        self.optimizer = torch.optim.Adam(groups, fused=True)
+        self.policy_optimizer = torch.optim.Adam(
+            self._policy, lr=optimizer.lr, eps=optimizer.policy_eps, fused=True
+        )
+        self.scale = RunningScale().to(agent.device)
+
+    def update(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Takes one step of both optimizers.
+
+        Args:
+            batch: Windows of transitions.
+            generator: Source of noise, on the model's device.
+
+        Returns:
+            Losses and statistics as scalar tensors on the model's device; nothing waits for it.
+        """
+        clip = self._settings.grad_clip_norm
+        loss, metrics, zs = world_model_loss(
+            self.model, batch, self._discount, self._loss, generator
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        metrics["grad_norm"] = nn.utils.clip_grad_norm_(self._rest, clip)
+        self.optimizer.step()
+        self.model.update_target(self._settings.target_tau)
+        loss, policy_metrics = policy_loss(self.model, zs, batch, self.scale, self._loss, generator)
+        self.policy_optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        metrics["policy_grad_norm"] = nn.utils.clip_grad_norm_(self._policy, clip)
+        self.policy_optimizer.step()
+        self.scale.update(policy_metrics["q_spread"])
+        return {**metrics, **policy_metrics}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Returns moments, step counts and the scale as flat tensors."""
+        flat = {f"scale/{name}": value for name, value in self.scale.state_dict().items()}
+        for kind, optimizer in self._optimizers().items():
+            for index, slots in optimizer.state_dict()["state"].items():
+                for slot, value in slots.items():
+                    flat[f"{kind}/{index}/{slot}"] = value
+        return flat
+
+    def load_state_dict(self, flat: dict[str, Tensor]) -> None:
+        """Restores :meth:`state_dict`."""
+        self.scale.load_state_dict(
+            {
+                name.removeprefix("scale/"): v
+                for name, v in flat.items()
+                if name.startswith("scale/")
+            }
+        )
+        for kind, optimizer in self._optimizers().items():
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, value in flat.items():
+                owner, _, rest = name.partition("/")
+                if owner == kind:
+                    index, _, slot = rest.partition("/")
+                    state.setdefault(int(index), {})[slot] = value
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"optimizer": self.optimizer, "policy_optimizer": self.policy_optimizer}

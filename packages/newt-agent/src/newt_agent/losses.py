@@ -1,0 +1,255 @@
+"""The objectives of Newt (arXiv 2511.19584, section 3).
+
+The world model is trained on short windows of replayed experience: from the first observation
+it predicts latent states, rewards and returns in imagination, each compared with what
+happened. The policy is trained on the same imagined states, held constant, to raise the value
+and to stay near the replayed actions. No function here waits for the device, and every random
+draw comes from the generator it is given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from newt_agent.maths import RunningScale, draw_heads, time_weights, two_hot_cross_entropy
+from newt_agent.world_model import WorldModel
+
+
+class Batch(NamedTuple):
+    """Windows of H consecutive transitions, each within one episode, time first."""
+
+    obs: Tensor
+    """``[H + 1, B, obs_dim]``."""
+    action: Tensor
+    """``[H, B, action_dim]`` in [-1, 1]; ``action[t]`` was taken in ``obs[t]``."""
+    reward: Tensor
+    """``[H, B]``; ``reward[t]`` followed ``action[t]``."""
+    task: Tensor
+    """``[B]``, indices into the model's table."""
+    image: Tensor | None = None
+    """``[H + 1, B, image_dim]`` features, if the model sees images."""
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Coefficients of the objectives; the defaults are the paper's."""
+
+    consistency_coef: float = 20.0
+    """Weight of the latent prediction error."""
+    reward_coef: float = 0.1
+    """Weight of the reward loss."""
+    value_coef: float = 0.1
+    """Weight of the value loss."""
+    rho: float = 0.5
+    """Decay of the weight of a step with its distance into the window."""
+    entropy_coef: float = 1e-4
+    """Weight of the policy's entropy, which is scaled by the number of action entries."""
+    bc_coef: float = 1.0
+    """Weight of imitating the replayed actions."""
+
+
+def bad_samples(model: WorldModel, batch: Batch) -> Tensor:
+    """Which samples hold a NaN or infinity where the task has an entry, bool ``[B]``.
+
+    One such sample spoils the loss of the whole batch; this says which task it came from.
+    """
+    good = torch.isfinite(batch.reward).all(0)
+    obs_mask = model.observation_mask[batch.task]
+    good &= (torch.isfinite(batch.obs) | ~obs_mask).all(-1).all(0)
+    good &= (torch.isfinite(batch.action) | ~model.action_mask[batch.task]).all(-1).all(0)
+    if batch.image is not None:
+        good &= torch.isfinite(batch.image).all(-1).all(0)
+    return ~good
+
+
+@torch.no_grad()
+def td_target(
+    model: WorldModel,
+    next_z: Tensor,
+    reward: Tensor,
+    task: Tensor,
+    discount: Tensor,
+    generator: torch.Generator | None,
+) -> Tensor:
+    """One-step targets of the value: ``r + discount * min(Q_i, Q_j)`` of the target network.
+
+    The two heads are drawn once for the whole batch, the next action from the policy. Episodes
+    never terminate, only time out, so every step bootstraps.
+
+    Args:
+        model: The model.
+        next_z: ``[..., B, latent_dim]``, states that followed.
+        reward: ``[..., B]``.
+        task: ``[B]``, indices.
+        discount: ``[tasks]``, the discount of each task.
+        generator: Source of the heads and the actions.
+
+    Returns:
+        ``[..., B]``.
+    """
+    action, _ = model.sample_action(next_z, task, generator)
+    heads = draw_heads(model.num_q, next_z.device, generator)
+    values = model.decode(model.Q(next_z, action, task, target=True, heads=heads))
+    return reward + discount[task] * values.amin(0)
+
+
+def world_model_loss(
+    model: WorldModel,
+    batch: Batch,
+    discount: Tensor,
+    config: LossConfig,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    """The loss of encoder, dynamics, reward and value.
+
+    All terms are measured along the imagined rollout, and gradients flow through all of it.
+    Consistency: mean squared error to the encoding of what was observed, which is held
+    constant. Reward and value: cross-entropy to two-hot targets. Each is a sum over time with
+    weights ``rho**t``, t = 0..H, normalised to sum to 1 (so the H weights of the terms that
+    have only H steps sum to less), and a mean over the batch and the heads.
+
+    Args:
+        model: The model.
+        batch: Replayed windows.
+        discount: ``[tasks]``, the discount of each task.
+        config: Coefficients.
+        generator: Source of the target's heads and actions, on the model's device.
+
+    Returns:
+        The loss; detached scalars to log; and the imagined states ``[H + 1, B, latent_dim]``,
+        of which the first is encoded.
+    """
+    horizon, task = batch.action.shape[0], batch.task
+    weights = time_weights(horizon + 1, config.rho, batch.obs.device)[:horizon]
+    first, later = (None, None) if batch.image is None else (batch.image[0], batch.image[1:])
+
+    context = model.context(task)
+    with torch.no_grad():
+        observed = model.encode(batch.obs[1:], context, later)
+        target = td_target(model, observed, batch.reward, task, discount, generator)
+
+    states = [model.encode(batch.obs[0], context, first)]
+    for action in batch.action:
+        states.append(model.next(states[-1], action, context))
+    zs = torch.stack(states)
+
+    vmin, vmax = model.config.vmin, model.config.vmax
+    reward_logits = model.reward(zs[:-1], batch.action, context)
+    value_logits = model.Q(zs[:-1], batch.action, context)
+    consistency = (zs[1:] - observed).square().mean((1, 2)) @ weights
+    reward = two_hot_cross_entropy(reward_logits, batch.reward, vmin, vmax).mean(1) @ weights
+    value = two_hot_cross_entropy(value_logits, target, vmin, vmax).mean((0, 2)) @ weights
+    loss = (
+        config.consistency_coef * consistency
+        + config.reward_coef * reward
+        + config.value_coef * value
+    )
+    metrics = {
+        "consistency_loss": consistency,
+        "reward_loss": reward,
+        "value_loss": value,
+        "model_loss": loss,
+        "td_target": target.mean(),
+    }
+    return loss, {name: x.detach() for name, x in metrics.items()}, zs
+
+
+def _imitation(action: Tensor, mask: Tensor, replayed: Tensor) -> Tensor:
+    """Squared distance to the replayed actions, a mean over each task's own entries."""
+    error = torch.where(mask, action[: len(replayed)] - replayed, 0.0)
+    return error.square().sum(-1) / mask.sum(-1).clamp(min=1)
+
+
+def _policy_metrics(info: dict[str, Tensor]) -> dict[str, Tensor]:
+    std = torch.where(info["mask"], info["log_std"].exp(), 0.0)
+    entries = info["mask"].expand_as(std).sum().clamp(min=1)
+    return {
+        "pi_entropy": info["entropy"].mean(),
+        "pi_scaled_entropy": info["scaled_entropy"].mean(),
+        "pi_std_mean": std.sum() / entries,
+        "pi_std_max": std.max(),
+    }
+
+
+def policy_loss(
+    model: WorldModel,
+    zs: Tensor,
+    batch: Batch,
+    scale: RunningScale,
+    config: LossConfig,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of the policy during reinforcement learning.
+
+    ``sum_t rho_t (bc - mean(Q_i, Q_j) / scale - entropy)``, with the replayed actions known
+    for the first H of the H + 1 states. Two online heads, drawn once; gradients reach the
+    policy through the sampled action, and nothing but the policy.
+
+    Args:
+        model: The model.
+        zs: ``[H + 1, B, latent_dim]`` from `world_model_loss`; treated as constant.
+        batch: The windows they were imagined from; the actions are imitated.
+        scale: Divides the values. Not changed: follow up with
+            ``scale.update(metrics["q_spread"])`` (after averaging it over ranks).
+        config: Coefficients.
+        generator: Source of the actions and heads, on the model's device.
+
+    Returns:
+        The loss and detached scalars to log.
+    """
+    zs, task = zs.detach(), batch.task
+    weights = time_weights(len(zs), config.rho, zs.device)
+    action, info = model.sample_action(zs, task, generator)
+    heads = draw_heads(model.num_q, zs.device, generator)
+    q = model.decode(model.Q(zs, action, task, heads=heads, detach=True)).mean(0)
+
+    horizon = batch.action.shape[0]
+    bc = _imitation(action, info["mask"], batch.action).mean(1) @ weights[:horizon]
+    value = scale(q).mean(1) @ weights
+    entropy = info["scaled_entropy"].mean(1) @ weights
+    loss = config.bc_coef * bc - value - config.entropy_coef * entropy
+    metrics = {
+        "pi_loss": loss,
+        "bc_loss": bc,
+        "pi_q": q.mean(),
+        "pi_scale": scale.value.clone(),
+        "q_spread": scale.spread(q[0]),
+        **_policy_metrics(info),
+    }
+    return loss, {name: x.detach() for name, x in metrics.items()}
+
+
+def pretrain_policy_loss(
+    model: WorldModel,
+    zs: Tensor,
+    batch: Batch,
+    config: LossConfig,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The policy's part of the pretraining objective: imitation and entropy, no value.
+
+    ``sum_t rho_t (bc - entropy) / H`` over the H states whose action is known. Gradients reach
+    only the policy, so it can be added to the model's loss or stepped on its own.
+
+    Args:
+        model: The model.
+        zs: ``[H + 1, B, latent_dim]`` from `world_model_loss`; treated as constant.
+        batch: The windows they were imagined from.
+        config: Coefficients.
+        generator: Source of the actions, on the model's device.
+
+    Returns:
+        The loss and detached scalars to log.
+    """
+    horizon = batch.action.shape[0]
+    weights = time_weights(horizon + 1, config.rho, zs.device)[:horizon] / horizon
+    action, info = model.sample_action(zs[:horizon].detach(), batch.task, generator)
+    bc = _imitation(action, info["mask"], batch.action).mean(1) @ weights
+    entropy = info["scaled_entropy"].mean(1) @ weights
+    loss = config.bc_coef * bc - config.entropy_coef * entropy
+    metrics = {"pi_loss": loss, "bc_loss": bc, **_policy_metrics(info)}
+    return loss, {name: x.detach() for name, x in metrics.items()}

@@ -1,0 +1,140 @@
+"""Scalar transforms, two-hot regression and running statistics.
+
+Rewards and values are regressed as distributions over bins that are uniform in symlog space
+(arXiv 2511.19584, section 3; the transform is that of DreamerV3, arXiv 2301.04104). Everything
+here waits for no device, and what is random comes from the generator it is given.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+
+def symlog(x: Tensor) -> Tensor:
+    """Compress magnitudes: ``sign(x) * log(1 + |x|)``, the inverse of `symexp`."""
+    return torch.sign(x) * torch.log1p(torch.abs(x))
+
+
+def symexp(x: Tensor) -> Tensor:
+    """Undo `symlog`: ``sign(x) * (exp(|x|) - 1)``."""
+    return torch.sign(x) * torch.expm1(torch.abs(x))
+
+
+def _neighbours(x: Tensor, num_bins: int, vmin: float, vmax: float) -> tuple[Tensor, Tensor]:
+    """The lower of the two bins around each `x`, and the weight of the upper one."""
+    position = (symlog(x).clamp(vmin, vmax) - vmin) * ((num_bins - 1) / (vmax - vmin))
+    # A NaN must stay visible in the weight, but as an index it would be out of bounds.
+    lower = torch.nan_to_num(position, nan=0.0).floor().clamp(max=num_bins - 2)
+    return lower.long(), position - lower
+
+
+def two_hot(x: Tensor, num_bins: int, vmin: float, vmax: float) -> Tensor:
+    """Encode scalars as weights of the two nearest bins.
+
+    Args:
+        x: Scalars, any shape. Those beyond the range of the bins count as its ends.
+        num_bins: Number of bins, uniform between `vmin` and `vmax`.
+        vmin: Centre of the first bin, in symlog space.
+        vmax: Centre of the last bin, in symlog space.
+
+    Returns:
+        Weights ``[*x.shape, num_bins]``, at least 0, summing to 1 along the last dimension.
+    """
+    lower, weight = _neighbours(x, num_bins, vmin, vmax)
+    index = torch.stack([lower, lower + 1], dim=-1)
+    weights = torch.stack([1 - weight, weight], dim=-1)
+    return weights.new_zeros(*x.shape, num_bins).scatter(-1, index, weights)
+
+
+def two_hot_cross_entropy(logits: Tensor, target: Tensor, vmin: float, vmax: float) -> Tensor:
+    """Cross-entropy between predicted bins and two-hot targets.
+
+    Equal to ``-(two_hot(target) * log_softmax(logits)).sum(-1)`` without building the target.
+
+    Args:
+        logits: ``[..., num_bins]``.
+        target: Scalars, of a shape that broadcasts to ``logits.shape[:-1]``.
+        vmin: Centre of the first bin, in symlog space.
+        vmax: Centre of the last bin, in symlog space.
+
+    Returns:
+        The loss in nats, ``logits.shape[:-1]``; NaN where the target is.
+    """
+    lower, weight = _neighbours(target, logits.shape[-1], vmin, vmax)
+    index = torch.stack([lower, lower + 1], dim=-1)
+    log_prob = F.log_softmax(logits, dim=-1)
+    log_lower, log_upper = log_prob.gather(-1, index.expand(*logits.shape[:-1], 2)).unbind(-1)
+    return -torch.lerp(log_lower, log_upper, weight.expand_as(log_lower))
+
+
+def decode_two_hot(logits: Tensor, bins: Tensor) -> Tensor:
+    """Read scalars from bin logits: the mean of the bins under the softmax, then `symexp`.
+
+    Args:
+        logits: ``[..., num_bins]``.
+        bins: ``[num_bins]``, the bin centres in symlog space.
+
+    Returns:
+        Scalars ``logits.shape[:-1]``.
+    """
+    return symexp(logits.softmax(dim=-1) @ bins)
+
+
+def time_weights(steps: int, rho: float, device: torch.device | None = None) -> Tensor:
+    """Weights ``rho**t`` of the steps of a rollout, divided by their sum."""
+    weights = rho ** torch.arange(steps, dtype=torch.float32, device=device)
+    return weights / weights.sum()
+
+
+def gaussian_log_prob(noise: Tensor, log_std: Tensor) -> Tensor:
+    """Log-density of ``mean + noise * exp(log_std)`` per dimension, `noise` standard normal."""
+    return -0.5 * noise.square() - log_std - HALF_LOG_2PI
+
+
+def tanh_log_det(x: Tensor) -> Tensor:
+    """``log(1 - tanh(x)**2)`` without cancellation: what squashing adds to a density."""
+    return 2 * (math.log(2) - x - F.softplus(-2 * x))
+
+
+def draw_heads(num_q: int, device: torch.device, generator: torch.Generator | None) -> Tensor:
+    """Draw two different heads of the value ensemble, indices ``[2]``."""
+    return torch.rand(num_q, generator=generator, device=device).topk(2).indices
+
+
+class RunningScale(nn.Module):
+    """A moving estimate of the spread of values, by which the policy loss divides them.
+
+    Starts at 1 and never falls below it, so that small values are not blown up
+    (arXiv 2511.19584, appendix; TD-MPC2, arXiv 2310.16828). The estimate is a buffer: it
+    travels in ``state_dict``.
+    """
+
+    value: Tensor
+
+    def __init__(self, tau: float = 0.01):
+        super().__init__()
+        self.tau = tau
+        self.register_buffer("value", torch.ones(()))
+
+    @staticmethod
+    @torch.no_grad()
+    def spread(x: Tensor) -> Tensor:
+        """The distance between the 5th and 95th percentile of all of `x`, a scalar tensor."""
+        low, high = torch.quantile(x.detach().flatten().float(), x.new_tensor([0.05, 0.95]).float())
+        return high - low
+
+    @torch.no_grad()
+    def update(self, spread: Tensor) -> None:
+        """Move a fraction `tau` towards ``max(spread, 1)``; a NaN or infinity changes nothing."""
+        target = torch.where(torch.isfinite(spread), spread.clamp(min=1.0), self.value)
+        self.value.lerp_(target, self.tau)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Divide `x` by the current estimate."""
+        return x / self.value

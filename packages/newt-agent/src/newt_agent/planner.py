@@ -1,0 +1,219 @@
+"""Planning with the world model: MPPI seeded by the policy (arXiv 2511.19584, section 3).
+
+Every environment is planned for at once. Each iteration draws candidate action sequences from
+a Gaussian, imagines them with the model, and refits the Gaussian to the best, weighted by
+their value. Sequences drawn from the policy compete in every iteration; since their actions
+stay the same, they are imagined only once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from newt_agent.maths import draw_heads
+
+
+@dataclass(frozen=True)
+class PlannerConfig:
+    """Budget and shape of the search; the defaults are the paper's."""
+
+    horizon: int = 3
+    """Steps planned ahead."""
+    iterations: int = 6
+    """Times the Gaussian is refitted."""
+    num_samples: int = 512
+    """Candidate sequences per environment and iteration, those of the policy included."""
+    num_elites: int = 64
+    """Best candidates that the Gaussian is fitted to."""
+    num_pi_trajs: int = 24
+    """Candidates drawn from the policy."""
+    min_std: float = 0.05
+    """Least standard deviation of an action entry."""
+    max_std: float = 2.0
+    """Greatest, and initial, standard deviation."""
+    temperature: float = 0.5
+    """Elites weigh ``exp(temperature * (value - best))``."""
+
+    def __post_init__(self):
+        if min(self.horizon, self.iterations) < 1:
+            raise ValueError("horizon and iterations must be at least 1")
+        if not 1 <= self.num_elites <= self.num_samples:
+            raise ValueError(f"num_elites ({self.num_elites}) must be in 1..num_samples")
+        if not 0 <= self.num_pi_trajs <= self.num_samples:
+            raise ValueError(f"num_pi_trajs ({self.num_pi_trajs}) must be in 0..num_samples")
+
+
+class PlanningModel(Protocol):
+    """What the planner needs of a model; `newt_agent.WorldModel` has it.
+
+    `task` is what `context` returned, and leading dimensions broadcast: ``z`` may be ``[E, 1,
+    latent]`` where ``action`` is ``[E, N, action_dim]``.
+    """
+
+    @property
+    def num_q(self) -> int:
+        """Heads of the value ensemble."""
+
+    @property
+    def action_mask(self) -> Tensor:
+        """The table of action masks, ``[tasks, action_dim]`` bool."""
+
+    def context(self, task: Tensor) -> Any:
+        """What is constant per task, with an attribute ``action_mask`` ``[*task, action_dim]``."""
+
+    def next(self, z: Tensor, action: Tensor, task: Any) -> Tensor:
+        """The next latent state."""
+
+    def reward(self, z: Tensor, action: Tensor, task: Any) -> Tensor:
+        """Logits of the reward."""
+
+    def Q(self, z: Tensor, action: Tensor, task: Any, *, heads: Tensor | None = None) -> Tensor:
+        """Logits of the return, one row a head."""
+
+    def sample_action(
+        self, z: Tensor, task: Any, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Any]:
+        """An action of the policy, and anything."""
+
+    def decode(self, logits: Tensor) -> Tensor:
+        """Scalars of reward or return logits."""
+
+
+class Planner:
+    """Model-predictive control for a batch of environments.
+
+    Args:
+        model: The world model, used without gradients.
+        config: Budget.
+    """
+
+    def __init__(self, model: PlanningModel, config: PlannerConfig | None = None):
+        self.model = model
+        self.config = config or PlannerConfig()
+
+    def initial(self, num_envs: int) -> Tensor:
+        """A `prev_mean` for the first call: zeros ``[num_envs, horizon, action_dim]``."""
+        mask = self.model.action_mask
+        return torch.zeros(num_envs, self.config.horizon, mask.shape[-1], device=mask.device)
+
+    @torch.no_grad()
+    def plan(
+        self,
+        z: Tensor,
+        task: Tensor,
+        prev_mean: Tensor,
+        first: Tensor,
+        discount: Tensor,
+        explore: bool,
+        generator: torch.Generator | None,
+        prior_weight: float | Tensor = 0.0,
+    ) -> tuple[Tensor, Tensor]:
+        """Choose one action for each of E environments.
+
+        Args:
+            z: ``[E, latent_dim]``, encoded observations.
+            task: ``[E]``, indices into the model's table.
+            prev_mean: ``[E, horizon, action_dim]``, the mean returned by the previous call. It
+                is shifted by one step to start the search from.
+            first: ``[E]`` bool, True where an episode begins: there `prev_mean` is ignored.
+            discount: ``[E]``, the discount of each environment's task.
+            explore: Add noise of the final standard deviation to the action.
+            generator: Source of all noise, on the device of `z`.
+            prior_weight: In [0, 1], how far the initial Gaussian is that of the policy's
+                sequences instead of the shifted mean with `max_std` (section 3 of the paper
+                anneals it from 1 to 0 early in training).
+
+        Returns:
+            The action ``[E, action_dim]`` in [-1, 1], 0 at masked entries, and the fitted mean
+            ``[E, horizon, action_dim]`` to hand to the next call.
+        """
+        config = self.config
+        context = self.model.context(task[:, None])
+        mask = context.action_mask
+        heads = draw_heads(self.model.num_q, z.device, generator)
+        z, discount = z[:, None], discount[:, None]
+
+        # Inside, time comes first: [horizon, E, candidates, action_dim].
+        pi_actions, pi_values = self._imagine(
+            z.expand(-1, config.num_pi_trajs, -1), None, context, discount, heads, generator
+        )
+        shifted = torch.cat([prev_mean[:, 1:], torch.zeros_like(prev_mean[:, :1])], dim=1)
+        mean = torch.where(first[:, None, None], 0.0, shifted).transpose(0, 1).unsqueeze(2)
+        std = torch.full_like(mean, config.max_std)
+        if config.num_pi_trajs and not (isinstance(prior_weight, float) and prior_weight == 0):
+            pi_std = pi_actions.std(2, correction=0, keepdim=True)
+            pi_std = pi_std.clamp(config.min_std, config.max_std)
+            mean = torch.lerp(mean, pi_actions.mean(2, keepdim=True), prior_weight)
+            std = torch.lerp(std, pi_std, prior_weight)
+
+        count = config.num_samples - config.num_pi_trajs
+        shape = (config.horizon, z.shape[0], count, mean.shape[-1])
+        for _ in range(config.iterations):
+            noise = torch.randn(shape, generator=generator, device=z.device, dtype=z.dtype)
+            actions = torch.where(mask, (mean + std * noise).clamp(-1, 1), 0.0)
+            actions, values = self._imagine(z, actions, context, discount, heads, generator)
+            actions = torch.cat([pi_actions, actions], dim=2)
+            values = torch.cat([pi_values, values], dim=1)
+
+            best, index = values.topk(config.num_elites, dim=1)
+            elites = actions.gather(2, index[None, :, :, None].expand(*shape[:2], -1, shape[3]))
+            weights = torch.softmax(config.temperature * best, dim=1)
+            mean = (weights[..., None] * elites).sum(2, keepdim=True)
+            variance = (weights[..., None] * (elites - mean).square()).sum(2, keepdim=True)
+            std = variance.sqrt().clamp(config.min_std, config.max_std)
+            std = torch.where(mask, std, 0.0)
+
+        # A draw by weight: the largest of weight / Exp(1), which needs no host synchronisation.
+        race = weights / torch.empty_like(weights).exponential_(generator=generator)
+        chosen = race.argmax(1)[:, None, None].expand(-1, 1, shape[3])
+        action = elites[0].gather(1, chosen).squeeze(1)
+        if explore:
+            noise = torch.randn(action.shape, generator=generator, device=z.device, dtype=z.dtype)
+            action = (action + std[0].squeeze(1) * noise).clamp(-1, 1)
+        return action, mean.squeeze(2).transpose(0, 1).contiguous()
+
+    def _imagine(
+        self,
+        z: Tensor,
+        sequences: Tensor | None,
+        context: Any,
+        discount: Tensor,
+        heads: Tensor,
+        generator: torch.Generator | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Follow action sequences in the model.
+
+        Args:
+            z: ``[E, N, latent_dim]``, or ``[E, 1, latent_dim]`` for one start of all sequences.
+            sequences: ``[horizon, E, N, action_dim]``; None is what the policy does from `z`.
+            context: The tasks.
+            discount: ``[E, 1]``.
+            heads: Indices of the two heads of the terminal value.
+            generator: Source of the policy's actions.
+
+        Returns:
+            The sequences, and their values ``[E, N]``: the discounted sum of the rewards and of
+            the mean terminal value of the two heads. NaN counts as 0.
+        """
+        model = self.model
+        actions: list[Tensor] = []
+        value: Tensor | float = 0.0
+        factor = torch.ones_like(discount)
+        for t in range(self.config.horizon):
+            if sequences is None:
+                action, _ = model.sample_action(z, context, generator)
+                actions.append(action)
+            else:
+                action = sequences[t]
+            value = value + factor * model.decode(model.reward(z, action, context))
+            z = model.next(z, action, context)
+            factor = factor * discount
+        last, _ = model.sample_action(z, context, generator)
+        value = value + factor * model.decode(model.Q(z, last, context, heads=heads)).mean(0)
+        if sequences is None:
+            sequences = torch.stack(actions)
+        return sequences, torch.nan_to_num(value, nan=0.0)

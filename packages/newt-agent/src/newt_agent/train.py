@@ -1,0 +1,390 @@
+"""The training loop: act, remember, learn, evaluate, save."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmbench.catalog import Task
+from mmbench.runs import RunError, RunFolder, provenance
+from newt_agent.agent import Agent, versioned_name
+from newt_agent.checkpoint import TrainingState, load_training_state, save_checkpoint
+from newt_agent.config import Config
+from newt_agent.display import Display
+from newt_agent.evaluate import Episode, evaluate, make_environments, summarise
+from newt_agent.learner import Learner
+from newt_agent.loggers import Loggers
+from newt_agent.replay import Replay
+from newt_agent.system import stop_requests
+
+LOG_EVERY_UPDATES = 100
+"""Updates between two looks at the losses: each one waits for the device."""
+
+_EVAL_SEED = 1_000_000
+"""Offset of the evaluations' seeds, so that they share no episode with training."""
+
+
+class Interrupted(Exception):
+    """The user asked the run to stop; its checkpoint is written."""
+
+
+class Trainer:
+    """One run, from its start or from its last checkpoint.
+
+    Args:
+        config: Settings.
+        folder: The run's folder.
+        device: ``cpu`` or ``cuda``.
+        display: Where progress is shown.
+        resume: Go on from the folder's last checkpoint.
+
+    Raises:
+        RunError: A setting does not fit, or the checkpoint cannot be resumed from.
+    """
+
+    def __init__(
+        self, config: Config, folder: RunFolder, device: str, display: Display, resume: bool = False
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self._display = display
+        self._device = torch.device(device)
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        torch.set_float32_matmul_precision("high")
+        self.env: Any = make_environments(
+            tasks=config.tasks,
+            envs_per_task=config.envs_per_task,
+            skip_missing=config.skip_missing,
+        )
+        self.tasks: tuple[Task, ...] = tuple(dict.fromkeys(self.env.tasks))
+        names = [versioned_name(task) for task in self.env.tasks]
+        state = load_training_state(folder.last_checkpoint()) if resume else None
+        self.agent = self._make_agent(resume)
+        self.agent.plan = config.plan
+        self._rows = self.agent.index(names)
+        self.learner = Learner(self.agent, config.loss, config.optimizer)
+        self.replay = self._make_replay()
+        self.step = 0
+        self.updates = 0
+        self._credit = 0.0
+        self._seconds = 0.0
+        self._results: dict[str, Any] = {}
+        self._episodes: list[Episode] = []
+        environments, sampler, noise = np.random.SeedSequence(config.seed).generate_state(3)
+        self._env_seed = int(environments)
+        self._rng = np.random.default_rng(int(sampler))
+        self._generator = torch.Generator(self._device).manual_seed(int(noise))
+        self._returns = np.zeros(self.env.num_envs)
+        self._lengths = np.zeros(self.env.num_envs, np.int64)
+        self._first = np.ones(self.env.num_envs, bool)
+        self._metrics = folder.metrics
+        if state is None:
+            self._start()
+        else:
+            self._restore(state)
+        self._loggers = Loggers(folder, config, purge_step=self.step if resume else None)
+        self._started = time.perf_counter() - self._seconds
+
+    def run(self) -> dict[str, Any]:
+        """Trains to the end.
+
+        Returns:
+            The evaluations by name: ``random``, ``before``, ``after``, each as in ``eval.json``.
+
+        Raises:
+            Interrupted: Ctrl-C or SIGTERM; a checkpoint was written.
+            RunError: An environment or a loss became NaN; the message names the task.
+        """
+        with stop_requests() as stop, self._display.running(self):
+            if not self._results:
+                self._results["random"] = self._evaluate("random", None)
+                self._results["before"] = self._evaluate("before", self.agent)
+                self._save()  # so that nothing of this is repeated after an early stop
+            while self.step < self.config.steps:
+                if stop.is_set():
+                    self._save()
+                    raise Interrupted
+                self._collect()
+                self._learn()
+                self._display.advance(self)
+                if self._passed(self.config.eval_every) and self.step < self.config.steps:
+                    self._results["latest"] = self._evaluate("eval", self.agent)
+                if self._passed(self.config.checkpoint_every):
+                    self._save()
+            self._results["after"] = self._evaluate("after", self.agent)
+            self.folder.write_eval({"step": self.step, **self._results["after"]})
+            self._save()
+        self._loggers.close()
+        return self._results
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on this run, interruptions left out."""
+        return time.perf_counter() - self._started
+
+    @property
+    def recent(self) -> list[Episode]:
+        """Training episodes since the start or resumption, oldest first."""
+        return self._episodes
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """Evaluations so far, by name."""
+        return self._results
+
+    def close(self) -> None:
+        """Closes the environments."""
+        self.env.close()
+
+    # The parts of a step
+
+    def _collect(self) -> None:
+        """Takes one step in every environment and stores it."""
+        seeding = self.step < self.config.seed_steps
+        actions = self._random_actions() if seeding else self._chosen_actions()
+        obs, reward, _, truncated, infos = self.env.step(actions)
+        final = np.where(truncated[:, None], infos["final_obs"], obs) if truncated.any() else obs
+        self._check_finite(final, reward)
+        self.replay.add(
+            torch.from_numpy(final), torch.from_numpy(actions), torch.from_numpy(reward).float()
+        )
+        if truncated.any():
+            self.replay.start(torch.from_numpy(obs), truncated)
+        self._obs, self._first = obs, truncated
+        self.step += self.env.num_envs
+        self._returns += reward
+        self._lengths += 1
+        self._record(np.flatnonzero(truncated), infos)
+        if not seeding:
+            self._credit += self.config.utd * self.env.num_envs
+
+    def _learn(self) -> None:
+        """Takes the updates that are due."""
+        while self._credit >= 1.0:
+            self._credit -= 1.0
+            batch = self.replay.sample(self.config.batch_size, self._rng)
+            metrics = self.learner.update(batch, self._generator)
+            self.updates += 1
+            if self.updates % LOG_EVERY_UPDATES == 0:
+                self._log(metrics)
+
+    def _random_actions(self) -> np.ndarray:
+        actions = self._rng.uniform(-1.0, 1.0, self.env.action_space.shape)
+        return actions.astype(np.float32) * self.env.action_mask
+
+    def _chosen_actions(self) -> np.ndarray:
+        return self.agent.act_on(
+            self._obs, self._rows, self._first, explore=True, generator=self._generator
+        )
+
+    def _record(self, ended: np.ndarray, infos: dict[str, Any]) -> None:
+        episodes = []
+        for i in ended:
+            score, success = float(infos["score"][i]), float(infos["success"][i])
+            name = versioned_name(self.env.tasks[i])
+            done = Episode(name, score, success, float(self._returns[i]), int(self._lengths[i]))
+            episodes.append(done)
+            self._returns[i] = self._lengths[i] = 0
+        self._episodes += episodes
+        self._write("train", episodes)
+
+    def _write(self, phase: str, episodes: list[Episode]) -> None:
+        self._metrics.append(
+            [
+                {
+                    "step": self.step,
+                    "phase": phase,
+                    "task": episode.task,
+                    "score": episode.score,
+                    "success": episode.success,
+                    "return": episode.episode_return,
+                    "length": episode.length,
+                    "seconds": round(self.seconds, 3),
+                }
+                for episode in episodes
+            ]
+        )
+
+    def _log(self, metrics: dict[str, Tensor]) -> None:
+        values = {name: float(value) for name, value in metrics.items()}
+        broken = [name for name, value in values.items() if not np.isfinite(value)]
+        if broken:
+            raise RunError(
+                f"{', '.join(broken)} became NaN or infinite at step {self.step} (update "
+                f"{self.updates}); the last checkpoint is intact. A lower --optimizer.lr may help"
+            )
+        self._loggers.losses(self.step, values)
+
+    def _check_finite(self, obs: np.ndarray, reward: np.ndarray) -> None:
+        good = np.isfinite(obs).all(1) & np.isfinite(reward)
+        if not good.all():
+            i = int(np.flatnonzero(~good)[0])
+            raise RunError(
+                f"task {self.env.tasks[i].name!r} (environment {i}) returned a NaN or infinite "
+                f"observation or reward at step {self.step}; the last checkpoint is intact. "
+                "Leave the task out with --tasks, or report it"
+            )
+
+    def _passed(self, every: int) -> bool:
+        """Whether the last vector step reached a multiple of ``every``."""
+        return every > 0 and self.step // every > (self.step - self.env.num_envs) // every
+
+    def _evaluate(self, phase: str, agent: Agent | None) -> dict[str, Any]:
+        total = self.config.eval_episodes * len(self.tasks)
+        memory = self.agent.memory
+        self.agent.plan = self.config.plan_in_eval
+        seed = self.config.seed + _EVAL_SEED
+        with self._display.evaluating(phase, total) as on_episode:
+            episodes = evaluate(agent, self.tasks, self.config.eval_episodes, seed, on_episode)
+        self.agent.plan, self.agent.memory = self.config.plan, memory
+        self._write(phase, episodes)
+        result = summarise(episodes, self.tasks)
+        if agent is not None:
+            self._loggers.scores(self.step, result)
+        return result
+
+    # Starting, saving, restoring
+
+    def _make_agent(self, resume: bool) -> Agent:
+        source = self.folder.last_checkpoint() if resume else self.config.checkpoint
+        if source is None:
+            return Agent.create(
+                self.tasks,
+                self.config.size,
+                self.config.encoder,
+                self.config.planner,
+                torch.Generator().manual_seed(self.config.seed),
+                self._device,
+            )
+        agent = Agent.load(source, self._device)
+        if agent.encoder != self.config.encoder:
+            raise RunError(
+                f"{source} was trained with the text encoder {agent.encoder!r}, and this run "
+                f"asks for {self.config.encoder!r}: pass --encoder {agent.encoder}"
+            )
+        agent.planner.config = self.config.planner
+        return agent
+
+    def _make_replay(self) -> Replay:
+        model = self.agent.model.config
+        return Replay(
+            self.config.replay_capacity,
+            self.env.num_envs,
+            self.config.planner.horizon,
+            self._rows,
+            model.obs_dim,
+            model.action_dim,
+            self._device,
+        )
+
+    def _start(self) -> None:
+        missing = [versioned_name(task) for task in self.env.missing]
+        self.folder.write_config(
+            {
+                "config": self.config.to_dict(),
+                "tasks": [versioned_name(task) for task in self.tasks],
+                "missing": missing,
+                "device": str(self._device),
+                **provenance(),
+            }
+        )
+        self._obs, _ = self.env.reset(seed=self._env_seed)
+        self.replay.start(torch.from_numpy(self._obs), np.ones(self.env.num_envs, bool))
+
+    def _save(self) -> None:
+        self._seconds = self.seconds
+        self._metrics.flush()
+        training = {f"learner/{k}": v for k, v in self.learner.state_dict().items()}
+        training["generator"] = self._generator.get_state()
+        training["obs"] = torch.from_numpy(self._obs)
+        training["first"] = torch.from_numpy(self._first)
+        training["episode_rng"] = torch.from_numpy(self.env.episode_rng.view(np.int64))
+        training["returns"] = torch.from_numpy(self._returns)
+        training["lengths"] = torch.from_numpy(self._lengths)
+        if self.agent.memory is not None:
+            training["memory"] = self.agent.memory
+        progress = {
+            "step": self.step,
+            "updates": self.updates,
+            "credit": self._credit,
+            "seconds": self._seconds,
+            "metrics_bytes": self._metrics.size,
+            "sampler": self._rng.bit_generator.state,
+            "results": self._results,
+            "config": self.config.to_dict(),
+            **provenance(),
+        }
+        state = TrainingState(training, self.replay.state_dict(), progress)
+        with self._display.saving():
+            save_checkpoint(self.folder, self.step, self.agent, state)
+
+    def _restore(self, state: TrainingState) -> None:
+        training, progress = state.training, state.progress
+        self.learner.load_state_dict(
+            {
+                name.removeprefix("learner/"): value
+                for name, value in training.items()
+                if name.startswith("learner/")
+            }
+        )
+        self.replay.load_state_dict(state.replay)
+        self._generator.set_state(training["generator"])
+        self._rng.bit_generator.state = progress["sampler"]
+        self.step, self.updates = progress["step"], progress["updates"]
+        self._credit, self._seconds = progress["credit"], progress["seconds"]
+        self._results = progress["results"]
+        self._returns = training["returns"].numpy().copy()
+        self._lengths = training["lengths"].numpy().copy()
+        self._first = training["first"].numpy().copy()
+        self.agent.memory = training["memory"].to(self._device) if "memory" in training else None
+        self._metrics.truncate(progress["metrics_bytes"])
+        self._obs = self._bring_back_environments(training)
+
+    def _bring_back_environments(self, training: dict[str, Tensor]) -> np.ndarray:
+        limits = [task.max_episode_steps for task in self.env.tasks]
+        actions = [self.replay.running_actions(i, n).numpy() for i, n in enumerate(limits)]
+        obs = replay_episodes(self.env, training["episode_rng"].numpy().view(np.uint64), actions)
+        different = np.flatnonzero((obs != training["obs"].numpy()).any(1))
+        if len(different):
+            self._display.warn(
+                f"task {self.env.tasks[int(different[0])].name!r} did not come back exactly as it "
+                "was: another version of its simulator? The run goes on, but will differ from one "
+                "never stopped"
+            )
+        return obs
+
+
+def replay_episodes(env: Any, generators: np.ndarray, actions: list[np.ndarray]) -> np.ndarray:
+    """Brings environments back to where they were by taking their actions again.
+
+    Works for every simulator, also for those whose state cannot be saved.
+
+    Args:
+        env: A multitask vector environment.
+        generators: [N, 6] uint64, from which each running episode started.
+        actions: For each environment, [steps, 16], its actions since then.
+
+    Returns:
+        The observations, [N, 128].
+    """
+    lengths = np.array([len(own) for own in actions])
+    longest = int(lengths.max())
+    obs, _ = env.reset(options={"rng": generators})
+    batch = np.zeros(env.action_space.shape, np.float32)
+    for tick in range(longest):
+        # Shorter episodes start later, so that all arrive together. What an environment does
+        # before its start is thrown away.
+        positions = tick - (longest - lengths)
+        for i in np.flatnonzero(positions >= 0):
+            batch[i] = actions[i][positions[i]]
+        if tick and (positions == 0).any():
+            env.reset(options={"rng": generators, "reset_mask": positions == 0})
+        obs, *_ = env.step(batch)
+    if longest and (lengths == 0).any():
+        obs, _ = env.reset(options={"rng": generators, "reset_mask": lengths == 0})
+    return obs

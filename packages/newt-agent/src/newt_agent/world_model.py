@@ -1,0 +1,425 @@
+"""The world model of Newt: encoder, dynamics, reward, policy and value ensemble.
+
+arXiv 2511.19584, section 3 and the table of components in the appendix. One network of each
+kind serves all tasks; a task enters as the embedding of its instruction, and as masks over the
+entries of the action and the observation that it uses.
+
+Shapes. ``task`` is an integer tensor of indices into the model's table, and broadcasts against
+the leading dimensions of the other arguments as usual, aligned on the right:
+
+======================  ==================  ===================
+use                     z                   task
+======================  ==================  ===================
+acting                  [envs, latent]      [envs]
+losses, over time       [time, batch, ...]  [batch]
+planning, candidates    [envs, n, latent]   [envs, 1]
+======================  ==================  ===================
+
+Masks hold everywhere: what the masked entries of an observation or an action contain, NaN
+included, changes no output and no gradient.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from newt_agent.layers import MLP, MLPEnsemble
+from newt_agent.maths import decode_two_hot, gaussian_log_prob, tanh_log_det
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of a world model."""
+
+    enc_dim: int
+    """Width of the encoder's hidden layers."""
+    mlp_dim: int
+    """Width of the hidden layers of every other network (two each)."""
+    latent_dim: int
+    """Size of the latent state, a multiple of `simnorm_dim`."""
+    num_enc_layers: int
+    """Linear layers of the encoder, the last one included; at least 2."""
+    num_q: int
+    """Heads of the value ensemble; at least 2."""
+    simnorm_dim: int = 8
+    """Entries per simplex of the latent state."""
+    num_bins: int = 101
+    """Bins of the reward and value distributions."""
+    vmin: float = -10.0
+    """Centre of the first bin, in symlog space."""
+    vmax: float = 10.0
+    """Centre of the last bin, in symlog space."""
+    log_std_min: float = -10.0
+    """Lowest log standard deviation of the policy, before squashing."""
+    log_std_max: float = 2.0
+    """Highest log standard deviation of the policy, before squashing."""
+    obs_dim: int = 128
+    """Size of the padded observation."""
+    action_dim: int = 16
+    """Size of the padded action."""
+    image_dim: int = 0
+    """Size of the image features (768 for DINOv2 base), 0 for none."""
+
+    def __post_init__(self):
+        if self.latent_dim % self.simnorm_dim:
+            raise ValueError(
+                f"latent_dim ({self.latent_dim}) must be a multiple of "
+                f"simnorm_dim ({self.simnorm_dim})"
+            )
+        if self.num_enc_layers < 2:
+            raise ValueError(f"num_enc_layers must be at least 2, not {self.num_enc_layers}")
+        if self.num_q < 2:
+            raise ValueError(f"num_q must be at least 2, not {self.num_q}: targets take a minimum")
+        if self.num_bins < 2 or self.vmin >= self.vmax:
+            raise ValueError("num_bins must be at least 2 and vmin less than vmax")
+
+
+SIZES: dict[str, ModelConfig] = {
+    "S": ModelConfig(enc_dim=128, mlp_dim=256, latent_dim=384, num_enc_layers=2, num_q=3),
+    "B": ModelConfig(enc_dim=256, mlp_dim=512, latent_dim=512, num_enc_layers=2, num_q=5),
+    "L": ModelConfig(enc_dim=1024, mlp_dim=1024, latent_dim=512, num_enc_layers=3, num_q=5),
+    "XL": ModelConfig(enc_dim=2048, mlp_dim=2048, latent_dim=704, num_enc_layers=4, num_q=7),
+}
+"""The published sizes: 2M, 7M (5M without language), 20M and 82M parameters."""
+
+
+class TaskContext(NamedTuple):
+    """What is constant per task, computed once; every method takes it instead of indices.
+
+    Made by `WorldModel.context`. Valid until the weights change.
+    """
+
+    task: Tensor
+    action_mask: Tensor
+    observation_mask: Tensor
+    encoder: Tensor
+    dynamics: Tensor
+    reward_net: Tensor
+    policy: Tensor
+    q_net: Tensor
+    target_q_net: Tensor
+
+
+class WorldModel(nn.Module):
+    """All networks of the agent, and its table of tasks.
+
+    Submodules: ``encoder``, ``dynamics``, ``reward_net``, ``policy``, ``q_net``, and
+    ``target_q_net``, a copy of ``q_net`` that no gradient reaches and `update_target` moves.
+    Buffers, frozen and saved: ``task_embeddings`` ``[tasks, language]``, ``action_mask``
+    ``[tasks, action_dim]`` bool, ``observation_mask`` ``[tasks, obs_dim]`` bool.
+
+    Args:
+        config: Sizes.
+        task_embeddings: ``[tasks, language]`` float, one instruction embedding a task;
+            ``[tasks, 0]`` for a model without language.
+        action_mask: ``[tasks, action_dim]``, nonzero where the task uses the entry.
+        observation_mask: ``[tasks, obs_dim]``, the same for observations; None is all.
+        generator: Source of the initial weights (a CPU generator); None is PyTorch's global one.
+
+    Raises:
+        ValueError: A table does not have the shape that `config` and the others say.
+    """
+
+    task_embeddings: Tensor
+    action_mask: Tensor
+    observation_mask: Tensor
+    bins: Tensor
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        task_embeddings: Tensor,
+        action_mask: Tensor,
+        observation_mask: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ):
+        super().__init__()
+        if task_embeddings.ndim != 2:
+            raise ValueError(
+                f"task_embeddings must be [tasks, language], not {list(task_embeddings.shape)}"
+            )
+        tasks, language = task_embeddings.shape
+        if observation_mask is None:
+            observation_mask = torch.ones(tasks, config.obs_dim)
+        for name, mask, size in (
+            ("action_mask", action_mask, config.action_dim),
+            ("observation_mask", observation_mask, config.obs_dim),
+        ):
+            if mask.shape != (tasks, size):
+                raise ValueError(f"{name} must be [{tasks}, {size}], not {list(mask.shape)}")
+        self.config = config
+        self.register_buffer("task_embeddings", task_embeddings.detach().float().clone())
+        self.register_buffer("action_mask", action_mask != 0)
+        self.register_buffer("observation_mask", observation_mask != 0)
+        self.register_buffer(
+            "bins", torch.linspace(config.vmin, config.vmax, config.num_bins), persistent=False
+        )
+
+        latent, action = config.latent_dim, config.action_dim
+        hidden = [config.mlp_dim, config.mlp_dim]
+        self.encoder = MLP(
+            config.obs_dim,
+            config.image_dim,
+            language,
+            [config.enc_dim] * (config.num_enc_layers - 1),
+            latent,
+            simnorm_group=config.simnorm_dim,
+            generator=generator,
+        )
+        self.dynamics = MLP(
+            latent,
+            action,
+            language,
+            hidden,
+            latent,
+            simnorm_group=config.simnorm_dim,
+            generator=generator,
+        )
+        self.reward_net = MLP(
+            latent,
+            action,
+            language,
+            hidden,
+            config.num_bins,
+            zero_last=True,
+            generator=generator,
+        )
+        self.policy = MLP(latent, 0, language, hidden, 2 * action, generator=generator)
+        self.q_net = MLPEnsemble(
+            config.num_q,
+            latent,
+            action,
+            language,
+            config.mlp_dim,
+            config.num_bins,
+            generator=generator,
+        )
+        self.target_q_net = copy.deepcopy(self.q_net).requires_grad_(False)
+
+    @property
+    def num_tasks(self) -> int:
+        """Rows of the task table."""
+        return self.task_embeddings.shape[0]
+
+    @property
+    def num_q(self) -> int:
+        """Heads of the value ensemble."""
+        return self.config.num_q
+
+    @property
+    def num_parameters(self) -> int:
+        """Trained parameters: without the target network and the task table."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+    # What is constant per task
+
+    def _gather(self, net: MLP | MLPEnsemble, task: Tensor, detach: bool = False) -> Tensor:
+        """The language term of one network, ``[*task, ...]``."""
+
+        def term(embeddings: Tensor) -> Tensor:
+            if isinstance(net, MLPEnsemble):
+                return net.language_term(embeddings, detach)
+            return net.language_term(embeddings)
+
+        if self.task_embeddings.shape[1] == 0:
+            return term(self.task_embeddings)  # the bias alone, which broadcasts
+        if task.numel() < self.num_tasks:
+            return term(self.task_embeddings[task])
+        table = term(self.task_embeddings)
+        rows = F.embedding(task, table.flatten(1))
+        return rows.unflatten(-1, table.shape[1:])
+
+    def _term(self, name: str, task: Tensor | TaskContext, detach: bool = False) -> Tensor:
+        if isinstance(task, TaskContext):
+            term: Tensor = getattr(task, name)
+            return term.detach() if detach else term
+        return self._gather(getattr(self, name), task, detach)
+
+    def _action_mask(self, task: Tensor | TaskContext) -> Tensor:
+        return task.action_mask if isinstance(task, TaskContext) else self.action_mask[task]
+
+    def _mask_action(self, action: Tensor, task: Tensor | TaskContext) -> Tensor:
+        # A selection, not a product: 0 * NaN is NaN.
+        return torch.where(self._action_mask(task), action, 0.0)
+
+    def context(self, task: Tensor) -> TaskContext:
+        """Compute what is constant per task, for several calls with the same tasks.
+
+        Args:
+            task: Indices, any shape.
+
+        Returns:
+            The context, which carries gradients to the weights if gradients are enabled.
+        """
+        return TaskContext(
+            task,
+            self.action_mask[task],
+            self.observation_mask[task],
+            *(self._gather(getattr(self, name), task) for name in TaskContext._fields[3:]),
+        )
+
+    # The networks
+
+    def encode(
+        self, obs: Tensor, task: Tensor | TaskContext, image: Tensor | None = None
+    ) -> Tensor:
+        """Map an observation to a latent state.
+
+        Args:
+            obs: ``[..., obs_dim]``, padded.
+            task: Indices that broadcast to ``obs.shape[:-1]``, or a context of them.
+            image: ``[..., image_dim]`` features, exactly if the model has ``image_dim``.
+
+        Returns:
+            ``[..., latent_dim]``: simplices of ``simnorm_dim`` entries in (0, 1).
+
+        Raises:
+            ValueError: `image` is missing, or given to a model without images.
+        """
+        if (image is None) != (self.config.image_dim == 0):
+            wants = f"needs image features [..., {self.config.image_dim}]"
+            raise ValueError(f"this model {wants if image is None else 'takes no image features'}")
+        mask = (
+            task.observation_mask if isinstance(task, TaskContext) else self.observation_mask[task]
+        )
+        return self.encoder(torch.where(mask, obs, 0.0), image, self._term("encoder", task))
+
+    def next(self, z: Tensor, action: Tensor, task: Tensor | TaskContext) -> Tensor:
+        """Predict the next latent state.
+
+        Args:
+            z: ``[..., latent_dim]``.
+            action: ``[..., action_dim]`` in [-1, 1]; broadcasts against `z`.
+            task: Indices that broadcast to the leading dimensions, or a context of them.
+
+        Returns:
+            ``[..., latent_dim]``.
+        """
+        return self.dynamics(z, self._mask_action(action, task), self._term("dynamics", task))
+
+    def reward(self, z: Tensor, action: Tensor, task: Tensor | TaskContext) -> Tensor:
+        """Predict the reward of a step as logits ``[..., num_bins]``; arguments as `next`."""
+        return self.reward_net(z, self._mask_action(action, task), self._term("reward_net", task))
+
+    def Q(
+        self,
+        z: Tensor,
+        action: Tensor,
+        task: Tensor | TaskContext,
+        target: bool = False,
+        heads: Tensor | None = None,
+        detach: bool = False,
+    ) -> Tensor:
+        """Predict the return as logits.
+
+        Args:
+            z: ``[..., latent_dim]``.
+            action: ``[..., action_dim]`` in [-1, 1]; broadcasts against `z`.
+            task: Indices that broadcast to the leading dimensions, or a context of them.
+            target: Use the target network.
+            heads: Indices of the heads to compute; None is all.
+            detach: Let gradients reach `z` and `action` but not the weights.
+
+        Returns:
+            ``[num_q or len(heads), ..., num_bins]``.
+        """
+        name = "target_q_net" if target else "q_net"
+        net = self.target_q_net if target else self.q_net
+        action = self._mask_action(action, task)
+        return net(z, action, self._term(name, task, detach), heads, detach)
+
+    def decode(self, logits: Tensor) -> Tensor:
+        """Turn reward or value logits ``[..., num_bins]`` into scalars ``[...]``."""
+        return decode_two_hot(logits, self.bins)
+
+    # The policy
+
+    def _gaussian(self, z: Tensor, task: Tensor | TaskContext) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean and log-std before squashing, 0 at masked entries, and the mask."""
+        mean, raw = self.policy(z, None, self._term("policy", task)).chunk(2, dim=-1)
+        low, high = self.config.log_std_min, self.config.log_std_max
+        log_std = low + 0.5 * (high - low) * (torch.tanh(raw) + 1)
+        mask = self._action_mask(task)
+        return torch.where(mask, mean, 0.0), torch.where(mask, log_std, 0.0), mask
+
+    def pi(self, z: Tensor, task: Tensor | TaskContext) -> tuple[Tensor, Tensor]:
+        """The policy's distribution.
+
+        Args:
+            z: ``[..., latent_dim]``.
+            task: Indices that broadcast to ``z.shape[:-1]``, or a context of them.
+
+        Returns:
+            The squashed mean in (-1, 1) and the log-std before squashing in [log_std_min,
+            log_std_max], both ``[..., action_dim]`` and 0 at masked entries.
+        """
+        mean, log_std, _ = self._gaussian(z, task)
+        return torch.tanh(mean), log_std
+
+    def sample_action(
+        self,
+        z: Tensor,
+        task: Tensor | TaskContext,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Draw an action from the policy, differentiably.
+
+        Args:
+            z: ``[..., latent_dim]``.
+            task: Indices that broadcast to ``z.shape[:-1]``, or a context of them.
+            generator: Source of the noise, on the device of `z`; None is the global one.
+
+        Returns:
+            The action ``[..., action_dim]`` in (-1, 1), 0 at masked entries, and a dict:
+            ``mean`` (squashed) and ``log_std`` (before squashing) ``[..., action_dim]``;
+            ``mask``, the action mask; and ``[...]``, over the task's own entries: ``log_prob``
+            (the sum before squashing), ``entropy`` (one sample's, after squashing) and
+            ``scaled_entropy``, ``-log_prob`` times the number of entries, which is what the
+            policy loss rewards (section 3.2 of the paper).
+        """
+        mean, log_std, mask = self._gaussian(z, task)
+        noise = torch.randn(mean.shape, generator=generator, device=z.device, dtype=mean.dtype)
+        raw = torch.where(mask, mean + noise * log_std.exp(), 0.0)
+        log_prob = torch.where(mask, gaussian_log_prob(noise, log_std), 0.0).sum(-1)
+        info: dict[str, Any] = {
+            "mean": torch.tanh(mean),
+            "log_std": log_std,
+            "mask": mask,
+            "log_prob": log_prob,
+            "entropy": -(log_prob - torch.where(mask, tanh_log_det(raw), 0.0).sum(-1)),
+            "scaled_entropy": -log_prob * mask.sum(-1),
+        }
+        return torch.tanh(raw), info
+
+    # Training
+
+    @torch.no_grad()
+    def update_target(self, tau: float) -> None:
+        """Move the target network a fraction `tau` towards the online one."""
+        target: list[Tensor] = list(self.target_q_net.parameters())
+        online: list[Tensor] = list(self.q_net.parameters())
+        torch._foreach_lerp_(target, online, tau)
+
+    def parameter_groups(
+        self, lr: float, encoder_lr_scale: float, policy: bool = False
+    ) -> list[dict[str, Any]]:
+        """Parameter groups of the main optimiser.
+
+        Args:
+            lr: Learning rate.
+            encoder_lr_scale: Factor on it for the encoder.
+            policy: Include the policy, which has an optimiser of its own except in pretraining.
+        """
+        nets: list[nn.Module] = [self.dynamics, self.reward_net, self.q_net]
+        if policy:
+            nets.append(self.policy)
+        return [
+            {"params": list(self.encoder.parameters()), "lr": lr * encoder_lr_scale},
+            {"params": [p for net in nets for p in net.parameters()], "lr": lr},
+        ]
