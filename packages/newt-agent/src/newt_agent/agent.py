@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from mmbench.catalog import Task, action_mask, observation_mask
 from mmbench.language import embed, encoder_dim
 from mmbench.runs import RunError, verify_folder, write_json
 from newt_agent.planner import Planner, PlannerConfig
+from newt_agent.tensors import load_tensors, save_tensors
 from newt_agent.world_model import SIZES, ModelConfig, WorldModel
 
 WEIGHTS = "model.safetensors"
@@ -163,7 +163,7 @@ class Agent:
         generator: torch.Generator | None = None,
     ) -> np.ndarray:
         """Like `act`, with rows of the task table instead of names."""
-        obs = torch.as_tensor(obs, device=self.device)
+        obs = torch.as_tensor(obs, dtype=torch.float32, device=self.device)
         first = torch.as_tensor(first, device=self.device)
         z = self.model.encode(obs, task)
         if not self.plan:
@@ -191,8 +191,7 @@ class Agent:
 
     def save(self, folder: Path) -> None:
         """Writes the weights and the description of the agent into a folder."""
-        tensors = {name: t.contiguous() for name, t in self.model.state_dict().items()}
-        safetensors.torch.save_file(tensors, folder / WEIGHTS)
+        save_tensors(folder / WEIGHTS, self.model.state_dict())
         write_json(folder / DESCRIPTION, self.describe())
 
     def describe(self) -> dict[str, Any]:
@@ -219,7 +218,7 @@ class Agent:
         verify_folder(folder)
         try:
             about = json.loads((folder / DESCRIPTION).read_text())
-            tensors = safetensors.torch.load_file(folder / WEIGHTS)
+            tensors = load_tensors(folder / WEIGHTS)
             config = ModelConfig(**about["model"])
             name, dim = about["encoder"]["name"], about["encoder"]["dim"]
             if dim != encoder_dim(name):

@@ -18,13 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from mmbench.runs import RunError, RunFolder, publish_folder, verify_folder, write_json
 from mmbench.runs.files import MANIFEST
 from newt_agent.agent import Agent
+from newt_agent.tensors import load_tensors, save_tensors
 
 _TRAINING = "training.safetensors"
 _REPLAY = "replay.safetensors"
@@ -57,8 +56,8 @@ def save_checkpoint(folder: RunFolder, step: int, agent: Agent, state: TrainingS
 
     def fill(target: Path) -> None:
         agent.save(target)
-        safetensors.torch.save_file(_contiguous(state.training), target / _TRAINING)
-        safetensors.torch.save_file(_contiguous(state.replay), target / _REPLAY)
+        save_tensors(target / _TRAINING, state.training)
+        save_tensors(target / _REPLAY, state.replay)
         write_json(target / _PROGRESS, state.progress)
 
     target = folder.checkpoint(step)
@@ -79,16 +78,12 @@ def load_training_state(checkpoint: Path) -> TrainingState:
     verify_folder(checkpoint)
     try:
         return TrainingState(
-            training=safetensors.torch.load_file(checkpoint / _TRAINING),
-            replay=safetensors.torch.load_file(checkpoint / _REPLAY),
+            training=load_tensors(checkpoint / _TRAINING),
+            replay=load_tensors(checkpoint / _REPLAY),
             progress=json.loads((checkpoint / _PROGRESS).read_text()),
         )
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError) as error:
         raise RunError(f"{checkpoint} cannot be resumed from: {error}") from error
-
-
-def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
 def _drop_replay(checkpoint: Path) -> None:

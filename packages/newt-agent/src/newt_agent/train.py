@@ -178,8 +178,10 @@ class Trainer:
         return actions.astype(np.float32) * self.env.action_mask
 
     def _chosen_actions(self) -> np.ndarray:
+        # After the random phase there is no plan yet to go on from.
+        first = np.ones_like(self._first) if self.agent.memory is None else self._first
         return self.agent.act_on(
-            self._obs, self._rows, self._first, explore=True, generator=self._generator
+            self._obs, self._rows, first, explore=True, generator=self._generator
         )
 
     def _record(self, ended: np.ndarray, infos: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ scaled by the actuators' limit and repeated with rewards summed; no task ends wh
 
 from __future__ import annotations
 
+import abc
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,7 +27,15 @@ _ASSETS = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets"
 
 def make(task: Task, frames: bool) -> GymnasiumSimulator:
     """Builds the simulator of a task (see :mod:`mmbench.domains`)."""
-    return _BODIES[task.native](task.action_repeat)
+    bodies: dict[str, type[GymnasiumSimulator]] = {
+        "Ant": Ant,
+        "HalfCheetah": HalfCheetah,
+        "Hopper": Hopper,
+        "InvertedPendulum": InvertedPendulum,
+        "Reacher": Reacher,
+        "Walker2d": Walker2d,
+    }
+    return bodies[task.native](task.action_repeat)
 
 
 class GymnasiumSimulator(MujocoSimulator):
@@ -66,8 +75,9 @@ class GymnasiumSimulator(MujocoSimulator):
             reward += self._raw_step(control)
         return reward, float("nan")
 
+    @abc.abstractmethod
     def _raw_step(self, control: np.ndarray) -> float:
-        raise NotImplementedError
+        """Takes one raw step and returns its reward."""
 
     def _simulate(self, control: np.ndarray) -> None:
         self.data.ctrl[:] = control
@@ -165,8 +175,9 @@ class Faller(Planar):
         reward = 1.0 + self._run(control)
         return max(0.0, reward) if self._healthy() else -1.0
 
+    @abc.abstractmethod
     def _healthy(self) -> bool:
-        raise NotImplementedError
+        """Whether it stands, after a raw step."""
 
     def observe(self, out: np.ndarray) -> None:
         """Writes positions without the horizontal one, then velocities clipped to +-10."""
@@ -309,13 +320,3 @@ def free_view(model: mujoco.MjModel, distance: float) -> mujoco.MjvCamera:
     camera.lookat[:] = np.median(data.geom_xpos, axis=0)
     camera.distance = distance
     return camera
-
-
-_BODIES = {
-    "Ant": Ant,
-    "HalfCheetah": HalfCheetah,
-    "Hopper": Hopper,
-    "InvertedPendulum": InvertedPendulum,
-    "Reacher": Reacher,
-    "Walker2d": Walker2d,
-}

@@ -2,11 +2,12 @@
 
 Written here on OGBench's own bodies rather than on its classes: those draw from NumPy's global
 generator, leave a temporary file behind for every environment, and know two of the seven mazes.
-Facts: arXiv 2511.19584, appendix A; the mazes are in :mod:`mmbench.models.mazes`.
+Facts: arXiv 2511.19584, appendix A; the mazes are in :mod:`mmbench.domains.ogbench_mazes`.
 """
 
 from __future__ import annotations
 
+import abc
 import importlib.util
 import math
 from pathlib import Path
@@ -16,8 +17,8 @@ import mujoco
 import numpy as np
 
 from mmbench.catalog import Task
+from mmbench.domains import ogbench_mazes as mazes
 from mmbench.domains.mujoco_simulator import MujocoSimulator
-from mmbench.models import mazes
 
 # Located without importing the package, which would register its 200 environments.
 _PACKAGE = importlib.util.find_spec("ogbench")
@@ -33,7 +34,8 @@ def make(task: Task, frames: bool) -> MujocoSimulator:
     """Builds the simulator of a task (see :mod:`mmbench.domains`)."""
     kind, _, maze = task.native.partition("/")
     if maze:
-        return _MAZES[kind](maze, task.action_repeat)
+        bodies: dict[str, type[Maze]] = {"pointmaze": PointMaze, "antmaze": AntMaze}
+        return bodies[kind](maze, task.action_repeat)
     return {"online-ant-v0": DirectedAnt, "online-antball-v0": AntBall}[kind]()
 
 
@@ -45,7 +47,7 @@ class Maze(MujocoSimulator):
     of the step, and success likewise.
 
     Args:
-        maze: One of :data:`mmbench.models.mazes.MAPS`.
+        maze: One of :data:`mmbench.domains.ogbench_mazes.MAPS`.
         action_repeat: Raw steps per agent step.
     """
 
@@ -71,14 +73,17 @@ class Maze(MujocoSimulator):
         self._goal[:] = mazes.centre(goal) + rng.uniform(-self.JITTER, self.JITTER, 2)
         self._start(start_xy, rng)
 
+    @abc.abstractmethod
     def _start(self, xy: np.ndarray, rng: np.random.Generator) -> None:
-        raise NotImplementedError
+        """Places the body there, near rest."""
 
+    @abc.abstractmethod
     def _raw_step(self, action: np.ndarray) -> None:
-        raise NotImplementedError
+        """Takes one raw step."""
 
+    @abc.abstractmethod
     def _speed_cost(self) -> float:
-        raise NotImplementedError
+        """The cost of the body's present speed."""
 
     def step(self, action: np.ndarray) -> tuple[float, float]:
         """Takes ``action_repeat`` raw steps; success is to be at the goal after the last."""
@@ -100,8 +105,9 @@ class Maze(MujocoSimulator):
         obs[-1] = math.hypot(*offset)
         np.divide(obs, self.SCALE, out=out, casting="same_kind")
 
+    @abc.abstractmethod
     def _observe_body(self, out: np.ndarray) -> None:
-        raise NotImplementedError
+        """Writes the body's entries, unscaled."""
 
 
 class PointMaze(Maze):
@@ -276,9 +282,7 @@ class AntBall(MujocoSimulator):
         out[40:] = self._goal - qpos[-7:-5]
 
 
-def _near_rest(
-    model: mujoco.MjModel, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _near_rest(model: mujoco.MjModel, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draws positions (nq,) and velocities (nv,) of a body near its initial pose."""
     qpos = model.qpos0 + rng.uniform(-RESET_NOISE, RESET_NOISE, model.nq)
     return qpos, RESET_NOISE * rng.standard_normal(model.nv)
@@ -341,6 +345,3 @@ def _view_from_above(x: float, y: float, height: float) -> mujoco.MjvCamera:
     camera.distance = height
     camera.elevation = -90.0
     return camera
-
-
-_MAZES: dict[str, type[Maze]] = {"pointmaze": PointMaze, "antmaze": AntMaze}

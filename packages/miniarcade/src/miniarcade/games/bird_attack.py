@@ -1,0 +1,332 @@
+"""Bird attack: shoot down a formation of birds before they get you.
+
+The first action entry moves the gunship, a positive second one fires when the gun is loaded. A
+bird takes two hits; each one shot down earns 1. Being hit costs 2 and stuns: for a while the ship
+is slow and does not fire. Half way through the episode a boss joins the birds, cannot be hurt and
+throws balls that bounce off the walls. Once all birds are gone every step earns 1, so what counts
+is to be quick.
+
+Source: MMBench, arXiv 2511.19584, the arcade suite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from numpy.random import Generator
+
+from miniarcade.game import SIZE, Game, State, draw_decor_seed
+from miniarcade.palette import BLACK, GREEN, GREY, HIT, ORANGE, WHITE, fade, mix, noise
+from miniarcade.randomness import uniform
+
+if TYPE_CHECKING:
+    from miniarcade.drawing import Canvas
+
+LOW, HIGH = 20, 204  # px, edges of the square arena
+ARENA = HIGH - LOW  # px
+CENTER = (LOW + HIGH) / 2  # px
+
+SHIP_WIDTH, SHIP_HEIGHT = 14, 8  # px
+SHIP_Y = 184  # px, centre of the ship
+SHIP_SPEED = 6.0  # px/step, of a full action
+SHIP_LEFT, SHIP_RIGHT = LOW + SHIP_WIDTH / 2, HIGH - SHIP_WIDTH / 2  # px, limits of its centre
+MUZZLE = 6  # px, from the ship's centre up to where bullets leave it
+RELOAD = 8  # steps from one bullet to the next
+BULLET_SPEED = 7  # px/step, of both sides
+
+STUN = 16  # steps that a hit stuns, and that the gun needs after it
+STUNNED_SPEED = 0.2  # share of the ship's speed
+
+BIRD_WIDTH, BIRD_HEIGHT = 14, 12  # px
+COLUMNS, ROWS = 8, 2
+BIRDS = COLUMNS * ROWS
+BIRD_SPACING = 20  # px
+FIRST_BIRD = 40  # px, both coordinates of the first bird's centre
+BIRD_SPEED = 1  # px/step
+DROP = 4  # px, that the formation falls when it touches a side
+HIT_POINTS = 2  # of a bird
+SHOT_CHANCE = 0.0075  # of a bird at a step
+LOG_NO_SHOT = math.log1p(-SHOT_CHANCE)
+# Where each bird is, seen from the first one.
+COLUMN_X = tuple(BIRD_SPACING * (i % COLUMNS) for i in range(BIRDS))  # px
+ROW_Y = tuple(BIRD_SPACING * (i // COLUMNS) for i in range(BIRDS))  # px
+
+BOSS_STEP = 250  # step at which the boss appears
+BOSS_X, BOSS_Y = 112.0, 40.0  # px, centre of the boss
+BOSS_FADE = 5  # steps that it takes to appear
+BOSS_JITTER_X, BOSS_JITTER_Y = 0.03 * ARENA, 0.01 * ARENA  # px
+BOSS_DIP = 8.0  # px, from its centre down to where balls leave it
+BOSS_PAUSE = 50  # steps before its first ball and from one to the next, at least
+BALL_SPEED = 5.0  # px/step
+BALL_RADIUS = 10  # px
+
+SHOWN_BULLETS = 5  # agent's bullets in the observation
+SHOWN_SHOTS = 10  # birds' bullets in the observation
+
+
+@dataclass(slots=True)
+class Ball:
+    """What the boss throws."""
+
+    x: float  # px, centre
+    y: float  # px
+    vx: float  # px/step
+    vy: float  # px/step
+
+
+@dataclass(slots=True)
+class BirdAttackState(State):
+    """See `State`."""
+
+    x: float = CENTER  # px, centre of the ship
+    reload: int = 0  # steps until it can fire
+    stun: int = 0  # steps that it is still stunned
+    bullet_x: list[float] = field(default_factory=list)  # px, the agent's bullets
+    bullet_y: list[int] = field(default_factory=list)  # px
+
+    birds: list[int] = field(default_factory=lambda: list(range(BIRDS)))  # numbers of those alive
+    hit_points: list[int] = field(default_factory=lambda: [HIT_POINTS] * BIRDS)  # of all birds
+    first_x: int = FIRST_BIRD  # px, centre of the first bird, alive or not
+    first_y: int = FIRST_BIRD  # px
+    leftmost: int = 0  # px, from the first bird to the leftmost one alive
+    rightmost: int = BIRD_SPACING * (COLUMNS - 1)  # px, to the rightmost one
+    way: int = 1  # 1 when the formation moves to the right, -1 to the left
+    until_shot: int = 0  # birds that do not fire before the next one that does
+    shot_x: list[int] = field(default_factory=list)  # px, the birds' bullets
+    shot_y: list[int] = field(default_factory=list)  # px
+
+    boss_x: float = BOSS_X  # px, centre of the boss
+    boss_y: float = BOSS_Y  # px
+    boss_pause: int = BOSS_PAUSE  # steps until it may throw
+    ball: Ball | None = None
+
+    points: int = 0  # sum of the rewards
+    killed_at: list[int] = field(default_factory=lambda: [-100] * BIRDS)  # step of each bird's end
+    killed_x: list[int] = field(default_factory=lambda: [0] * BIRDS)  # px, where that was
+    killed_y: list[int] = field(default_factory=lambda: [0] * BIRDS)  # px
+
+
+class BirdAttack(Game):
+    """Shoot down all birds, soon."""
+
+    action_size = 2
+    observation_size = 55
+    state_type = BirdAttackState
+    state: BirdAttackState
+
+    def reset(self, rng: Generator) -> None:
+        """See `Game`."""
+        self.rng = rng
+        self.state = BirdAttackState(t=0, decor_seed=draw_decor_seed(rng))
+        self.state.until_shot = self._draw_pause()
+
+    def step(self, action: Sequence[float]) -> float:
+        """See `Game`."""
+        s = self.state
+        s.t += 1
+        self._move_ship(action)
+        if s.bullet_y:
+            self._move_bullets()
+        if s.birds:
+            self._move_birds()
+        reward = self._hit_birds() if s.bullet_y else 0
+        if s.shot_y:
+            reward -= self._move_shots()
+        if s.t >= BOSS_STEP:
+            reward -= self._move_boss()
+        if not s.birds:
+            reward += 1
+        s.points += reward
+        return float(reward)
+
+    def observe(self) -> list[float]:
+        """Ship, gun, birds, bullets of both sides, stun and the boss's ball.
+
+        Of the birds only how many there are, their horizontal positions and the lowest height.
+        """
+        s = self.state
+        birds = s.birds
+        values = [s.x / SIZE, s.reload / 5, len(birds) / BIRDS]
+        first_x = s.first_x
+        values += [(first_x + COLUMN_X[i]) / SIZE for i in birds]
+        if len(birds) < BIRDS:
+            values += [0.0] * (BIRDS - len(birds))
+        values.append((s.first_y + ROW_Y[birds[-1]]) / SIZE if birds else 0.0)
+        bullets = 0
+        for x, y in zip(s.bullet_x[:SHOWN_BULLETS], s.bullet_y, strict=False):
+            values += (x / SIZE, y / SIZE)
+            bullets += 1
+        values += (0.0, 0.0) * (SHOWN_BULLETS - bullets)
+        shots = 0
+        for x, y in zip(s.shot_x[:SHOWN_SHOTS], s.shot_y, strict=False):
+            values += (x / SIZE, y / SIZE)
+            shots += 1
+        values += (0.0, 0.0) * (SHOWN_SHOTS - shots)
+        values.append(s.stun / 10)
+        ball = s.ball
+        if ball is None:
+            values += (0.0, 0.0, 0.0, 0.0)
+        else:
+            values += (
+                min(max(ball.x / SIZE, 0.0), 1.0),
+                min(max(ball.y / SIZE, 0.0), 1.0),
+                min(max(ball.vx / BALL_SPEED, -1.0), 1.0),
+                min(max(ball.vy / BALL_SPEED, -1.0), 1.0),
+            )
+        return values
+
+    def _move_ship(self, action: Sequence[float]) -> None:
+        """Moves the ship and fires its gun."""
+        s = self.state
+        speed = SHIP_SPEED * action[0]
+        if s.stun:
+            speed *= STUNNED_SPEED
+            s.stun -= 1
+        x = s.x + speed
+        s.x = x = SHIP_LEFT if x < SHIP_LEFT else SHIP_RIGHT if x > SHIP_RIGHT else x
+        if action[1] > 0.0 and s.reload == 0:
+            s.bullet_x.append(x)
+            s.bullet_y.append(SHIP_Y - MUZZLE)
+            s.reload = RELOAD
+        if s.reload:
+            s.reload -= 1
+
+    def _move_bullets(self) -> None:
+        """Moves the agent's bullets; the first fired is the first to leave."""
+        s = self.state
+        s.bullet_y = [y - BULLET_SPEED for y in s.bullet_y]
+        if s.bullet_y[0] < LOW:
+            del s.bullet_x[0], s.bullet_y[0]
+
+    def _move_birds(self) -> None:
+        """Moves the formation and lets its birds fire."""
+        s = self.state
+        s.first_x = x = s.first_x + BIRD_SPEED * s.way
+        if (
+            x + s.rightmost >= HIGH - BIRD_WIDTH // 2
+            if s.way > 0
+            else x + s.leftmost <= LOW + BIRD_WIDTH // 2
+        ):
+            s.way = -s.way
+            s.first_y += DROP
+        count = len(s.birds)
+        while s.until_shot < count:
+            bird = s.birds[s.until_shot]
+            s.shot_x.append(x + COLUMN_X[bird])
+            s.shot_y.append(s.first_y + ROW_Y[bird])
+            s.until_shot += 1 + self._draw_pause()
+        s.until_shot -= count
+
+    def _draw_pause(self) -> int:
+        """How many birds in turn do not fire until one does.
+
+        One draw for many birds and steps: the same chances as one draw for each.
+        """
+        return int(math.log(1.0 - self.rng.random()) / LOG_NO_SHOT)
+
+    def _hit_birds(self) -> int:
+        """Lets the agent's bullets hit; returns how many birds they shot down."""
+        s = self.state
+        killed = 0
+        lowest = s.first_y + BIRD_SPACING * (ROWS - 1) + BIRD_HEIGHT / 2
+        for i in range(len(s.bullet_y) - 1, -1, -1):
+            y = s.bullet_y[i]
+            if y > lowest:
+                continue
+            bird = self._bird_at(s.bullet_x[i], y)
+            if bird < 0:
+                continue
+            del s.bullet_x[i], s.bullet_y[i]
+            s.hit_points[bird] -= 1
+            if s.hit_points[bird] == 0:
+                self._kill(bird)
+                killed += 1
+        return killed
+
+    def _bird_at(self, x: float, y: int) -> int:
+        """The living bird whose box holds a point, or -1."""
+        s = self.state
+        dx, dy = x - s.first_x, y - s.first_y
+        column = int(dx + BIRD_SPACING // 2) // BIRD_SPACING
+        row = (dy + BIRD_SPACING // 2) // BIRD_SPACING
+        if not (0 <= column < COLUMNS and 0 <= row < ROWS):
+            return -1
+        bird = column + COLUMNS * row
+        if (
+            s.hit_points[bird] > 0
+            and abs(dx - COLUMN_X[bird]) <= BIRD_WIDTH / 2
+            and abs(dy - ROW_Y[bird]) <= BIRD_HEIGHT / 2
+        ):
+            return bird
+        return -1
+
+    def _kill(self, bird: int) -> None:
+        s = self.state
+        s.birds.remove(bird)
+        s.killed_at[bird] = s.t
+        s.killed_x[bird] = s.first_x + COLUMN_X[bird]
+        s.killed_y[bird] = s.first_y + ROW_Y[bird]
+        if s.birds:
+            s.leftmost = min(COLUMN_X[i] for i in s.birds)
+            s.rightmost = max(COLUMN_X[i] for i in s.birds)
+
+    def _move_shots(self) -> int:
+        """Lets the birds' bullets fall; returns what their hits cost."""
+        s = self.state
+        s.shot_y = shot_y = [y + BULLET_SPEED for y in s.shot_y]
+        cost = 0
+        # Bullets fall in the order of their heights only within a row, so all are looked at.
+        for i in range(len(shot_y) - 1, -1, -1):
+            y = shot_y[i]
+            if y < SHIP_Y - SHIP_HEIGHT / 2:
+                continue
+            if y <= SHIP_Y + SHIP_HEIGHT / 2 and abs(s.shot_x[i] - s.x) <= SHIP_WIDTH / 2:
+                self._stun()
+                cost += 2
+            elif y <= HIGH:
+                continue
+            del s.shot_x[i], shot_y[i]
+        return cost
+
+    def _move_boss(self) -> int:
+        """Moves the boss and its ball; returns what a hit costs."""
+        s = self.state
+        if s.t >= BOSS_STEP + BOSS_FADE:
+            s.boss_x = BOSS_X + uniform(self.rng, -BOSS_JITTER_X, BOSS_JITTER_X)
+            s.boss_y = BOSS_Y + uniform(self.rng, -BOSS_JITTER_Y, BOSS_JITTER_Y)
+        s.boss_pause -= 1
+        ball = s.ball
+        if ball is None:
+            if s.boss_pause <= 0:
+                self._throw_ball()
+            return 0
+        ball.x += ball.vx
+        ball.y += ball.vy
+        if (ball.x <= LOW + BALL_RADIUS and ball.vx < 0) or (
+            ball.x >= HIGH - BALL_RADIUS and ball.vx > 0
+        ):
+            ball.vx = -ball.vx
+        if (
+            abs(ball.x - s.x) <= SHIP_WIDTH / 2 + BALL_RADIUS
+            and abs(ball.y - SHIP_Y) <= SHIP_HEIGHT / 2 + BALL_RADIUS
+        ):
+            s.ball = None
+            self._stun()
+            return 2
+        if ball.y > HIGH - BALL_RADIUS:
+            s.ball = None
+        return 0
+
+    def _throw_ball(self) -> None:
+        s = self.state
+        x, y = s.boss_x, s.boss_y + BOSS_DIP
+        dx, dy = s.x - x, SHIP_Y - y
+        scale = BALL_SPEED / math.hypot(dx, dy)
+        s.ball = Ball(x, y, scale * dx, scale * dy)
+        s.boss_pause = BOSS_PAUSE
+
+    def _stun(self) -> None:
+        self.state.stun = self.state.reload = STUN

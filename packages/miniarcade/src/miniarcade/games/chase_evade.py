@@ -1,0 +1,264 @@
+"""Chase-evade: catch the other gnome, and once caught, run away from it.
+
+The action is the agent's speed. Each step costs 0.1 times the distance of the two in radii of the
+disc while the agent pursues, and earns as much while it evades. When the pursuer has caught the
+evader the roles swap: for some steps, in which actions do nothing, the new pursuer walks to the
+centre and the new evader to the rim. This pause is not observed. Three obstacles circle around
+the centre.
+
+Source: MMBench, arXiv 2511.19584, the arcade suite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from numpy.random import Generator
+
+from miniarcade.game import SIZE, Game, State, draw_decor_seed
+from miniarcade.palette import DARK_GREY, GREEN, GREY, ORANGE, SKIN, WHITE, Color, fade, mix, noise
+from miniarcade.randomness import sign, uniform
+
+if TYPE_CHECKING:
+    from miniarcade.drawing import Canvas
+
+CENTER_X, CENTER_Y = 112.0, 118.0  # px, of the disc
+DISC_RADIUS = 90.0  # px
+RIM_MARGIN = 4.0  # px, the gnomes' centres stay so far from the rim
+WALK_MARGIN = 15.0  # px, how near to the rim the new evader walks
+
+GNOME_RADIUS = 8.0  # px
+SPEED = 3.5  # px/step, of a full action and of the opponent
+EVADER_SHARE = 0.95  # of it for the evader
+CAUGHT = 2 * GNOME_RADIUS  # px, distance of the centres
+
+OBSTACLES = 3
+OBSTACLE_RADIUS = 12.0  # px
+ORBIT = 40.0  # px, radius
+ORBIT_SPEED = 0.01  # rad/step
+CONTACT = GNOME_RADIUS + OBSTACLE_RADIUS  # px, distance of the centres
+PUSH = 0.5  # px, beyond contact, where a gnome that runs into an obstacle is put
+
+WARY = 36.0  # px, at which the opponent minds an obstacle, or its pursuer when it evades
+NEAR_RIM = 0.8  # share of the radius beyond which the evading opponent turns inwards,
+INWARDS = 0.5  # by this much
+HIDE = 0.02  # 1/px, pull of an obstacle that is between the two on the evading opponent
+DODGE = 0.2  # largest random part sideways of one that is almost caught
+
+SWAP_STEPS = 5  # steps that a swap of roles takes at least
+AT_CENTER = 2.0  # px, where the new pursuer has arrived
+REWARD = 0.1  # a step and radius of distance
+
+
+@dataclass(slots=True)
+class Gnome:
+    """The agent or the opponent."""
+
+    x: float  # px, centre
+    y: float  # px
+    vx: float = 0.0  # px/step
+    vy: float = 0.0  # px/step
+
+
+@dataclass(slots=True)
+class ChaseEvadeState(State):
+    """See `State`."""
+
+    agent: Gnome
+    opponent: Gnome
+    evading: bool  # the agent is the evader
+    angle: float  # rad, of the first obstacle
+    spin: float  # rad/step
+    swapping: int = 0  # steps since the roles swapped; 0 in the chase
+    catches: int = 0
+    caught_at: int = -100  # step of the last catch
+    caught_x: float = 0.0  # px, where that was
+    caught_y: float = 0.0  # px
+
+
+class ChaseEvade(Game):
+    """Catch the other gnome, or keep away from it."""
+
+    action_size = 2
+    observation_size = 15
+    state_type = ChaseEvadeState
+    state: ChaseEvadeState
+
+    def reset(self, rng: Generator) -> None:
+        """See `Game`."""
+        self.rng = rng
+        way = uniform(rng, 0.0, 2 * math.pi)
+        start = DISC_RADIUS - WALK_MARGIN
+        self.state = ChaseEvadeState(
+            t=0,
+            decor_seed=draw_decor_seed(rng),
+            agent=Gnome(CENTER_X + start * math.cos(way), CENTER_Y + start * math.sin(way)),
+            opponent=Gnome(CENTER_X, CENTER_Y),
+            evading=rng.random() < 0.5,
+            angle=uniform(rng, 0.0, 2 * math.pi),
+            spin=sign(rng) * ORBIT_SPEED,
+        )
+
+    def step(self, action: Sequence[float]) -> float:
+        """See `Game`."""
+        s = self.state
+        s.t += 1
+        s.angle += s.spin
+        obstacles = self._obstacles()
+        agent, opponent = s.agent, s.opponent
+        if s.swapping:
+            self._walk_to_places(obstacles)
+        else:
+            speed = SPEED * EVADER_SHARE if s.evading else SPEED
+            agent.vx, agent.vy = speed * action[0], speed * action[1]
+            _move(agent, RIM_MARGIN, obstacles)
+            if s.evading:
+                self._pursue(obstacles)
+            else:
+                self._evade(obstacles)
+            _move(opponent, RIM_MARGIN, obstacles)
+
+        distance = math.hypot(agent.x - opponent.x, agent.y - opponent.y)
+        if not s.swapping and distance < CAUGHT:
+            s.evading = not s.evading
+            s.swapping = 1
+            s.catches += 1
+            s.caught_at = s.t
+            s.caught_x, s.caught_y = (agent.x + opponent.x) / 2, (agent.y + opponent.y) / 2
+        reward = REWARD * distance / DISC_RADIUS
+        return reward if s.evading else -reward
+
+    def observe(self) -> list[float]:
+        """Agent and opponent (position, velocity), whether the agent evades, the obstacles."""
+        s = self.state
+        a, o = s.agent, s.opponent
+        (x1, y1), (x2, y2), (x3, y3) = self._obstacles()
+        return [
+            a.x / SIZE,
+            a.y / SIZE,
+            a.vx / SPEED,
+            a.vy / SPEED,
+            o.x / SIZE,
+            o.y / SIZE,
+            o.vx / SPEED,
+            o.vy / SPEED,
+            1.0 if s.evading else 0.0,
+            x1 / SIZE,
+            y1 / SIZE,
+            x2 / SIZE,
+            y2 / SIZE,
+            x3 / SIZE,
+            y3 / SIZE,
+        ]
+
+    def _obstacles(self) -> tuple[tuple[float, float], ...]:
+        """Their centres."""
+        x, y = ORBIT * math.cos(self.state.angle), ORBIT * math.sin(self.state.angle)
+        # The second and third are the first turned by a third of a circle either way.
+        across, along = _SIN_THIRD * y, -_SIN_THIRD * x
+        return (
+            (CENTER_X + x, CENTER_Y + y),
+            (CENTER_X - 0.5 * x - across, CENTER_Y - 0.5 * y - along),
+            (CENTER_X - 0.5 * x + across, CENTER_Y - 0.5 * y + along),
+        )
+
+    def _walk_to_places(self, obstacles: tuple[tuple[float, float], ...]) -> None:
+        """One step of the swap: the pursuer to the centre, the evader to the rim."""
+        s = self.state
+        pursuer, evader = (s.opponent, s.agent) if s.evading else (s.agent, s.opponent)
+        dx, dy = CENTER_X - pursuer.x, CENTER_Y - pursuer.y
+        distance = math.hypot(dx, dy)
+        share = 1.0 if distance <= SPEED else SPEED / distance
+        pursuer.vx, pursuer.vy = share * dx, share * dy
+        _move(pursuer, RIM_MARGIN, obstacles)
+
+        dx, dy = evader.x - CENTER_X, evader.y - CENTER_Y
+        distance = math.hypot(dx, dy)
+        if distance == 0.0:
+            dx = distance = 1.0
+        share = SPEED * EVADER_SHARE / distance
+        evader.vx, evader.vy = share * dx, share * dy
+        _move(evader, WALK_MARGIN, obstacles)
+
+        s.swapping += 1
+        arrived = math.hypot(pursuer.x - CENTER_X, pursuer.y - CENTER_Y) < AT_CENTER
+        if arrived and s.swapping > SWAP_STEPS:
+            s.swapping = 0
+
+    def _pursue(self, obstacles: tuple[tuple[float, float], ...]) -> None:
+        """Sets the opponent's velocity: towards the agent, off the obstacles."""
+        agent, opponent = self.state.agent, self.state.opponent
+        dx, dy = agent.x - opponent.x, agent.y - opponent.y
+        distance = math.hypot(dx, dy) or 1.0
+        dx /= distance
+        dy /= distance
+        for x, y in obstacles:
+            away_x, away_y = opponent.x - x, opponent.y - y
+            gap = math.sqrt(away_x * away_x + away_y * away_y)
+            if 0.0 < gap < WARY:
+                weight = (WARY - gap) / (WARY * gap)
+                dx += weight * away_x
+                dy += weight * away_y
+        _head(opponent, dx, dy, SPEED)
+
+    def _evade(self, obstacles: tuple[tuple[float, float], ...]) -> None:
+        """Sets the opponent's velocity: away from the agent, off the rim, behind obstacles."""
+        agent, opponent = self.state.agent, self.state.opponent
+        ox, oy = opponent.x, opponent.y
+        to_x, to_y = agent.x - ox, agent.y - oy
+        distance = math.hypot(to_x, to_y) or 1.0
+        unit_x, unit_y = to_x / distance, to_y / distance
+        dx, dy = -unit_x, -unit_y
+        out_x, out_y = ox - CENTER_X, oy - CENTER_Y
+        radius = math.hypot(out_x, out_y)
+        if radius > NEAR_RIM * DISC_RADIUS:
+            dx -= INWARDS * out_x / radius
+            dy -= INWARDS * out_y / radius
+        for x, y in obstacles:
+            gap_x, gap_y = x - ox, y - oy
+            along = gap_x * unit_x + gap_y * unit_y
+            if 0.0 < along < distance and abs(gap_x * unit_y - gap_y * unit_x) < CONTACT:
+                dx += HIDE * gap_x
+                dy += HIDE * gap_y
+        if distance < WARY:
+            sideways = uniform(self.rng, -DODGE, DODGE)
+            dx -= sideways * unit_y
+            dy += sideways * unit_x
+        _head(opponent, dx, dy, SPEED * EVADER_SHARE)
+
+
+_SIN_THIRD = math.sin(2 * math.pi / 3)
+
+
+def _head(gnome: Gnome, dx: float, dy: float, speed: float) -> None:
+    """Sets a gnome's velocity in a direction of any length."""
+    length = math.sqrt(dx * dx + dy * dy)
+    if length > 0.0:
+        speed /= length
+    gnome.vx, gnome.vy = speed * dx, speed * dy
+
+
+def _move(gnome: Gnome, margin: float, obstacles: tuple[tuple[float, float], ...]) -> None:
+    """Moves a gnome by its velocity, keeps it on the disc and out of the obstacles."""
+    x, y = gnome.x + gnome.vx, gnome.y + gnome.vy
+    dx, dy = x - CENTER_X, y - CENTER_Y
+    most = DISC_RADIUS - margin
+    if dx * dx + dy * dy > most * most:
+        share = most / math.sqrt(dx * dx + dy * dy)
+        x, y = CENTER_X + share * dx, CENTER_Y + share * dy
+    for obstacle_x, obstacle_y in obstacles:
+        dx, dy = x - obstacle_x, y - obstacle_y
+        squared = dx * dx + dy * dy
+        if squared < CONTACT * CONTACT:
+            distance = math.sqrt(squared)
+            nx, ny = (dx / distance, dy / distance) if distance else (1.0, 0.0)
+            x = obstacle_x + (CONTACT + PUSH) * nx
+            y = obstacle_y + (CONTACT + PUSH) * ny
+            inwards = gnome.vx * nx + gnome.vy * ny
+            if inwards < 0.0:
+                gnome.vx -= 2 * inwards * nx
+                gnome.vy -= 2 * inwards * ny
+    gnome.x, gnome.y = x, y

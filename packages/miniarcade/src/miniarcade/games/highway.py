@@ -1,0 +1,307 @@
+"""Highway: drive in the middle of a lane and do not run into the slower cars.
+
+The action is the car's thrust along the road and across it. Every step earns a little for
+the middle of a lane and for free road ahead, and loses a little for steering hard. Running into a
+car costs 1 and takes control away: for a few steps that car drags the agent's back with it, and
+then disappears.
+
+Source: MMBench, arXiv 2511.19584, the arcade suite. In the published game the observed flash
+after a crash only wears off while pictures are drawn; here it wears off with the steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from numpy.random import Generator
+
+from miniarcade.game import SIZE, Game, State, draw_decor_seed
+from miniarcade.geometry import boxes_overlap
+from miniarcade.palette import HIT, RED, WHITE, YELLOW, Color, fade, mix, noise
+from miniarcade.randomness import integer, uniform
+
+if TYPE_CHECKING:
+    from miniarcade.drawing import Canvas
+
+LANES = 5
+ROAD_TOP, ROAD_BOTTOM = 18.0, 206.0  # px
+LANE_HEIGHT = (ROAD_BOTTOM - ROAD_TOP) / LANES  # px
+HALF_LANE = LANE_HEIGHT / 2  # px
+LANE_Y = tuple(ROAD_TOP + LANE_HEIGHT * (lane + 0.5) for lane in range(LANES))  # px, centres
+
+WIDTH, HEIGHT = 28, 18  # px, of the agent's car; all others are as high
+START_X = (20.0, 60.0)  # px, left edge of the car at the start, least and most
+START_LANES = (1, 3)
+START_SPEED = 0.2  # px/step, the largest of either sign
+THRUST = 0.65  # px/step^2, of a full action
+DRAG = 0.95  # share of the speed that a step leaves
+RIGHT = float(SIZE - WIDTH)  # px, limit of the car's left edge
+TOP, BOTTOM = ROAD_TOP + HEIGHT / 2, ROAD_BOTTOM - HEIGHT / 2  # px, limits of its centre
+
+PLACES = 4  # most cars at a time
+NO_LANE = -9  # lane of a place without a car
+BLUE_CAR, YELLOW_CAR, TRUCK = 0, 1, 2  # kinds, equally likely
+LENGTHS = (28, 28, 56)  # px, by kind
+LONGEST = max(LENGTHS)  # px
+SCROLL = 6.0  # px/step, at which cars come nearer
+YELLOW_SPEED = 7.2  # px/step, of a yellow one with free road ahead
+FOLLOW_GAP = 28.0  # px to the car before it, below which a yellow one slows down
+FIRST_CAR_X = 264.0  # px, left edge of the first car
+SPAWN_GAP = (20.0, 60.0)  # px, from the right edge to a new car
+SPAWN_TRIES = 8
+SPAWN_DISTANCE = LONGEST + 18.0  # px, least distance of left edges in a lane when one appears
+FIRST_PAUSE = (0, 6)  # steps before a car appears in a free place at first, least and most
+PAUSE = (4, 10)  # steps, later
+
+EPISODE = 500  # steps over which the traffic grows
+MORE_CARS = PLACES - 1  # cars that come in addition to the first by then
+
+STICKY_STEPS = 5  # steps that a car drags the agent's
+FLASH_STEPS = 3
+
+LANE_REWARD = 0.01  # in the middle of a lane
+FREE_REWARD = 0.01  # with no car ahead in the lane
+FAR_REWARD = 0.005  # with one that is far enough
+NEAR_COST = 0.02  # with one as near as can be
+NEAR = 84.0  # px, gap below which a car is near
+ACTION_COST = 0.0005
+SIDE_CLEAR = 70.0  # px, nearer than that a car blocks the next lane
+
+
+@dataclass(slots=True)
+class Car:
+    """A place for one of the other cars."""
+
+    pause: int  # steps until a car may appear in the free place
+    lane: int = NO_LANE
+    kind: int = BLUE_CAR
+    x: float = 0.0  # px, left edge
+
+
+@dataclass(slots=True)
+class HighwayState(State):
+    """See `State`."""
+
+    x: float  # px, left edge of the agent's car
+    y: float  # px, its centre
+    vx: float  # px/step
+    vy: float  # px/step
+    cars: list[Car] = field(default_factory=list)
+    sticky: int = -1  # place of the car that drags the agent's, or -1
+    sticky_left: int = 0  # steps that it still does
+    crashed_at: int = -FLASH_STEPS  # step of the last crash
+
+
+class Highway(Game):
+    """Keep to the lanes and do not crash."""
+
+    action_size = 2
+    observation_size = 24
+    state_type = HighwayState
+    state: HighwayState
+
+    def reset(self, rng: Generator) -> None:
+        """See `Game`."""
+        self.rng = rng
+        self.state = HighwayState(
+            t=0,
+            decor_seed=draw_decor_seed(rng),
+            x=uniform(rng, *START_X),
+            y=LANE_Y[integer(rng, *START_LANES)],
+            vx=uniform(rng, -START_SPEED, START_SPEED),
+            vy=uniform(rng, -START_SPEED, START_SPEED),
+            cars=[Car(pause=integer(rng, *FIRST_PAUSE)) for _ in range(PLACES)],
+        )
+        first = self.state.cars[0]
+        first.kind = integer(rng, BLUE_CAR, TRUCK)
+        first.lane = integer(rng, 0, LANES - 1)
+        first.x = FIRST_CAR_X
+
+    def step(self, action: Sequence[float]) -> float:
+        """See `Game`."""
+        s = self.state
+        s.t += 1
+        if s.sticky < 0:
+            self._drive(action)
+            self._move_cars()
+            crash = self._find_crash()
+        else:
+            self._drag()
+            crash = -1
+        self._spawn()
+
+        ax, ay = action
+        reward = self._lane_reward() - ACTION_COST * (ax * ax + ay * ay)
+        if crash >= 0:
+            s.sticky, s.sticky_left, s.crashed_at = crash, STICKY_STEPS, s.t
+            reward -= 1.0
+        return reward
+
+    def observe(self) -> list[float]:
+        """The agent's car, the lanes and gaps around it, and the four places of cars.
+
+        Left edge, centre height and velocity; the flash; gap ahead in the lane (-1: no car);
+        whether the lanes to the left and right are clear; the gaps ahead in them; offset from
+        the lane's middle; number of the lane; of each car left edge, centre height and whether
+        it is a truck (-1, -1, -1: no car).
+        """
+        s = self.state
+        lane = self._lane()
+        flash = FLASH_STEPS - (s.t - s.crashed_at)
+        ahead, left, right = self._gap(lane), self._gap(lane - 1), self._gap(lane + 1)
+        values = [
+            s.x / SIZE,
+            s.y / SIZE,
+            s.vx / 10,
+            s.vy / 10,
+            flash / FLASH_STEPS if flash > 0 else 0.0,
+            ahead / SIZE if ahead >= 0.0 else -1.0,
+            self._is_clear(lane - 1),
+            self._is_clear(lane + 1),
+            left / SIZE if left >= 0.0 else -1.0,
+            right / SIZE if right >= 0.0 else -1.0,
+            (s.y - LANE_Y[lane]) / HALF_LANE,
+            lane / (LANES - 1),
+        ]
+        for car in s.cars:
+            if car.lane == NO_LANE:
+                values += (-1.0, -1.0, -1.0)
+            else:
+                values += (
+                    car.x / SIZE,
+                    LANE_Y[car.lane] / SIZE,
+                    1.0 if car.kind == TRUCK else 0.0,
+                )
+        return values
+
+    def _drive(self, action: Sequence[float]) -> None:
+        s = self.state
+        vx = s.vx + THRUST * action[0]
+        vy = s.vy + THRUST * action[1]
+        x, y = s.x + vx, s.y + vy
+        s.vx = vx * DRAG
+        s.vy = vy * DRAG
+        s.x = 0.0 if x < 0.0 else RIGHT if x > RIGHT else x
+        s.y = TOP if y < TOP else BOTTOM if y > BOTTOM else y
+
+    def _move_cars(self) -> None:
+        for car in self.state.cars:
+            if car.lane == NO_LANE:
+                continue
+            fast = car.kind == YELLOW_CAR and self._has_room(car)
+            car.x -= YELLOW_SPEED if fast else SCROLL
+            if car.x + LENGTHS[car.kind] < 0.0:
+                self._remove(car)
+
+    def _has_room(self, car: Car) -> bool:
+        """Whether no other car is close before this one.
+
+        A yellow car slows down early enough to stay more than a pixel behind the others.
+        """
+        for other in self.state.cars:
+            if (
+                other.lane == car.lane
+                and other.x < car.x < other.x + LENGTHS[other.kind] + FOLLOW_GAP
+            ):
+                return False
+        return True
+
+    def _find_crash(self) -> int:
+        """The place of the car that the agent has run into, or -1."""
+        s = self.state
+        top = s.y - HEIGHT / 2
+        for i, car in enumerate(s.cars):
+            if car.lane == NO_LANE or not s.x - LONGEST - 1.0 < car.x < s.x + WIDTH + 1.0:
+                continue
+            car_top = LANE_Y[car.lane] - HEIGHT / 2
+            if boxes_overlap(
+                s.x, top, WIDTH, HEIGHT, car.x, car_top, LENGTHS[car.kind], HEIGHT
+            ):
+                return i
+        return -1
+
+    def _drag(self) -> None:
+        """Lets the car that was hit take the agent's along, and in the end disappear."""
+        s = self.state
+        car = s.cars[s.sticky]
+        before = car.x
+        self._move_cars()
+        s.x = max(s.x + car.x - before, 0.0)
+        s.sticky_left -= 1
+        if s.sticky_left == 0 or s.x == 0.0:
+            if car.lane != NO_LANE:
+                self._remove(car)
+            s.sticky, s.sticky_left = -1, 0
+            s.vx = s.vy = 0.0
+
+    def _remove(self, car: Car) -> None:
+        car.lane = NO_LANE
+        car.pause = integer(self.rng, *PAUSE)
+
+    def _spawn(self) -> None:
+        """Counts down in the free places and puts new cars on the road."""
+        s = self.state
+        missing = 1 + MORE_CARS * (s.t - 1) // (EPISODE - 1)
+        free = []
+        for car in s.cars:
+            if car.lane != NO_LANE:
+                missing -= 1
+            elif car.pause > 0:
+                car.pause -= 1
+            else:
+                free.append(car)
+        for car in free[: max(missing, 0)]:
+            self._place(car)
+
+    def _place(self, car: Car) -> None:
+        """Puts a car beyond the right edge, or leaves it for the next step if there is no room."""
+        s, rng = self.state, self.rng
+        for _ in range(SPAWN_TRIES):
+            lane = integer(rng, 0, LANES - 1)
+            x = SIZE + uniform(rng, *SPAWN_GAP)
+            if all(other.lane != lane or abs(other.x - x) >= SPAWN_DISTANCE for other in s.cars):
+                car.lane, car.x = lane, x
+                car.kind = integer(rng, BLUE_CAR, TRUCK)
+                return
+
+    def _lane_reward(self) -> float:
+        """For the distance to the lane's middle and the road ahead."""
+        s = self.state
+        lane = self._lane()
+        offset = (s.y - LANE_Y[lane]) / HALF_LANE
+        reward = LANE_REWARD * math.exp(-offset * offset)
+        gap = self._gap(lane)
+        if gap < 0.0:
+            return reward + FREE_REWARD
+        if gap < NEAR:
+            return reward - NEAR_COST * (1.0 - gap / NEAR)
+        return reward + FAR_REWARD
+
+    def _lane(self) -> int:
+        """The lane that the centre of the agent's car is in."""
+        return int((self.state.y - ROAD_TOP) / LANE_HEIGHT)
+
+    def _gap(self, lane: int) -> float:
+        """Free road from the agent's car to the next one ahead in a lane, px; -1 with none."""
+        s = self.state
+        nearest = math.inf
+        for car in s.cars:
+            if car.lane == lane and s.x < car.x < nearest:
+                nearest = car.x
+        return -1.0 if nearest == math.inf else max(nearest - s.x - WIDTH, 0.0)
+
+    def _is_clear(self, lane: int) -> float:
+        """1.0 if there is such a lane and no car in it beside the agent's or close to that."""
+        if not 0 <= lane < LANES:
+            return 0.0
+        x = self.state.x
+        for car in self.state.cars:
+            if (
+                car.lane == lane
+                and x - LENGTHS[car.kind] - SIDE_CLEAR < car.x < x + WIDTH + SIDE_CLEAR
+            ):
+                return 0.0
+        return 1.0

@@ -1,0 +1,203 @@
+"""Rocket-collect: steer a rocket to the coins and away from the asteroids.
+
+The action is the rocket's acceleration. Touching the coin earns 1, and the next one appears
+elsewhere; each step of touching an asteroid costs 0.2; being near the coin earns up to 0.002 a
+step. There is one asteroid at first, two from step 150 and three from step 300; they drift in
+from outside and then bounce off the edges of the picture for good.
+
+Source: MMBench, arXiv 2511.19584, the arcade suite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from numpy.random import Generator
+
+from miniarcade.game import SIZE, Game, State, draw_decor_seed
+from miniarcade.randomness import integer, uniform
+
+if TYPE_CHECKING:
+    from miniarcade.drawing import Canvas
+
+ROCKET_RADIUS = 10  # px
+START = (112.0, 184.0)  # px
+THRUST = 0.75  # px/step^2, of a full action
+DRAG = 0.98  # share of the speed kept in a step
+TOP_SPEED = 4.0  # px/step
+LOW, HIGH = 15.0, SIZE - 15.0  # px, the rocket's centre stays between
+
+COIN_RADIUS = 9  # px
+COIN_X = (30, 193)  # px, least and most
+COIN_Y = (40, 111)  # px
+PICKUP = ROCKET_RADIUS + COIN_RADIUS  # px, distance of the centres
+
+ASTEROID_RADIUS = 14  # px
+ASTEROID_SPEED = (1.0, 2.2)  # px/step
+ASTEROID_EVERY = 150  # steps from one to the next
+MOST_ASTEROIDS = 3
+AIM = (SIZE / 4, 3 * SIZE / 4)  # px, an asteroid is aimed at a point in the middle of the picture
+OUTSIDE = 2 * ASTEROID_RADIUS  # px, how far beyond the edge it starts
+EDGE_LOW, EDGE_HIGH = float(ASTEROID_RADIUS), float(SIZE - ASTEROID_RADIUS)  # px
+CRASH = ROCKET_RADIUS + ASTEROID_RADIUS  # px, distance of the centres
+
+NEAR_REWARD = 0.002  # a step, right at the coin
+DIAGONAL = SIZE * math.sqrt(2)  # px
+CRASH_COST = 0.2  # a step and asteroid
+FLASH_STEPS = 6  # steps that a crash is seen
+
+
+@dataclass(slots=True)
+class Asteroid:
+    """One asteroid."""
+
+    x: float  # px, centre
+    y: float  # px
+    vx: float  # px/step
+    vy: float  # px/step
+    inside: bool = False  # has been wholly inside the picture, and so bounces
+
+
+@dataclass(slots=True)
+class RocketCollectState(State):
+    """See `State`."""
+
+    coin_x: float  # px, centre
+    coin_y: float  # px
+    asteroids: list[Asteroid]
+    x: float = START[0]  # px, centre of the rocket
+    y: float = START[1]  # px
+    vx: float = 0.0  # px/step
+    vy: float = 0.0  # px/step
+    thrust_x: float = 0.0  # the last action
+    thrust_y: float = 0.0
+    coins: int = 0  # collected so far
+    coin_at: int = -100  # step of the last pickup
+    last_coin_x: float = 0.0  # px, where that was
+    last_coin_y: float = 0.0  # px
+    crash_at: int = -100  # last step of touching an asteroid
+
+
+class RocketCollect(Game):
+    """Fly to the coins, keep clear of the asteroids."""
+
+    action_size = 2
+    observation_size = 21
+    state_type = RocketCollectState
+    state: RocketCollectState
+
+    def reset(self, rng: Generator) -> None:
+        """See `Game`."""
+        self.rng = rng
+        self.state = RocketCollectState(
+            t=0,
+            decor_seed=draw_decor_seed(rng),
+            coin_x=float(integer(rng, *COIN_X)),
+            coin_y=float(integer(rng, *COIN_Y)),
+            asteroids=[self._spawn()],
+        )
+
+    def step(self, action: Sequence[float]) -> float:
+        """See `Game`."""
+        s = self.state
+        s.t += 1
+        self._fly(action[0], action[1])
+        if s.t % ASTEROID_EVERY == 0 and len(s.asteroids) < MOST_ASTEROIDS:
+            s.asteroids.append(self._spawn())
+        for asteroid in s.asteroids:
+            _drift(asteroid)
+
+        distance = math.hypot(s.x - s.coin_x, s.y - s.coin_y)
+        reward = NEAR_REWARD * (1.0 - distance / DIAGONAL)
+        if distance < PICKUP:
+            reward += 1.0
+            s.coins += 1
+            s.coin_at = s.t
+            s.last_coin_x, s.last_coin_y = s.coin_x, s.coin_y
+            s.coin_x = float(integer(self.rng, *COIN_X))
+            s.coin_y = float(integer(self.rng, *COIN_Y))
+        for asteroid in s.asteroids:
+            dx, dy = s.x - asteroid.x, s.y - asteroid.y
+            if dx * dx + dy * dy < CRASH * CRASH:
+                reward -= CRASH_COST
+                s.crash_at = s.t
+        return reward
+
+    def observe(self) -> list[float]:
+        """Rocket, its velocity, the coin, the way to it, whether it flashes, the asteroids.
+
+        An asteroid is its position and velocity; zeros stand for those not there yet.
+        """
+        s = self.state
+        observation = [
+            s.x / SIZE,
+            s.y / SIZE,
+            s.vx / TOP_SPEED,
+            s.vy / TOP_SPEED,
+            s.coin_x / SIZE,
+            s.coin_y / SIZE,
+            (s.coin_x - s.x) / SIZE,
+            (s.coin_y - s.y) / SIZE,
+            1.0 if s.t - s.crash_at < FLASH_STEPS else 0.0,
+        ]
+        for asteroid in s.asteroids:
+            observation += (
+                asteroid.x / SIZE,
+                asteroid.y / SIZE,
+                asteroid.vx / TOP_SPEED,
+                asteroid.vy / TOP_SPEED,
+            )
+        observation += NO_ASTEROID * (MOST_ASTEROIDS - len(s.asteroids))
+        return observation
+
+    def _fly(self, thrust_x: float, thrust_y: float) -> None:
+        s = self.state
+        s.thrust_x, s.thrust_y = thrust_x, thrust_y
+        vx = (s.vx + THRUST * thrust_x) * DRAG
+        vy = (s.vy + THRUST * thrust_y) * DRAG
+        speed = math.sqrt(vx * vx + vy * vy)
+        if speed > TOP_SPEED:
+            vx *= TOP_SPEED / speed
+            vy *= TOP_SPEED / speed
+        s.vx, s.vy = vx, vy
+        s.x = _clamp(s.x + vx)
+        s.y = _clamp(s.y + vy)
+
+    def _spawn(self) -> Asteroid:
+        """An asteroid just outside a random side, on its way in."""
+        rng = self.rng
+        side = integer(rng, 0, 3)
+        along = uniform(rng, 0.0, SIZE)
+        across = SIZE + OUTSIDE if side % 2 else -OUTSIDE
+        x, y = (along, float(across)) if side < 2 else (float(across), along)
+        dx, dy = uniform(rng, *AIM) - x, uniform(rng, *AIM) - y
+        speed = uniform(rng, *ASTEROID_SPEED) / math.hypot(dx, dy)
+        return Asteroid(x, y, dx * speed, dy * speed)
+
+    def draw(self, canvas: Canvas) -> None:
+        """See `Game`."""
+
+
+NO_ASTEROID = [0.0] * 4
+
+
+def _clamp(position: float) -> float:
+    return LOW if position < LOW else HIGH if position > HIGH else position
+
+
+def _drift(a: Asteroid) -> None:
+    """Moves an asteroid; once it has come in, the edges turn it back."""
+    a.x += a.vx
+    a.y += a.vy
+    if not a.inside:
+        a.inside = EDGE_LOW <= a.x <= EDGE_HIGH and EDGE_LOW <= a.y <= EDGE_HIGH
+        return
+    if a.x < EDGE_LOW or a.x > EDGE_HIGH:
+        a.x = EDGE_LOW if a.x < EDGE_LOW else EDGE_HIGH
+        a.vx = -a.vx
+    if a.y < EDGE_LOW or a.y > EDGE_HIGH:
+        a.y = EDGE_LOW if a.y < EDGE_LOW else EDGE_HIGH
+        a.vy = -a.vy

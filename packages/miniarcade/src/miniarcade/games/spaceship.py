@@ -1,0 +1,193 @@
+"""Spaceship: fly through space, gather coins and keep clear of asteroids.
+
+The action is the ship's thrust to the right and downwards. Coins come towards it in rows, a new
+row when the last coin is taken or gone, now and then with an asteroid behind them. Each coin
+earns 1, each step in contact with the asteroid costs 2.
+
+Source: MMBench, arXiv 2511.19584, the arcade suite. The published game does not clear the
+asteroid between episodes; here every episode starts without what the last one left behind.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from numpy.random import Generator
+
+from miniarcade.game import SIZE, Game, State, draw_decor_seed
+from miniarcade.geometry import boxes_overlap
+from miniarcade.palette import BLUE, HIT, WHITE, fade, mix, noise
+from miniarcade.randomness import integer, sign, uniform
+from miniarcade.scenery import draw_coin, draw_sparkles
+
+if TYPE_CHECKING:
+    from miniarcade.drawing import Canvas
+
+SHIP_WIDTH, SHIP_HEIGHT = 28, 18  # px
+START_X, START_Y = 40.0, 112.0  # px, centre of the ship
+THRUST = 0.65  # px/step^2, of a full action
+DRAG = 0.95  # share of the speed that a step leaves
+LEFT, RIGHT = SHIP_WIDTH / 2, SIZE - SHIP_WIDTH / 2  # px, limits of the ship's centre
+TOP, BOTTOM = SHIP_HEIGHT / 2, SIZE - SHIP_HEIGHT / 2  # px
+SCROLL = 12  # px/step, of coins and asteroid
+
+COIN_RADIUS = 9  # px
+MIN_COINS, MAX_COINS = 2, 4  # coins a row
+ROW_GAP = (20, 59)  # px, first coin's distance beyond the right edge, least and most
+ROW_Y = (30, 193)  # px, height of the first coin, least and most
+COIN_SPACING = 27  # px
+COIN_STEP = 18  # px, climb or fall from one coin to the next
+COIN_STEP_CHANCE = 0.6
+HIGHEST_COIN_Y, LOWEST_COIN_Y = 20, 204  # px
+
+ASTEROID_RADIUS = 18  # px
+ASTEROID_CHANCE = 0.5  # with each row, unless there is one already
+ASTEROID_GAP = 3 * COIN_SPACING  # px, from the last coin to the asteroid
+ASTEROID_SPREAD = 30.0  # px, by which that varies: too little for it to touch a coin
+ASTEROID_Y = (40, 183)  # px, least and most
+
+SPARKLE_STEPS = 12  # steps that a taken coin sparkles
+
+
+@dataclass(slots=True)
+class Asteroid:
+    """A rock that moves with the coins."""
+
+    x: float  # px, centre
+    y: int  # px
+    born: int  # step at which it appeared
+
+
+@dataclass(slots=True)
+class SpaceshipState(State):
+    """See `State`."""
+
+    x: float = START_X  # px, centre of the ship
+    y: float = START_Y  # px
+    vx: float = 0.0  # px/step
+    vy: float = 0.0  # px/step
+    row_x: int = 0  # px, centre of the row's first coin
+    coin_y: list[int] = field(default_factory=list)  # px, centres of the row's coins
+    taken_at: list[int] = field(default_factory=list)  # step at which each was taken, or -1
+    asteroid: Asteroid | None = None
+    hit_at: int = -1  # step of the last contact with the asteroid
+    sparkle_at: int = -SPARKLE_STEPS  # step at which the last coin was taken
+    sparkle_x: int = 0  # px, where that was
+    sparkle_y: int = 0  # px
+
+
+class Spaceship(Game):
+    """Gather coins, avoid asteroids."""
+
+    action_size = 2
+    observation_size = 14
+    state_type = SpaceshipState
+    state: SpaceshipState
+
+    def reset(self, rng: Generator) -> None:
+        """See `Game`."""
+        self.rng = rng
+        self.state = SpaceshipState(t=0, decor_seed=draw_decor_seed(rng))
+        self._place_row()
+
+    def step(self, action: Sequence[float]) -> float:
+        """See `Game`."""
+        s = self.state
+        s.t += 1
+        self._fly(action)
+        s.row_x -= SCROLL
+        asteroid = s.asteroid
+        if asteroid is not None:
+            asteroid.x -= SCROLL
+            if asteroid.x < -ASTEROID_RADIUS:
+                s.asteroid = asteroid = None
+
+        reward = self._take_coins()
+        if asteroid is not None and self._touches(asteroid.x, asteroid.y, ASTEROID_RADIUS):
+            s.hit_at = s.t
+            reward -= 2.0
+        if self._row_is_over():
+            self._place_row()
+        return reward
+
+    def observe(self) -> list[float]:
+        """Position and velocity, four coins and the asteroid (-1, -1 where there is none)."""
+        s = self.state
+        values = [s.x / SIZE, s.y / SIZE, s.vx / 10, s.vy / 10]
+        x = s.row_x
+        for y, taken_at in zip(s.coin_y, s.taken_at, strict=True):
+            if taken_at < 0:
+                values += (x / SIZE, y / SIZE)
+            else:
+                values += (-1.0, -1.0)
+            x += COIN_SPACING
+        values += (-1.0, -1.0) * (MAX_COINS - len(s.coin_y))
+        if s.asteroid is None:
+            values += (-1.0, -1.0)
+        else:
+            values += (s.asteroid.x / SIZE, s.asteroid.y / SIZE)
+        return values
+
+    def _fly(self, action: Sequence[float]) -> None:
+        s = self.state
+        vx = s.vx + THRUST * action[0]
+        vy = s.vy + THRUST * action[1]
+        x, y = s.x + vx, s.y + vy
+        s.vx = vx * DRAG
+        s.vy = vy * DRAG
+        s.x = LEFT if x < LEFT else RIGHT if x > RIGHT else x
+        s.y = TOP if y < TOP else BOTTOM if y > BOTTOM else y
+
+    def _take_coins(self) -> float:
+        """Takes the coins that the ship touches and returns their number."""
+        s = self.state
+        taken = 0.0
+        x = s.row_x
+        for i, y in enumerate(s.coin_y):
+            if s.taken_at[i] < 0 and x >= -COIN_RADIUS and self._touches(x, y, COIN_RADIUS):
+                s.taken_at[i] = s.sparkle_at = s.t
+                s.sparkle_x, s.sparkle_y = x, y
+                taken += 1.0
+            x += COIN_SPACING
+        return taken
+
+    def _touches(self, x: float, y: int, radius: int) -> bool:
+        """Whether the ship's box touches the box around a circle."""
+        s = self.state
+        if abs(x - s.x) > SHIP_WIDTH / 2 + radius + 1:
+            return False
+        left, top, side = x - radius, y - radius, 2 * radius
+        return boxes_overlap(
+            s.x - LEFT, s.y - TOP, SHIP_WIDTH, SHIP_HEIGHT, left, top, side, side
+        )
+
+    def _row_is_over(self) -> bool:
+        """Whether every coin is taken or has left the picture."""
+        s = self.state
+        x = s.row_x
+        for taken_at in s.taken_at:
+            if taken_at < 0 and x >= -COIN_RADIUS:
+                return False
+            x += COIN_SPACING
+        return True
+
+    def _place_row(self) -> None:
+        """Puts a new row of coins beyond the right edge, and perhaps an asteroid behind it."""
+        s, rng = self.state, self.rng
+        count = integer(rng, MIN_COINS, MAX_COINS)
+        s.row_x = SIZE + integer(rng, *ROW_GAP)
+        y = integer(rng, *ROW_Y)
+        s.coin_y = []
+        s.taken_at = [-1] * count
+        for _ in range(count):
+            s.coin_y.append(y)
+            if rng.random() < COIN_STEP_CHANCE:
+                y += COIN_STEP * sign(rng)
+                y = min(max(y, HIGHEST_COIN_Y), LOWEST_COIN_Y)
+        if s.asteroid is None and rng.random() < ASTEROID_CHANCE:
+            x = s.row_x + (count - 1) * COIN_SPACING + ASTEROID_GAP
+            x += uniform(rng, -ASTEROID_SPREAD, ASTEROID_SPREAD)
+            s.asteroid = Asteroid(x, integer(rng, *ASTEROID_Y), s.t)

@@ -1,0 +1,35 @@
+import io
+
+import pytest
+import torch
+from rich.console import Console
+
+from mmbench.runs import RunFolder
+from newt_agent.config import Config
+from newt_agent.display import Display
+from newt_agent.train import Trainer
+from tiny import TINY
+
+
+@pytest.fixture
+def quiet() -> Display:
+    return Display(Console(file=io.StringIO(), width=120))
+
+
+@pytest.fixture
+def make_trainer(tmp_path, quiet):
+    """Makes trainers in folders of their own, and closes them."""
+    made = []
+
+    def make(name: str = "run", config: Config = TINY, resume: bool = False) -> Trainer:
+        path = tmp_path / name
+        folder = RunFolder.open(path) if resume else RunFolder.create(path, "test")
+        trainer = Trainer(config, folder, "cpu", quiet, resume)
+        made.append(trainer)
+        return trainer
+
+    threads = torch.get_num_threads()
+    yield make
+    torch.set_num_threads(threads)
+    for trainer in made:
+        trainer.close()

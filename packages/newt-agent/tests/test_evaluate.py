@@ -1,0 +1,85 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from mmbench import catalog
+from newt_agent.agent import Agent
+from newt_agent.evaluate import Episode, evaluate, run_episodes, summarise
+from newt_agent.planner import PlannerConfig
+
+
+class Counting:
+    """Two tasks whose episodes last 2 and 5 steps; the score is the episode's number."""
+
+    num_envs = 2
+
+    def __init__(self):
+        self.tasks = catalog.select("walker-walk,pygame-pong")
+        self.length = np.array([2, 5])
+
+    def reset(self, seed=None):
+        self.step_number = np.zeros(2, int)
+        self.episode = np.zeros(2)
+        return np.zeros((2, 128), np.float32), {}
+
+    def step(self, actions):
+        self.step_number += 1
+        truncated = self.step_number == self.length
+        score = self.episode.copy()
+        self.episode[truncated] += 1
+        self.step_number[truncated] = 0
+        infos = {"score": score, "success": np.array([math.nan, 1.0])}
+        obs = np.zeros((2, 128), np.float32)
+        return obs, np.array([1.0, 2.0]), np.zeros(2, bool), truncated, infos
+
+
+def test_every_task_counts_the_same_number_of_episodes():
+    seen, firsts = [], []
+
+    def policy(obs, first):
+        firsts.append(first.copy())
+        return np.zeros((2, 16), np.float32)
+
+    episodes = run_episodes(Counting(), policy, 3, 0, seen.append)
+    assert episodes == seen
+    short = [e for e in episodes if e.task == "walker-walk"]
+    long = [e for e in episodes if e.task == "pygame-pong"]
+    # The first three of each, though the short one had finished seven by then.
+    assert [e.score for e in short] == [0, 1, 2]
+    assert [e.score for e in long] == [0, 1, 2]
+    assert {(e.episode_return, e.length) for e in short} == {(2.0, 2)}
+    assert {(e.episode_return, e.length) for e in long} == {(10.0, 5)}
+    assert firsts[0].all()
+    assert [bool(f[0]) for f in firsts[1:5]] == [False, True, False, True]
+
+
+def test_summary_means():
+    tasks = catalog.select("walker-walk,pygame-pong,pygame-cowboy,cheetah-run")
+    episodes = [
+        Episode("walker-walk", 0.2, math.nan, 200.0, 500),
+        Episode("walker-walk", 0.4, math.nan, 400.0, 500),
+        Episode("pygame-pong", 1.0, 1.0, 3.0, 500),
+        Episode("pygame-cowboy", 0.0, 0.0, 0.0, 500),
+    ]
+    result = summarise(episodes, tasks)
+    assert list(result["tasks"]) == ["walker-walk", "pygame-pong", "pygame-cowboy"]
+    walker = result["tasks"]["walker-walk"]
+    assert walker["score"] == pytest.approx(0.3)
+    assert walker["score_std"] == pytest.approx(np.std([0.2, 0.4], ddof=1))
+    assert math.isnan(walker["success"])
+    assert result["tasks"]["pygame-pong"]["success"] == 1.0
+    assert result["domains"]["miniarcade"] == {"score": 0.5, "tasks": 2}
+    assert result["total"]["score"] == pytest.approx((0.3 + 1.0 + 0.0) / 3)
+    assert result["total"]["tasks"] == 3
+
+
+def test_same_seed_same_result():
+    tasks = catalog.select("pygame-cartpole-balance")
+    agent = Agent.create(tasks, "S", "minilm", PlannerConfig(), torch.Generator().manual_seed(0))
+    agent.plan = False
+    assert evaluate(agent, tasks, 2, seed=5) == evaluate(agent, tasks, 2, seed=5)
+    random = evaluate(None, tasks, 2, seed=5)
+    assert random == evaluate(None, tasks, 2, seed=5)
+    assert random != evaluate(None, tasks, 2, seed=6)

@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from newt_agent.replay import Replay
+
+HORIZON = 3
+
+
+def fill(replay: Replay, lengths: list[int], steps: int) -> list[list[tuple[int, int]]]:
+    """Runs environments with episodes of fixed lengths; rows are marked (episode, step)."""
+    count = len(lengths)
+    episode, step = np.zeros(count, int), np.zeros(count, int)
+    rows: list[list[tuple[int, int]]] = [[(0, 0)] for _ in range(count)]
+
+    def observation():
+        obs = torch.zeros(count, 128)
+        obs[:, 0] = torch.arange(count)
+        obs[:, 1] = torch.from_numpy(episode)
+        obs[:, 2] = torch.from_numpy(step)
+        return obs
+
+    replay.start(observation(), np.ones(count, bool))
+    for _ in range(steps):
+        step += 1
+        action = torch.full((count, 16), 0.5) * torch.from_numpy(step)[:, None]
+        replay.add(observation(), action, torch.from_numpy(step).float())
+        for i in range(count):
+            rows[i].append((int(episode[i]), int(step[i])))
+        ended = step == np.array(lengths)
+        if ended.any():
+            episode[ended] += 1
+            step[ended] = 0
+            replay.start(observation(), ended)
+            for i in np.flatnonzero(ended):
+                rows[i].append((int(episode[i]), 0))
+    return rows
+
+
+def make(lengths: list[int], capacity: int) -> Replay:
+    return Replay(capacity, len(lengths), HORIZON, torch.arange(len(lengths)) + 10)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    lengths=st.lists(st.integers(6, 40), min_size=1, max_size=4),
+    steps=st.integers(5, 150),
+    rows=st.integers(8, 90),
+    seed=st.integers(0, 100),
+)
+def test_windows_are_consecutive_rows_of_one_episode(lengths, steps, rows, seed):
+    replay = make(lengths, rows * len(lengths))
+    fill(replay, lengths, steps)
+    batch = replay.sample(64, np.random.default_rng(seed))
+    lane, episode, step = batch.obs[..., 0], batch.obs[..., 1], batch.obs[..., 2]
+    assert (lane == lane[0]).all()
+    assert (batch.task == lane[0] + 10).all()
+    assert (episode == episode[0]).all()
+    assert (step == step[0] + torch.arange(HORIZON + 1)[:, None]).all()
+    # What led to row k + 1 is at position k.
+    assert (batch.reward == step[1:]).all()
+    assert (batch.action == 0.5 * step[1:, :, None]).all()
+
+
+def test_every_window_is_kept_and_equally_likely():
+    lengths = [7, 20]
+    replay = make(lengths, 1000)
+    rows = fill(replay, lengths, 41)
+    seen: dict[tuple[int, int, int], int] = {}
+    batch = replay.sample(60_000, np.random.default_rng(0))
+    for values in batch.obs[0, :, :3].int().tolist():
+        seen[tuple(values)] = seen.get(tuple(values), 0) + 1
+    expected = {
+        (lane, *start)
+        for lane, own in enumerate(rows)
+        for start, end in zip(own, own[HORIZON:], strict=False)
+        if start[0] == end[0]
+    }
+    assert set(seen) == expected
+    for lane in (0, 1):
+        counts = np.array([n for key, n in seen.items() if key[0] == lane])
+        assert counts.sum() == pytest.approx(30_000, rel=0.05)  # environments count the same
+        assert counts.min() > 0.8 * counts.mean()
+        assert counts.max() < 1.2 * counts.mean()
+
+
+def test_ring_forgets_the_oldest_rows_only():
+    replay = make([100], 50)
+    fill(replay, [100], 90)
+    batch = replay.sample(5000, np.random.default_rng(0))
+    assert batch.obs[..., 2].min() == 41
+    assert batch.obs[..., 2].max() == 90
+    assert len(replay) == 50
+
+
+def test_saved_and_loaded_samples_the_same():
+    lengths = [7, 20]
+    replay, other = make(lengths, 60), make(lengths, 60)
+    fill(replay, lengths, 100)
+    other.load_state_dict(replay.state_dict())
+    for a, b in zip(
+        replay.sample(32, np.random.default_rng(3)),
+        other.sample(32, np.random.default_rng(3)),
+        strict=True,
+    ):
+        assert (a is None and b is None) or torch.equal(a, b)
+    assert torch.equal(replay.running_actions(1, 20), other.running_actions(1, 20))
+
+
+def test_running_actions_are_those_since_the_reset():
+    replay = make([7, 20], 80)
+    fill(replay, [7, 20], 24)
+    assert replay.running_actions(0, 7)[:, 0].tolist() == [0.5, 1.0, 1.5]
+    assert replay.running_actions(1, 20)[:, 0].tolist() == [0.5, 1.0, 1.5, 2.0]
+
+
+def test_running_actions_need_a_lane_that_holds_the_episode():
+    replay = make([100], 20)
+    fill(replay, [100], 60)
+    with pytest.raises(ValueError, match="larger capacity"):
+        replay.running_actions(0, 100)
+
+
+def test_too_small_or_too_empty_says_so():
+    with pytest.raises(ValueError, match="capacity=14"):
+        make([10, 10], 14)
+    replay = make([10], 100)
+    replay.start(torch.zeros(1, 128), np.array([True]))
+    with pytest.raises(ValueError, match="no window"):
+        replay.sample(4, np.random.default_rng(0))
+
+
+def test_load_refuses_another_shape():
+    replay = make([10, 10], 100)
+    with pytest.raises(ValueError, match="2 environments"):
+        make([10], 50).load_state_dict(replay.state_dict())

@@ -1,0 +1,237 @@
+"""The training loop: what it writes, and that an interrupted run is the same run."""
+
+import dataclasses
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from mmbench.runs import RunError, RunFolder
+from newt_agent.agent import Agent
+from newt_agent.train import Interrupted, replay_episodes
+from tiny import TINY
+
+HANG = 300  # seconds after which a subprocess is taken to hang
+
+
+def episodes(folder):
+    """Rows of metrics.csv without the one column that depends on the clock."""
+    rows = RunFolder.open(folder).metrics.rows()
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+def weights(folder):
+    return (folder / "checkpoints" / "last" / "model.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The folder of a run that was never stopped, made by the command line."""
+    folder = tmp_path_factory.mktemp("uninterrupted") / "run"
+    result = subprocess.run(command(folder), capture_output=True, text=True, timeout=HANG)
+    assert result.returncode == 0, result.stderr
+    return folder, result.stdout
+
+
+def command(folder, *more):
+    flags = {
+        "--tasks": TINY.tasks,
+        "--steps": TINY.steps,
+        "--seed-steps": TINY.seed_steps,
+        "--checkpoint-every": TINY.checkpoint_every,
+        "--batch-size": TINY.batch_size,
+        "--utd": TINY.utd,
+        "--replay-capacity": TINY.replay_capacity,
+        "--eval-episodes": TINY.eval_episodes,
+        "--threads": 1,
+        "--planner.num-samples": 8,
+        "--planner.num-elites": 4,
+        "--planner.num-pi-trajs": 2,
+        "--planner.iterations": 1,
+        "--out": folder,
+    }
+    pairs = [str(part) for flag in flags.items() for part in flag]
+    start = [sys.executable, "-c", "from newt_agent.cli import train_main; train_main()"]
+    return [*start, "--preset", "quickstart", "--plan", *pairs, *more]
+
+
+def resume(folder):
+    start = [sys.executable, "-c", "from newt_agent.cli import train_main; train_main()"]
+    return subprocess.run(
+        [*start, "--resume", str(folder)], capture_output=True, text=True, timeout=HANG
+    )
+
+
+def test_run_leaves_what_the_documentation_says(uninterrupted):
+    folder, output = uninterrupted
+    for name in ("config.json", "metrics.csv", "eval.json", "learning_curve.png", "tensorboard"):
+        assert (folder / name).exists(), name
+    config = json.loads((folder / "config.json").read_text())
+    assert config["tasks"] == TINY.tasks.split(",")
+    assert config["missing"] == []
+    assert {"mujoco", "dm-control", "torch", "gymnasium"} <= set(config["versions"])
+    evaluation = json.loads((folder / "eval.json").read_text())
+    assert evaluation["step"] == TINY.steps
+    assert set(evaluation["tasks"]) == set(TINY.tasks.split(","))
+    assert evaluation["total"]["tasks"] == 2
+    assert set(evaluation["domains"]) == {"dmcontrol", "miniarcade"}
+    rows = episodes(folder)
+    assert {row["phase"] for row in rows} == {"random", "before", "train", "after"}
+    for row in rows:
+        assert 0.0 <= float(row["score"]) <= 1.0
+        assert int(row["length"]) == 500
+    for text in ("steps/s", "left", "random", "before", "after", "newt-eval", "learning_curve"):
+        assert text in output
+
+
+def test_learning_happens_after_the_random_phase(uninterrupted):
+    folder, _ = uninterrupted
+    checkpoints = sorted(p for p in (folder / "checkpoints").iterdir() if not p.is_symlink())
+    first, last = Agent.load(checkpoints[0]), Agent.load(checkpoints[-1])
+    changed = [
+        name
+        for (name, a), b in zip(
+            first.model.named_parameters(), last.model.parameters(), strict=True
+        )
+        if not torch.equal(a, b)
+    ]
+    assert {name.split(".")[0] for name in changed} == {
+        "encoder",
+        "dynamics",
+        "reward_net",
+        "policy",
+        "q_net",
+        "target_q_net",
+    }
+
+
+def test_killed_and_resumed_equals_never_stopped(uninterrupted, tmp_path):
+    folder = tmp_path / "killed"
+    process = subprocess.Popen(command(folder), stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + HANG
+    # After the second checkpoint with learned weights, in the middle of episodes.
+    while not list(folder.glob("checkpoints/0000012*/manifest.json")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait(HANG)
+    assert not (folder / "eval.json").exists()
+    result = resume(folder)
+    assert result.returncode == 0, result.stderr
+    assert "warning" not in result.stdout
+    whole, _ = uninterrupted
+    assert episodes(folder) == episodes(whole)
+    assert weights(folder) == weights(whole)
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(uninterrupted, tmp_path):
+    folder = tmp_path / "stopped"
+    process = subprocess.Popen(
+        command(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + HANG
+    while not list(folder.glob("checkpoints/0000006*/manifest.json")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=HANG)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert f"newt-train --resume {folder}" in output.replace("\n", "")
+    step = int(re.search(r"interrupted at step ([\d,]+)", output).group(1).replace(",", ""))
+    assert (folder / "checkpoints" / f"{step:09d}").is_dir()
+    assert resume(folder).returncode == 0
+    whole, _ = uninterrupted
+    assert episodes(folder) == episodes(whole)
+    assert weights(folder) == weights(whole)
+
+
+def test_older_checkpoints_act_but_only_the_last_resumes(uninterrupted):
+    folder, _ = uninterrupted
+    checkpoints = sorted(p for p in (folder / "checkpoints").iterdir() if not p.is_symlink())
+    assert len(checkpoints) == 4  # before the first step, two on the way, and the end
+    holding = [p for p in checkpoints if (p / "replay.safetensors").exists()]
+    assert holding == checkpoints[-1:]
+    assert (folder / "checkpoints" / "last").resolve() == checkpoints[-1]
+    for checkpoint in checkpoints:
+        agent = Agent.load(checkpoint)
+        assert agent.act(np.zeros((1, 128)), [agent.tasks[0].name], [True]).shape == (1, 16)
+
+
+def test_nan_from_an_environment_names_the_task(make_trainer, monkeypatch):
+    trainer = make_trainer()
+    step = trainer.env.step
+
+    def broken(actions):
+        obs, *rest = step(actions)
+        if trainer.step >= 100:
+            obs[1, 0] = np.nan
+        return obs, *rest
+
+    monkeypatch.setattr(trainer.env, "step", broken)
+    with pytest.raises(RunError, match=r"'cartpole-swingup' \(environment 1\).*NaN.*step 100"):
+        trainer.run()
+
+
+def test_failure_while_saving_keeps_the_checkpoint_before(make_trainer, monkeypatch):
+    trainer = make_trainer()
+    trainer._save()
+    before = trainer.folder.last_checkpoint()
+    monkeypatch.setattr(
+        "newt_agent.checkpoint.write_json",
+        lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")),
+    )
+    trainer.step += 2
+    with pytest.raises(OSError, match="No space"):
+        trainer._save()
+    assert trainer.folder.last_checkpoint() == before
+    assert [p.name for p in before.parent.iterdir() if not p.is_symlink()] == [before.name]
+    Agent.load(before)
+
+
+def test_stop_request_is_honoured_between_steps(make_trainer):
+    trainer = make_trainer()
+    collect = trainer._collect
+
+    def stop_soon():
+        collect()
+        if trainer.step == 300:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    trainer._collect = stop_soon
+    with pytest.raises(Interrupted):
+        trainer.run()
+    assert trainer.folder.last_checkpoint().name == "000000300"
+
+
+def test_environments_come_back_by_replaying(make_trainer):
+    config = dataclasses.replace(TINY, tasks="pygame-pong,walker-walk,pygame-coinrun")
+    trainer = make_trainer(config=config)
+    env = trainer.env
+    rng = np.random.default_rng(0)
+    actions = [[] for _ in range(env.num_envs)]
+    obs, _ = env.reset(seed=3)
+    for tick in range(530):
+        if tick == 510:  # one starts later than the others
+            obs, _ = env.reset(options={"reset_mask": np.array([False, True, False])})
+            actions[1] = []
+        batch = rng.uniform(-1, 1, env.action_space.shape).astype(np.float32)
+        obs, _, _, truncated, _ = env.step(batch)
+        for i, own in enumerate(actions):
+            own.append(batch[i])
+            if truncated[i]:
+                own.clear()
+    generators = env.episode_rng.copy()
+    other = make_trainer("other", config).env
+    again = replay_episodes(other, generators, [np.array(own) for own in actions])
+    np.testing.assert_array_equal(again, obs)
+    # And the future is the same too.
+    for a, b in zip(env.step(batch)[:2], other.step(batch)[:2], strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -1,0 +1,96 @@
+"""MuJoCo against the recorded data, and against Gymnasium's own classes."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+import mmbench
+import reference
+import rollouts
+from mmbench.env import TaskEnv
+
+FOLDER = reference.SHIPPED / "mujoco"
+RECORDED = sorted(path.stem for path in FOLDER.glob("*.npz"))
+FINGERPRINTS = sorted(path.stem for path in FOLDER.glob("*.json"))
+TOLERANCE = 1e-6
+EPISODES = {"mujoco-reacher": 40, "mujoco-inverted-pendulum": 12}  # cheap ones, in full
+FEW, MANY = 4, 16  # of the others
+POLICIES = ("random", "zero", "hold")
+
+
+def check_transitions(path):
+    env = TaskEnv(path.stem, unify=False)
+    env.reset(seed=0)
+    for transition in reference.transitions(path):
+        env.set_state(transition.state)
+        obs, reward, *_ = env.step(transition.action)
+        assert reference.relative_error(obs, transition.next_obs) <= TOLERANCE
+        assert reference.relative_error(reward, transition.reward) <= TOLERANCE
+
+
+def check_fingerprint(name, policy, episodes):
+    recorded = reference.fingerprint(FOLDER / f"{name}.json")[policy]
+    ours = rollouts.roll(TaskEnv(name, unify=False), policy, episodes)
+    assert rollouts.differences(ours, recorded) == []
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_steps_as_recorded(name):
+    check_transitions(FOLDER / f"{name}.npz")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECORDED)
+def test_steps_as_recorded_in_full(name):
+    check_transitions(reference.full_recording() / "mujoco" / f"{name}.npz")
+
+
+@pytest.mark.parametrize("name", FINGERPRINTS)
+def test_episodes_distributed_as_recorded(name):
+    for policy in POLICIES if name in EPISODES else ("random",):
+        check_fingerprint(name, policy, EPISODES.get(name, FEW))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("name", FINGERPRINTS)
+def test_many_episodes_distributed_as_recorded(name, policy):
+    check_fingerprint(name, policy, EPISODES.get(name, MANY))
+
+
+MODULES = {
+    "Ant": "ant_v4",
+    "HalfCheetah": "half_cheetah_v4",
+    "Hopper": "hopper_v4",
+    "InvertedPendulum": "inverted_pendulum_v4",
+    "Reacher": "reacher_v4",
+    "Walker2d": "walker2d_v4",
+}
+
+
+@pytest.mark.parametrize("task", mmbench.tasks(domain="mujoco"), ids=lambda task: task.name)
+def test_starts_and_steps_as_the_package_does(task):
+    """The same seed and actions give Gymnasium's episode; its reward where we kept it."""
+    module = importlib.import_module(f"gymnasium.envs.mujoco.{MODULES[task.native]}")
+    unhealthy_goes_on = task.native in ("Ant", "Hopper", "Walker2d")
+    kwargs = {"terminate_when_unhealthy": False} if unhealthy_goes_on else {}
+    native = getattr(module, f"{task.native}Env")(**kwargs)
+    env = TaskEnv(task, unify=False)
+    first, _ = native.reset(seed=5)
+    np.testing.assert_array_equal(env.reset(seed=5)[0], first.astype(np.float32))
+    scale = native.action_space.high
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        action = rng.uniform(-1, 1, task.action_dim).astype(np.float32)
+        obs, reward, *_ = env.step(action)
+        expected = 0.0
+        for _ in range(task.action_repeat):
+            theirs, raw, *_ = native.step(scale * action)
+            if task.native in ("Hopper", "Walker2d"):
+                raw = max(0.0, raw) if native.is_healthy else -1.0
+            expected += raw
+        np.testing.assert_array_equal(obs, theirs.astype(np.float32))
+        if task.native != "InvertedPendulum":  # its own reward is 1 whatever happens
+            assert reward == pytest.approx(expected, rel=1e-6, abs=1e-6)
+    native.close()
