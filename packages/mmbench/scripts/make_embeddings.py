@@ -40,11 +40,8 @@ def main() -> None:
     vectors = encode_minilm(load_minilm(str(folder)), texts)
     assert vectors.shape == (len(texts), encoder_dim("minilm"))
     content = io.BytesIO()
-    arrays = {
-        "minilm/keys": np.array([cache.key(text) for text in texts], "S64"),
-        "minilm/vectors": vectors,
-    }
-    np.savez(content, **arrays)
+    keys = np.array([cache.key(text) for text in texts], "S64")
+    np.savez(content, minilm_keys=keys, minilm_vectors=vectors)
     write_atomically(OUT, content.getvalue())
     print(f"{len(texts)} embeddings of {vectors.shape[1]} values in {OUT}")
 

@@ -278,7 +278,7 @@ def test_policy_is_silent_at_masked_entries():
 
 
 def test_samples_follow_the_reported_distribution():
-    model = make_model()
+    model = make_model(log_std_min=-3.0, log_std_max=-1.0)  # seldom where tanh is flat
     obs, _ = random_inputs(1)
     task = torch.tensor([3])  # three entries
     z = model.encode(obs, task).expand(20_000, -1)

@@ -57,7 +57,40 @@ class Task:
 TASKS: tuple[Task, ...] = (
     Task("cowboy", "cowboy:Cowboy", "Jump over the cacti.", 0, 500),
     Task("coinrun", "coinrun:CoinRun", "Jump for the coins.", 0, 50),
+    Task("spaceship", "spaceship:Spaceship", "Gather the coins and avoid the asteroids.", 0, 60),
     Task("pong", "pong:Pong", "Play the ball past the other paddle.", -3, 3),
+    Task("bird-attack", "bird_attack:BirdAttack", "Shoot down all birds, quickly.", 0, 16),
+    Task("highway", "highway:Highway", "Keep to the lanes and do not crash.", 0, 10),
+    Task(
+        "landing",
+        "landing:Landing",
+        "Land the helicopter on the ship's flag.",
+        0,
+        200,
+        max_episode_steps=200,
+    ),
+    Task("air-hockey", "air_hockey:AirHockey", "Play the puck into the upper goal.", 0, 10),
+    Task(
+        "rocket-collect",
+        "rocket_collect:RocketCollect",
+        "Fly to the coins and avoid the asteroids.",
+        0,
+        25,
+    ),
+    Task(
+        "chase-evade",
+        "chase_evade:ChaseEvade",
+        "Catch the other gnome, or keep away from it.",
+        -50,
+        50,
+    ),
+    Task(
+        "coconut-dodge",
+        "coconut_dodge:CoconutDodge",
+        "Keep out of the way of falling coconuts.",
+        -15,
+        0,
+    ),
     Task("cartpole-balance", "cartpole:CartPole", "Keep the pole upright.", 0, 500),
     Task(
         "cartpole-swingup",
@@ -90,6 +123,36 @@ TASKS: tuple[Task, ...] = (
         0,
         500,
         kwargs={"tremor": True},
+    ),
+    *(
+        Task(
+            f"point-maze-{maze}",
+            "point_maze:PointMaze",
+            "Find the way to the goal and stay there.",
+            0,
+            1,
+            score_metric="success",
+            max_episode_steps=200,
+            kwargs={"maze": maze},
+        )
+        for maze in ("var1", "var2", "var3", "var4")
+    ),
+    Task(
+        "reacher-hard",
+        "reacher:Reacher",
+        "Hold the tip of the arm on the small target.",
+        0,
+        200,
+        max_episode_steps=200,
+        kwargs={"hard": True},
+    ),
+    Task(
+        "reacher-easy",
+        "reacher:Reacher",
+        "Hold the tip of the arm on the target.",
+        0,
+        200,
+        max_episode_steps=200,
     ),
 )
 

@@ -14,6 +14,7 @@ import tyro
 
 from mmbench import catalog
 from mmbench.catalog import TaskUnavailableError, UnknownTaskError
+from mmbench.language import ENCODERS, EncoderUnavailableError
 from mmbench.runs import RunError, RunFolder, report_errors
 from newt_agent.config import PAPER, QUICKSTART, Config, Device, fit_to_machine
 from newt_agent.display import Display, draw_curves, duration
@@ -21,6 +22,7 @@ from newt_agent.display import Display, draw_curves, duration
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as of any program that SIGINT ends."""
 
+_USER_ERRORS = (UnknownTaskError, TaskUnavailableError, EncoderUnavailableError)
 _PRESETS = ("quickstart", "machine", "paper")
 
 
@@ -65,7 +67,7 @@ class EvalConfig:
 def train_main(arguments: list[str] | None = None) -> None:
     """Entry point of `newt-train`."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    with report_errors("newt-train", UnknownTaskError, TaskUnavailableError):
+    with report_errors("newt-train", *_USER_ERRORS):
         if any(argument.split("=")[0] == "--resume" for argument in arguments):
             _resume(tyro.cli(ResumeConfig, args=arguments, prog="newt-train"))
         else:
@@ -74,7 +76,7 @@ def train_main(arguments: list[str] | None = None) -> None:
 
 def eval_main(arguments: list[str] | None = None) -> None:
     """Entry point of `newt-eval`."""
-    with report_errors("newt-eval", UnknownTaskError, TaskUnavailableError):
+    with report_errors("newt-eval", *_USER_ERRORS):
         _evaluate(tyro.cli(EvalConfig, args=arguments, prog="newt-eval"))
 
 
@@ -123,6 +125,8 @@ def parse_training(arguments: list[str]) -> tuple[str, Config]:
     except ValueError as error:
         raise RunError(str(error)) from error
     catalog.select(config.tasks)
+    if config.encoder not in ENCODERS:
+        raise RunError(f"unknown text encoder {config.encoder!r}: one of {', '.join(ENCODERS)}")
     return preset, config
 
 

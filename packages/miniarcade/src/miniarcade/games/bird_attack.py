@@ -78,6 +78,15 @@ class Ball:
 
 
 @dataclass(slots=True)
+class Kill:
+    """Where and when a bird was shot down."""
+
+    x: int  # px
+    y: int  # px
+    at: int  # step
+
+
+@dataclass(slots=True)
 class BirdAttackState(State):
     """See `State`."""
 
@@ -104,9 +113,7 @@ class BirdAttackState(State):
     ball: Ball | None = None
 
     points: int = 0  # sum of the rewards
-    killed_at: list[int] = field(default_factory=lambda: [-100] * BIRDS)  # step of each bird's end
-    killed_x: list[int] = field(default_factory=lambda: [0] * BIRDS)  # px, where that was
-    killed_y: list[int] = field(default_factory=lambda: [0] * BIRDS)  # px
+    kills: list[Kill] = field(default_factory=list)
 
 
 class BirdAttack(Game):
@@ -266,9 +273,7 @@ class BirdAttack(Game):
     def _kill(self, bird: int) -> None:
         s = self.state
         s.birds.remove(bird)
-        s.killed_at[bird] = s.t
-        s.killed_x[bird] = s.first_x + COLUMN_X[bird]
-        s.killed_y[bird] = s.first_y + ROW_Y[bird]
+        s.kills.append(Kill(s.first_x + COLUMN_X[bird], s.first_y + ROW_Y[bird], s.t))
         if s.birds:
             s.leftmost = min(COLUMN_X[i] for i in s.birds)
             s.rightmost = max(COLUMN_X[i] for i in s.birds)
@@ -330,3 +335,139 @@ class BirdAttack(Game):
 
     def _stun(self) -> None:
         self.state.stun = self.state.reload = STUN
+
+    def draw(self, canvas: Canvas) -> None:
+        """See `Game`."""
+        s = self.state
+        canvas.background(("bird-attack", s.decor_seed), lambda: self._draw_arena(canvas))
+        for bird in s.birds:
+            self._draw_bird(canvas, bird)
+        for kill in s.kills:
+            self._draw_burst(canvas, kill)
+        if s.t >= BOSS_STEP:
+            self._draw_boss(canvas)
+        for x, y in zip(s.shot_x, s.shot_y, strict=True):
+            canvas.rect((176, 180, 192), x - 1, y - 4, 2, 7, 1)
+        for x, y in zip(s.bullet_x, s.bullet_y, strict=True):
+            canvas.rect(fade(ORANGE, 0.35), x - 0.8, y + 2, 1.6, 6, 0.8)
+            canvas.rect((255, 196, 110), x - 1.1, y - 4, 2.2, 7, 1.1)
+        if s.ball is not None:
+            _draw_ball(canvas, s.ball)
+        self._draw_ship(canvas)
+        canvas.text(str(s.points), (CENTER, 10), 17, WHITE if s.birds else GREEN)
+        if s.stun:
+            canvas.rect(fade(HIT, 0.34 * s.stun / STUN), LOW, LOW, ARENA, ARENA)
+
+    def _draw_arena(self, canvas: Canvas) -> None:
+        seed = self.state.decor_seed
+        canvas.fill(BLACK)
+        for i in range(46):
+            x, y = LOW + ARENA * noise(seed, i, 0), LOW + ARENA * noise(seed, i, 1)
+            canvas.circle(mix(BLACK, WHITE, 0.12 + 0.22 * noise(seed, i, 2)), (x, y), 0.5)
+        canvas.rect(WHITE, LOW - 2, LOW - 2, ARENA + 4, ARENA + 4, 2, outline=2)
+
+    def _draw_bird(self, canvas: Canvas, bird: int) -> None:
+        """A V that flaps its wings; an outline once it is damaged."""
+        s = self.state
+        x, y = s.first_x + COLUMN_X[bird], s.first_y + ROW_Y[bird]
+        flap = 1.8 * math.sin(0.35 * s.t + 0.9 * bird)
+        tip_y, half = y - 4.2 + flap, BIRD_WIDTH / 2
+        shape = [
+            (x - half, tip_y),
+            (x - 2.2, y - 1.2),
+            (x, y - 2.4),
+            (x + 2.2, y - 1.2),
+            (x + half, tip_y),
+            (x + 2.4, y + 3.2),
+            (x, y + 5.6),
+            (x - 2.4, y + 3.2),
+        ]
+        color = (126, 190, 255) if bird < COLUMNS else (178, 156, 255)
+        if s.hit_points[bird] < HIT_POINTS:
+            canvas.line(mix(color, BLACK, 0.15), [*shape, shape[0]], 0.9)
+        else:
+            canvas.polygon(color, shape)
+            canvas.line(mix(color, WHITE, 0.5), [shape[0], shape[1], shape[2]], 0.7)
+            canvas.line(mix(color, WHITE, 0.5), [shape[2], shape[3], shape[4]], 0.7)
+            for side in (-1, 1):
+                canvas.circle(BLACK, (x + 1.1 * side, y + 0.8), 0.7)
+
+    def _draw_burst(self, canvas: Canvas, kill: Kill) -> None:
+        age = (self.state.t - kill.at) / 12
+        if age >= 1:
+            return
+        canvas.circle(fade(WHITE, 0.8 * (1 - age) ** 2), (kill.x, kill.y), 3 + 8 * age, outline=1)
+        for i in range(8):
+            angle = 2 * math.pi * (i + noise(kill.at, kill.x, i)) / 8
+            r = 3 + 12 * math.sqrt(age) * (0.6 + 0.4 * noise(kill.at, kill.x, i, 1))
+            center = (kill.x + r * math.cos(angle), kill.y + r * math.sin(angle) + 5 * age * age)
+            canvas.circle(fade((255, 210, 120), 1 - age), center, 1.5 * (1 - 0.6 * age))
+
+    def _draw_boss(self, canvas: Canvas) -> None:
+        """A large M whose middle dips down."""
+        s = self.state
+        opacity = min(1.0, (s.t - BOSS_STEP + 1) / BOSS_FADE)
+        x, y = s.boss_x, s.boss_y
+        glare = 0.5 + 0.5 * math.sin(0.3 * s.t)
+        shape = [
+            (x - 24, y + 8),
+            (x - 20, y - 9),
+            (x - 11, y - 9),
+            (x, y),
+            (x + 11, y - 9),
+            (x + 20, y - 9),
+            (x + 24, y + 8),
+            (x + 15, y + 1),
+            (x + 8, y + 3),
+            (x, y + BOSS_DIP + 2),
+            (x - 8, y + 3),
+            (x - 15, y + 1),
+        ]
+        canvas.polygon(fade((196, 198, 208), opacity), shape)
+        canvas.polygon(
+            fade((120, 122, 136), opacity),
+            [(x - 8, y + 3), (x, y + 3.5), (x + 8, y + 3), (x, y + BOSS_DIP + 2)],
+        )
+        for side in (-1, 1):
+            eye = [(x + side * 13, y - 4.6), (x + side * 6.4, y - 1.4), (x + side * 12, y - 0.8)]
+            canvas.polygon(fade(mix((150, 24, 20), (255, 70, 50), glare), opacity), eye)
+
+    def _draw_ship(self, canvas: Canvas) -> None:
+        s = self.state
+        x, y = s.x, SHIP_Y
+        if s.stun and s.t % 4 < 2:
+            body, light = (150, 92, 40), (190, 130, 70)
+        else:
+            body, light = ORANGE, (255, 204, 130)
+        half = SHIP_WIDTH / 2
+        canvas.polygon(
+            body,
+            [
+                (x - half, y + 4),
+                (x - half, y + 0.5),
+                (x - 3, y - 1.5),
+                (x + 3, y - 1.5),
+                (x + half, y + 0.5),
+                (x + half, y + 4),
+            ],
+        )
+        canvas.rect(body, x - 1.5, y - MUZZLE, 3, 6, 0.8)
+        canvas.line(light, [(x - half + 0.8, y + 0.9), (x - 2.8, y - 0.9)], 0.8)
+        canvas.ellipse((60, 40, 26), (x, y + 1), 2.6, 1.6)
+        for side in (-1, 1):
+            glow = 2 + 1.6 * noise(s.decor_seed, s.t, side)
+            canvas.line(
+                (255, 236, 170), [(x + side * 4.4, y + 4.6), (x + side * 4.4, y + 4.6 + glow)], 1.4
+            )
+        if RELOAD > s.reload > RELOAD - 3 and not s.stun and s.bullet_y:
+            canvas.circle(fade((255, 240, 190), 0.8), (x, y - MUZZLE - 1), 2.2)
+
+
+def _draw_ball(canvas: Canvas, ball: Ball) -> None:
+    for i in range(1, 4):
+        center = (ball.x - ball.vx * i, ball.y - ball.vy * i)
+        if LOW + BALL_RADIUS < center[0] < HIGH - BALL_RADIUS:
+            canvas.circle(fade(GREY, 0.24 - 0.06 * i), center, BALL_RADIUS - i)
+    canvas.circle((98, 102, 114), (ball.x, ball.y), BALL_RADIUS)
+    canvas.circle(GREY, (ball.x - 0.8, ball.y - 0.9), BALL_RADIUS - 1.6)
+    canvas.circle((182, 186, 196), (ball.x - 2.6, ball.y - 3), 3.2)

@@ -14,12 +14,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
 from miniarcade.game import SIZE, Game, State, draw_decor_seed
-from miniarcade.palette import DARK_GREY, GREEN, GREY, ORANGE, SKIN, WHITE, Color, fade, mix, noise
+from miniarcade.palette import GREEN, ORANGE, SKIN, WHITE, Color, fade, mix, noise
 from miniarcade.randomness import sign, uniform
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ DODGE = 0.2  # largest random part sideways of one that is almost caught
 SWAP_STEPS = 5  # steps that a swap of roles takes at least
 AT_CENTER = 2.0  # px, where the new pursuer has arrived
 REWARD = 0.1  # a step and radius of distance
+
+FLASH_STEPS = 16  # steps that a catch is seen
+COUNTDOWN = 7  # steps a number of the countdown
 
 
 @dataclass(slots=True)
@@ -230,6 +234,84 @@ class ChaseEvade(Game):
         _head(opponent, dx, dy, SPEED * EVADER_SHARE)
 
 
+    def draw(self, canvas: Canvas) -> None:
+        """See `Game`."""
+        s = self.state
+        key = ("chase-evade", s.decor_seed, s.evading)
+        canvas.background(key, lambda: self._draw_disc(canvas))
+        evader = ORANGE if s.evading else GREEN
+        _draw_flag(canvas, evader, s.t)
+        things = [(y, partial(_draw_cylinder, canvas, x, y)) for x, y in self._obstacles()]
+        for gnome, color in ((s.opponent, GREEN), (s.agent, ORANGE)):
+            things.append((gnome.y, partial(self._draw_gnome, canvas, gnome, color)))
+        for _, draw in sorted(things, key=lambda thing: thing[0]):  # the nearer ones last
+            draw()
+        self._draw_catch(canvas)
+        name = "orange" if s.evading else "green"
+        canvas.text(f"{name} is evading", (SIZE / 2, 13), 19, mix(evader, WHITE, 0.25))
+
+    def _draw_disc(self, canvas: Canvas) -> None:
+        s = self.state
+        tint = ORANGE if s.evading else GREEN
+        canvas.gradient([mix((16, 74, 88), tint, 0.12), mix((56, 140, 142), tint, 0.22)])
+        for i in range(9):  # clouds
+            x, y = SIZE * noise(s.decor_seed, i, 0), SIZE * noise(s.decor_seed, i, 1)
+            for k in range(3):
+                width = 16 + 12 * noise(s.decor_seed, i, k, 2)
+                canvas.ellipse(fade(WHITE, 0.06), (x + 13 * (k - 1), y - 3 * (k % 2)), width, 6)
+        center = (CENTER_X, CENTER_Y)
+        canvas.circle((10, 34, 42), (CENTER_X, CENTER_Y + 5), DISC_RADIUS + 3)
+        canvas.circle(WHITE, center, DISC_RADIUS + 2.5)
+        canvas.circle((34, 46, 58), center, DISC_RADIUS)
+        for radius, shade in ((74, (38, 51, 64)), (ORBIT + 1, (42, 56, 69)), (ORBIT - 1, (38, 51, 64))):
+            canvas.circle(shade, center, radius)
+        for i in range(70):
+            angle, distance = 6.28 * noise(s.decor_seed, i, 3), 86 * noise(s.decor_seed, i, 4) ** 0.5
+            at = (CENTER_X + distance * math.cos(angle), CENTER_Y + distance * math.sin(angle))
+            canvas.circle((50, 66, 78), at, 0.4 + 0.6 * noise(s.decor_seed, i, 5))
+
+    def _draw_gnome(self, canvas: Canvas, gnome: Gnome, color: Color) -> None:
+        """A gnome seen from above at a slant, as wide as its circle."""
+        s, x, y = self.state, gnome.x, gnome.y
+        speed = math.hypot(gnome.vx, gnome.vy)
+        walk = math.sin(0.8 * s.t) * min(1.0, speed / SPEED)
+        side = 1.5 * gnome.vx / SPEED
+        dark = mix(color, (30, 20, 20), 0.45)
+        canvas.ellipse((14, 20, 28, 120), (x, y + 6.5), 7.5, 3)
+        for way in (-1, 1):
+            canvas.ellipse((70, 44, 32), (x + 3 * way + side, y + 6.5 - 1.3 * way * walk), 2.7, 1.9)
+        canvas.ellipse(dark, (x, y + 2), 6.6, 5.6)
+        canvas.ellipse(color, (x, y + 1.5), 5.8, 4.8)
+        canvas.line((60, 40, 34), [(x - 5, y + 3.4), (x + 5, y + 3.4)], 1.4)
+        for way in (-1, 1):
+            canvas.circle(SKIN, (x + 6.2 * way, y + 2.2 + 1.2 * way * walk), 1.7)
+        canvas.circle(SKIN, (x + 0.5 * side, y - 2), 4.6)
+        beard = [(x - 4.2, y - 1.4), (x + 4.2, y - 1.4), (x + 2, y + 3), (x + side, y + 5.2)]
+        canvas.polygon((240, 240, 236), [*beard, (x - 2, y + 3)])
+        canvas.circle((236, 160, 124), (x + side, y - 1.2), 1.3)
+        for way in (-1, 1):
+            canvas.circle((40, 30, 30), (x + side + 1.9 * way, y - 3), 0.7)
+        tip = (x - 2.2 * side, y - 13 + 0.6 * abs(walk))
+        canvas.polygon(dark, [(x - 5.8, y - 3.6), (x + 5.8, y - 3.6), tip])
+        canvas.polygon(color, [(x - 4.6, y - 4.2), (x + 3.6, y - 4.2), (tip[0] - 0.2, tip[1] + 1.2)])
+        canvas.line(mix(color, WHITE, 0.45), [(x - 5, y - 4), (x + 5, y - 4)], 1.8)
+        canvas.circle(WHITE, tip, 1.5)
+
+    def _draw_catch(self, canvas: Canvas) -> None:
+        s = self.state
+        age = (s.t - s.caught_at) / FLASH_STEPS
+        if age < 1:
+            center = (s.caught_x, s.caught_y)
+            canvas.circle(fade((255, 244, 170), 0.9 * (1 - age)), center, 10 + 34 * age, 3)
+            canvas.circle(fade(WHITE, 0.6 * (1 - age)), center, 6 + 20 * age, 2)
+        if s.swapping:
+            pursuer = s.opponent if s.evading else s.agent
+            left = math.hypot(pursuer.x - CENTER_X, pursuer.y - CENTER_Y) / SPEED
+            number = min(3, 1 + int(left / COUNTDOWN))
+            canvas.text(str(number), (CENTER_X + 1, CENTER_Y - 41), 46, (10, 20, 26, 150))
+            canvas.text(str(number), (CENTER_X, CENTER_Y - 42), 46, WHITE)
+
+
 _SIN_THIRD = math.sin(2 * math.pi / 3)
 
 
@@ -262,3 +344,26 @@ def _move(gnome: Gnome, margin: float, obstacles: tuple[tuple[float, float], ...
                 gnome.vx -= 2 * inwards * nx
                 gnome.vy -= 2 * inwards * ny
     gnome.x, gnome.y = x, y
+
+
+def _draw_flag(canvas: Canvas, color: Color, t: int) -> None:
+    """The flag at the centre, in the colour of the evader."""
+    x, y = CENTER_X, CENTER_Y
+    canvas.ellipse((20, 28, 36), (x, y), 4, 1.8)
+    canvas.line((214, 214, 208), [(x, y), (x, y - 17)], 1.4)
+    top, bottom = [], []
+    for i in range(6):
+        wave = 0.9 * math.sin(0.3 * t - 1.1 * i) * i / 5
+        top.append((x + 0.5 + 2.2 * i, y - 17 + wave))
+        bottom.append((x + 0.5 + 2.2 * i, y - 10 + wave))
+    canvas.polygon(color, top + bottom[::-1])
+
+
+def _draw_cylinder(canvas: Canvas, x: float, y: float) -> None:
+    r, height = OBSTACLE_RADIUS, 7
+    canvas.ellipse((14, 20, 28, 110), (x + 2, y + 3), r + 1, r)
+    canvas.circle((88, 92, 104), (x, y + 1), r - 1)
+    canvas.rect((88, 92, 104), x - r + 1, y - height, 2 * r - 2, height + 1)
+    canvas.rect((116, 120, 132), x - r + 3, y - height, 4, height + 6)
+    canvas.circle((168, 172, 182), (x, y - height), r - 1)
+    canvas.circle((186, 190, 200), (x, y - height), r - 3)

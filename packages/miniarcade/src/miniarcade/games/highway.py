@@ -217,9 +217,7 @@ class Highway(Game):
             if car.lane == NO_LANE or not s.x - LONGEST - 1.0 < car.x < s.x + WIDTH + 1.0:
                 continue
             car_top = LANE_Y[car.lane] - HEIGHT / 2
-            if boxes_overlap(
-                s.x, top, WIDTH, HEIGHT, car.x, car_top, LENGTHS[car.kind], HEIGHT
-            ):
+            if boxes_overlap(s.x, top, WIDTH, HEIGHT, car.x, car_top, LENGTHS[car.kind], HEIGHT):
                 return i
         return -1
 
@@ -305,3 +303,115 @@ class Highway(Game):
             ):
                 return 0.0
         return 1.0
+
+    def draw(self, canvas: Canvas) -> None:
+        """See `Game`."""
+        s = self.state
+        canvas.background("highway", lambda: _draw_road(canvas))
+        scrolled = SCROLL * s.t
+        self._draw_grass(canvas, scrolled)
+        for lane in range(1, LANES):
+            y = ROAD_TOP + lane * LANE_HEIGHT
+            for i in range(8):
+                canvas.rect((206, 206, 200), i * 32 - scrolled % 32, y - 0.8, 14, 1.6, 0.8)
+        for car in s.cars:
+            if car.lane != NO_LANE:
+                y = LANE_Y[car.lane]
+                if car.kind == TRUCK:
+                    _draw_truck(canvas, car.x, y)
+                else:
+                    _draw_car(canvas, (70, 126, 226) if car.kind == BLUE_CAR else YELLOW, car.x, y)
+        tip = s.x + WIDTH + 17
+        arrow = [(tip - 7, s.y - 5), (tip, s.y), (tip - 7, s.y + 5)]
+        canvas.line(fade(WHITE, 0.34), [(s.x + WIDTH + 4, s.y), (tip - 6, s.y)], 2.4)
+        canvas.polygon(fade(WHITE, 0.34), arrow)
+        _draw_car(canvas, RED, s.x, s.y)
+        self._draw_crash(canvas)
+
+    def _draw_grass(self, canvas: Canvas, scrolled: float) -> None:
+        """Tufts and bushes on both sides of the road."""
+        seed = self.state.decor_seed
+        spacing = 15
+        first = int(scrolled // spacing) - 1
+        for i in range(first, first + SIZE // spacing + 4):
+            for side in (0, 1):
+                x = i * spacing + 12 * noise(seed, i, side, 0) - scrolled
+                y = 3 + 10 * noise(seed, i, side, 1) + (ROAD_BOTTOM + 3 if side else 0)
+                if noise(seed, i, side, 2) < 0.3:
+                    r = 2.6 + 1.6 * noise(seed, i, side, 3)
+                    canvas.circle((34, 96, 48), (x + 0.6, y + 0.8), r)
+                    canvas.circle((62, 140, 66), (x, y), r)
+                    canvas.circle((98, 172, 86), (x - 0.8, y - 0.9), 0.5 * r)
+                else:
+                    for lean in (-1.4, 0.0, 1.4):
+                        canvas.line((56, 128, 58), [(x, y + 1.5), (x + lean, y - 1.5)], 0.8)
+
+    def _draw_crash(self, canvas: Canvas) -> None:
+        """Smoke while another car drags the agent's, and a red flash."""
+        s = self.state
+        age = s.t - s.crashed_at
+        if s.sticky >= 0:
+            for i in range(7):
+                x = s.x + WIDTH - 6 + 14 * noise(s.crashed_at, i, 0) - 2 * age
+                y = s.y + 16 * (noise(s.crashed_at, i, 1) - 0.5)
+                canvas.circle(fade((230, 226, 220), 0.55 - 0.08 * age), (x, y), 2 + 0.9 * age)
+            for i in range(6):
+                angle = 2 * math.pi * (i + noise(s.crashed_at, i, 2)) / 6
+                r = 5 + 3 * age
+                point = (s.x + WIDTH + r * math.cos(angle), s.y + r * math.sin(angle))
+                canvas.circle(fade((255, 214, 90), 1 - age / 6), point, 1.3)
+        if age < FLASH_STEPS:
+            canvas.fill(fade(HIT, (0.26, 0.2, 0.13)[age]))
+
+
+def _draw_road(canvas: Canvas) -> None:
+    canvas.fill((84, 158, 74))
+    canvas.rect((70, 142, 66), 0, ROAD_TOP - 5, SIZE, ROAD_BOTTOM - ROAD_TOP + 10)
+    canvas.rect((52, 54, 60), 0, ROAD_TOP, SIZE, ROAD_BOTTOM - ROAD_TOP)
+    for lane in range(0, LANES, 2):
+        canvas.rect((57, 59, 66), 0, ROAD_TOP + lane * LANE_HEIGHT, SIZE, LANE_HEIGHT)
+    for y in (ROAD_TOP, ROAD_BOTTOM - 1.8):
+        canvas.rect((232, 230, 222), 0, y, SIZE, 1.8)
+
+
+def _draw_wheels(canvas: Canvas, y: float, *xs: float) -> None:
+    for x in xs:
+        for top in (y - HEIGHT / 2, y + HEIGHT / 2 - 3):
+            canvas.rect((20, 20, 24), x, top, 5.4, 3, 1)
+
+
+def _draw_car(canvas: Canvas, color: Color, x: float, y: float) -> None:
+    """A car seen from above that drives to the right."""
+    dark, light, glass = mix(color, (10, 10, 20), 0.35), mix(color, WHITE, 0.3), (30, 40, 58)
+    top = y - HEIGHT / 2
+    canvas.rect((26, 27, 32, 110), x + 1, top + 2.4, WIDTH, HEIGHT - 2, 5)
+    _draw_wheels(canvas, y, x + 4, x + 18.4)
+    canvas.rect(dark, x, top + 1, WIDTH, HEIGHT - 2, 5)
+    canvas.rect(color, x + 0.6, top + 1.7, WIDTH - 1.2, HEIGHT - 3.6, 4.6)
+    canvas.polygon(
+        glass, [(x + 17.5, y - 5.6), (x + 21.4, y - 4.4), (x + 21.4, y + 4.4), (x + 17.5, y + 5.6)]
+    )
+    canvas.polygon(glass, [(x + 5.4, y - 4), (x + 7.6, y - 5), (x + 7.6, y + 5), (x + 5.4, y + 4)])
+    canvas.rect(light, x + 8.6, y - 5, 8, 10, 2)
+    for side in (-1, 1):
+        canvas.rect((255, 246, 200), x + 25.6, y + side * 5 - 1.2, 2, 2.4, 0.8)
+        canvas.rect((190, 30, 30), x + 0.2, y + side * 5 - 1.2, 1.4, 2.4, 0.6)
+
+
+def _draw_truck(canvas: Canvas, x: float, y: float) -> None:
+    """A truck seen from above that drives to the right."""
+    length, top = LENGTHS[TRUCK], y - HEIGHT / 2
+    canvas.rect((26, 27, 32, 110), x + 1, top + 2.4, length, HEIGHT - 2, 3)
+    _draw_wheels(canvas, y, x + 4, x + 11, x + 28, x + 46)
+    canvas.rect((34, 36, 40), x + 36, y - 4, 6, 8)
+    canvas.rect((38, 108, 62), x, top + 0.8, 39, HEIGHT - 1.6, 1.6)
+    canvas.rect((62, 150, 88), x + 1, top + 1.8, 37, HEIGHT - 3.6, 1.2)
+    for i in range(1, 6):
+        canvas.line(
+            (48, 126, 74), [(x + 6.4 * i, top + 2.6), (x + 6.4 * i, top + HEIGHT - 2.6)], 0.8
+        )
+    canvas.rect((34, 98, 56), x + 41, top + 1, length - 41, HEIGHT - 2, 3)
+    canvas.rect((74, 168, 100), x + 41.8, top + 2, length - 43.2, HEIGHT - 4, 2.4)
+    canvas.rect((30, 40, 58), x + 50, y - 6, 3.4, 12, 1)
+    for side in (-1, 1):
+        canvas.rect((255, 246, 200), x + 54.4, y + side * 5.4 - 1.2, 1.4, 2.4, 0.6)

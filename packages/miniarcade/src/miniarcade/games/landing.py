@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from numpy.random import Generator
 
 from miniarcade.game import SIZE, Game, State, draw_decor_seed
-from miniarcade.palette import RED, WHITE, fade, mix, noise
+from miniarcade.palette import RED, WHITE, fade, noise
 from miniarcade.randomness import sign, uniform
 
 if TYPE_CHECKING:
@@ -33,9 +33,8 @@ DRAG = 0.96  # share of the speed that a step leaves
 
 SEA_Y = 179  # px, level of the sea
 DECK_WIDTH, DECK_HEIGHT = 70, 12  # px
-DECK_Y = SEA_Y + 10.0  # px, centre of the deck
-DECK_TOP = DECK_Y - DECK_HEIGHT / 2  # px
-DECK_BOTTOM = DECK_Y + DECK_HEIGHT / 2  # px
+DECK_Y = SEA_Y + 10  # px, centre of the deck
+DECK_TOP, DECK_BOTTOM = DECK_Y - DECK_HEIGHT // 2, DECK_Y + DECK_HEIGHT // 2  # px
 SHIP_START = 74.0  # px, centre of the deck at the start
 SHIP_SPEED = 1.4  # px/step
 SHIP_SPEED_SPREAD = 0.3  # px/step
@@ -148,32 +147,37 @@ class Landing(Game):
             s.ship_v = -abs(s.ship_v)
 
     def _collide(self) -> None:
-        """Pushes the helicopter out of the deck, the shorter way."""
+        """Pushes the helicopter out of the deck, the shorter way.
+
+        As in all hit tests the boxes are of whole pixels: a helicopter that stands on the deck
+        sinks in by less than one without being pushed.
+        """
         s = self.state
-        dx, dy = s.x + WIDTH / 2 - s.ship_x, s.y + HEIGHT / 2 - DECK_Y
-        depth_x = (WIDTH + DECK_WIDTH) / 2 - abs(dx)
-        depth_y = (HEIGHT + DECK_HEIGHT) / 2 - abs(dy)
-        if depth_x <= 0.0 or depth_y <= 0.0:
+        left, top, deck_left = int(s.x), int(s.y), int(s.ship_x - DECK_WIDTH / 2)
+        from_left = left + WIDTH - deck_left
+        from_right = deck_left + DECK_WIDTH - left
+        from_above = top + HEIGHT - DECK_TOP
+        from_below = DECK_BOTTOM - top
+        if from_left <= 0 or from_right <= 0 or from_above <= 0 or from_below <= 0:
             return
-        if depth_x < depth_y:
-            s.x += depth_x if dx > 0.0 else -depth_x
-            s.x = min(max(s.x, 0.0), RIGHT)
+        if min(from_left, from_right) < min(from_above, from_below):
+            x = s.x - from_left if from_left < from_right else s.x + from_right
+            s.x = min(max(x, 0.0), RIGHT)
             s.vx = 0.0
-        elif dy < 0.0:
-            s.y -= depth_y
+        elif from_above < from_below:
+            s.y = float(DECK_TOP - HEIGHT)
             if s.vy > 0.0:
                 s.vy = 0.0
                 s.vx *= DECK_GRIP
         else:
-            s.y += depth_y
+            s.y = float(DECK_BOTTOM)
             s.vy = max(s.vy, 0.0)
 
     def _stands(self) -> bool:
         """Whether the helicopter is in contact with the deck."""
         s = self.state
         return (
-            abs(s.y + HEIGHT - DECK_TOP) <= CONTACT_GAP
-            and abs(s.x + WIDTH / 2 - s.ship_x) < REACH
+            abs(s.y + HEIGHT - DECK_TOP) <= CONTACT_GAP and abs(s.x + WIDTH / 2 - s.ship_x) < REACH
         )
 
     def _hold(self) -> None:
@@ -181,7 +185,7 @@ class Landing(Game):
         s = self.state
         s.vx += CONTACT_GRIP * (s.ship_v - s.vx)
         if abs(s.vy) < LOCK_SPEED and abs(s.vx - s.ship_v) < LOCK_SPEED:
-            s.y = DECK_TOP - HEIGHT
+            s.y = float(DECK_TOP - HEIGHT)
             s.vx, s.vy = s.ship_v, 0.0
 
     def _reward(self, first_touch: bool) -> float:
@@ -199,3 +203,151 @@ class Landing(Game):
         if y > DECK_TOP:
             return reward - BELOW_COST
         return reward + ABOVE_X_REWARD * closeness + ABOVE_Y_REWARD * (1.0 - (DECK_Y - y) / SIZE)
+
+    def draw(self, canvas: Canvas) -> None:
+        """See `Game`."""
+        s = self.state
+        canvas.background(("landing", s.decor_seed), lambda: self._draw_sky(canvas))
+        self._draw_waves(canvas, 0, 3)
+        self._draw_ship(canvas)
+        self._draw_dust(canvas)
+        self._draw_helicopter(canvas)
+        self._draw_waves(canvas, 3, 6)
+        if s.contact:
+            canvas.fill((70, 230, 110, 36))
+
+    def _draw_sky(self, canvas: Canvas) -> None:
+        seed = self.state.decor_seed
+        canvas.gradient([(24, 44, 104), (58, 104, 178), (148, 190, 224)], 0, SEA_Y)
+        for i in range(40):
+            x, y = SIZE * noise(seed, i, 0), 120 * noise(seed, i, 1) ** 1.4
+            opacity = (0.35 + 0.6 * noise(seed, i, 2)) * (1 - y / 130)
+            canvas.circle(fade(WHITE, opacity), (x, y), 0.5 + 0.6 * noise(seed, i, 3))
+        x, y = 140 + 60 * noise(seed, 50), 24 + 22 * noise(seed, 51)
+        canvas.glow((220, 226, 255), (x, y), 30, 0.25)
+        canvas.circle((238, 240, 250), (x, y), 9)
+        canvas.circle((216, 220, 236), (x + 2.6, y - 2), 2.2)
+        canvas.circle((216, 220, 236), (x - 3, y + 2.6), 1.6)
+        canvas.gradient([(44, 112, 168), (22, 66, 122), (12, 40, 88)], SEA_Y, SIZE)
+        canvas.rect((150, 206, 232), 0, SEA_Y - 0.5, SIZE, 1)
+
+    def _draw_waves(self, canvas: Canvas, first: int, last: int) -> None:
+        """Rows of the waves, from the horizon (0) to the front."""
+        s = self.state
+        for row in range(first, last):
+            y = SEA_Y + 4 + 7.6 * row
+            spacing = 26 + 3 * row
+            drift = (0.25 + 0.09 * row) * s.t * (1 if row % 2 else -1)
+            color = fade((170, 218, 240), 0.2 + 0.05 * row)
+            for i in range(-1, SIZE // spacing + 2):
+                x = i * spacing + drift % spacing + 9 * noise(s.decor_seed, row, 60)
+                rise = 1.2 * math.sin(0.1 * s.t + 1.7 * i + row)
+                half = 4 + 0.7 * row
+                canvas.line(color, [(x - half, y), (x, y - 1 - rise * 0.5), (x + half, y)], 1)
+
+    def _draw_ship(self, canvas: Canvas) -> None:
+        s = self.state
+        x, half = s.ship_x, DECK_WIDTH / 2
+        way = 1 if s.ship_v > 0 else -1
+        hull, stripe = (58, 66, 86), (176, 52, 46)
+        left, right = x - half, x + half
+        keel = DECK_BOTTOM + 13
+        # The bow is where the ship is heading.
+        bow = right if way > 0 else left
+        stern = left if way > 0 else right
+        canvas.ellipse((16, 50, 100, 120), (x, keel + 0.5), half + 2, 3.4)
+        canvas.polygon(
+            hull,
+            [
+                (stern, DECK_BOTTOM - 3),
+                (bow, DECK_BOTTOM - 3),
+                (bow + 9 * way, DECK_TOP + 4),
+                (bow - 5 * way, keel),
+                (stern + 4 * way, keel),
+            ],
+        )
+        canvas.line(stripe, [(stern + 4 * way, keel - 2.4), (bow - 4.6 * way, keel - 2.4)], 1.8)
+        for i in range(5):
+            port = (x + (i - 2) * 10 - 2 * way, DECK_BOTTOM + 4)
+            canvas.circle((24, 30, 44), port, 1.7)
+            canvas.circle((250, 226, 150), port, 1.0)
+        for i in range(4):
+            spray = 3 + 5 * noise(s.decor_seed, s.t // 2, i)
+            center = (bow + (2 * i - 2) * way, keel - 0.5 - 0.3 * spray)
+            canvas.circle(fade(WHITE, 0.5), center, 0.8 + 0.16 * spray)
+        self._draw_deck(canvas, left, stern, way)
+
+    def _draw_deck(self, canvas: Canvas, left: float, stern: float, way: int) -> None:
+        x = left + DECK_WIDTH / 2
+        canvas.rect((206, 212, 220), left, DECK_TOP, DECK_WIDTH, DECK_HEIGHT, 1.5)
+        canvas.rect((244, 246, 248), left, DECK_TOP, DECK_WIDTH, 5, 1.5)
+        # The cabin is on the front of the ship's side, below the deck, so as not to be in the way.
+        cabin = stern + 5 * way if way > 0 else stern - 21
+        canvas.rect((172, 182, 196), cabin, DECK_TOP + 6, 16, 11, 1.5)
+        for i in range(3):
+            canvas.rect((52, 84, 124), cabin + 2 + 4.4 * i, DECK_TOP + 8, 3, 3.4, 0.6)
+        for side in (-1, 1):
+            canvas.rect((240, 180, 50), x + side * 14 - 3, DECK_TOP + 1.2, 6, 1.6, 0.6)
+        self._draw_flag(canvas, x)
+
+    def _draw_flag(self, canvas: Canvas, x: float) -> None:
+        t = self.state.t
+        canvas.line((90, 96, 110), [(x, DECK_TOP + 1), (x, DECK_TOP - 15)], 1.2)
+        cloth = [(x + 10 * i / 5, 1.1 * math.sin(0.45 * t - 0.9 * i) * i / 5) for i in range(6)]
+        upper = [(px, DECK_TOP - 15 + dy) for px, dy in cloth]
+        lower = [(px, DECK_TOP - 8.6 + dy) for px, dy in reversed(cloth)]
+        canvas.polygon(RED, upper + lower)
+
+    def _draw_dust(self, canvas: Canvas) -> None:
+        """Thrown up by the touchdown, the more the harder it was."""
+        s = self.state
+        age = s.t - s.touched_at
+        if age >= 12:
+            return
+        for i in range(10):
+            way = 1 if i % 2 else -1
+            spread = 6 + (1.2 + 1.6 * noise(s.touched_at, i, 0)) * age
+            x = s.x + WIDTH / 2 + way * spread
+            y = DECK_TOP - 1 - 0.5 * age * noise(s.touched_at, i, 1)
+            color = fade((236, 240, 244), 0.6 * (1 - age / 12))
+            canvas.circle(color, (x, y), 1 + 0.14 * age + 0.25 * s.impact)
+
+    def _draw_helicopter(self, canvas: Canvas) -> None:
+        s = self.state
+        x, y = s.x, s.y
+        lean = max(-1.0, min(1.0, s.vx / 8)) * 0.16
+        middle_x, middle_y = x + WIDTH / 2, y + HEIGHT
+        cos, sin = math.cos(lean), math.sin(lean)
+
+        def at(dx: float, dy: float) -> tuple[float, float]:
+            """A point of the box, tilted in the direction of flight."""
+            px, py = x + dx - middle_x, y + dy - middle_y
+            return (middle_x + cos * px - sin * py, middle_y + sin * px + cos * py)
+
+        body, dark, light = (104, 128, 158), (66, 84, 110), (156, 178, 202)
+        canvas.polygon(dark, [at(0, 5.4), at(12, 6.2), at(12, 9.6), at(0, 7.4)])
+        canvas.polygon(dark, [at(-0.5, 2.4), at(2.6, 2.4), at(3.4, 7), at(0.4, 7)])
+        spin = 0.9 * s.t
+        tail = at(1.4, 4.6)
+        for k in range(2):
+            angle = spin * 1.7 + k * math.pi / 2
+            dx, dy = 3 * math.cos(angle), 3 * math.sin(angle)
+            canvas.line(
+                fade(WHITE, 0.8), [(tail[0] - dx, tail[1] - dy), (tail[0] + dx, tail[1] + dy)], 0.7
+            )
+        hull = [
+            at(17.5 + 9.5 * math.cos(a), 9.2 + 5.3 * math.sin(a))
+            for a in (2 * math.pi * i / 28 for i in range(28))
+        ]
+        canvas.polygon(dark, [(px, py + 0.7) for px, py in hull])
+        canvas.polygon(body, hull)
+        canvas.polygon(light, [at(10, 6.4), at(15, 4.6), at(18, 4.4), at(18, 6)])
+        canvas.polygon((30, 48, 78), [at(19, 5), at(23.4, 5.6), at(26, 9), at(19, 9.4)])
+        canvas.polygon((150, 212, 240), [at(19.8, 5.8), at(23, 6.2), at(24.8, 8.4), at(19.8, 8.6)])
+        for dx in (13, 22):
+            canvas.line(dark, [at(dx, 13.4), at(dx, 17)], 1)
+        canvas.line(dark, [at(8.5, 17.2), at(25, 17.2), at(26.6, 16)], 1.4)
+        canvas.line(dark, [at(17, 4.4), at(17, 1.4)], 1.8)
+        reach = 13.5 * abs(math.cos(spin)) + 1.5
+        canvas.line((226, 232, 240, 70), [at(17 - 15, 1.2), at(17 + 15, 1.2)], 1.6)
+        canvas.line((226, 232, 240), [at(17 - reach, 1.2), at(17 + reach, 1.2)], 1)

@@ -1,8 +1,9 @@
 """Point-maze: find the way to the goal, through walls and wind.
 
-The action is the point's speed. Each step earns the more the nearer the goal is (as the crow
-flies), up to 1; what is scored is whether the point is on the goal at the last step. In one free
-cell a wind blows. The four variants are mazes of 5 x 5 cells.
+The action is the point's speed. A step earns the more the nearer the goal is (as the crow flies),
+up to 1; what is scored is whether the point is on the goal at the last step. A wind blows in one
+of the free cells. A move into a wall is not made at all, but separately along x and along y, so
+that the point slides along walls. The variants are four mazes.
 
 Source: MMBench, arXiv 2511.19584, the arcade suite.
 """
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from numpy.random import Generator
 
 from miniarcade.game import SIZE, Game, State, draw_decor_seed
+from miniarcade.palette import BLACK, GREEN, ORANGE, WHITE, fade, mix
 from miniarcade.randomness import integer, uniform
 
 if TYPE_CHECKING:
@@ -27,7 +29,9 @@ ARENA = HIGH - LOW  # px
 CELLS = 5  # a side
 CELL = ARENA / CELLS  # px
 
-MAZES = {  # rows from top to bottom; "#" is a wall
+Maze = Literal["var1", "var2", "var3", "var4"]
+# Rows from top to bottom, "#" is a wall.
+MAZES: dict[Maze, tuple[str, ...]] = {
     "var1": ("#.##.", "..#..", "#...#", "..#..", ".##.#"),
     "var2": (".##..", "....#", ".##..", "..##.", "#...."),
     "var3": (".###.", "..#..", "..#..", "#...#", "#####"),
@@ -35,129 +39,245 @@ MAZES = {  # rows from top to bottom; "#" is a wall
 }
 
 RADIUS = 6  # px, of the point and of the goal
-MARGIN = RADIUS + 1  # px
+FIRST, LAST = float(LOW + RADIUS + 1), float(HIGH - RADIUS - 1)  # px, the point stays between
 SPEED = 5.0  # px/step, of a full action
 WIND = 2.0  # px/step
 WINDS = ((0.0, -WIND), (WIND, 0.0), (0.0, WIND), (-WIND, 0.0))  # px/step: up, right, down, left
-GOAL_DISTANCE = (0.2 * ARENA, 0.7 * ARENA)  # px
-TRIES = 4000
-REACHED = 2 * RADIUS  # px
-ZERO_ON_REJECT = False
+GOAL_DISTANCE = (0.2 * ARENA, 0.7 * ARENA)  # px, of the goal from the start, least and most
+GOAL_TRIES = 4000  # then the goal is in the centre
+REACHED = 2 * RADIUS  # px, distance of the centres
+
+TRAIL = 10  # past positions that are seen
 
 
 @dataclass(slots=True)
 class PointMazeState(State):
     """See `State`."""
 
-    x: float
-    y: float
-    goal_x: float
-    goal_y: float
-    wind_cell: int
-    wind_way: int
-    vx: float = 0.0
-    vy: float = 0.0
+    x: float  # px, centre of the point
+    y: float  # px
+    goal_x: float  # px
+    goal_y: float  # px
+    wind_cell: int  # row * CELLS + column
+    wind: int  # index into WINDS
+    trail: list[float]  # px, x and y of the last positions, the oldest first
+    vx: float = 0.0  # px/step, with the wind, also where a wall is in the way
+    vy: float = 0.0  # px/step
 
 
 class PointMaze(Game):
+    """Find the way to the goal."""
+
     action_size = 2
     observation_size = 44
     state_type = PointMazeState
     state: PointMazeState
 
-    def __init__(self, maze: Literal["var1", "var2", "var3", "var4"] = "var1") -> None:
-        rows = "".join(MAZES[maze])
+    def __init__(self, maze: Maze) -> None:
+        """Chooses the variant.
+
+        Args:
+            maze: One of `MAZES`.
+        """
         self.maze = maze
-        self.grid = [1.0 if cell == "#" else 0.0 for cell in rows]
-        self.free = [i for i, cell in enumerate(rows) if cell != "#"]
-        self.walls = [
+        cells = "".join(MAZES[maze])
+        self.grid = [1.0 if cell == "#" else 0.0 for cell in cells]
+        # Left, top, right and bottom of the walls, in px, where the point's centre cannot be.
+        self._walls = [
             (
                 LOW + CELL * (i % CELLS) - RADIUS,
                 LOW + CELL * (i // CELLS) - RADIUS,
                 LOW + CELL * (i % CELLS + 1) + RADIUS,
                 LOW + CELL * (i // CELLS + 1) + RADIUS,
             )
-            for i, cell in enumerate(rows)
+            for i, cell in enumerate(cells)
             if cell == "#"
         ]
 
     def reset(self, rng: Generator) -> None:
+        """See `Game`."""
         self.rng = rng
-        wind_cell = self.free[integer(rng, 0, len(self.free) - 1)]
-        wind_way = integer(rng, 0, 3)
-        x, y = self._draw_point()
-        gx, gy = self._draw_goal(x, y)
-        self.state = PointMazeState(0, draw_decor_seed(rng), x, y, gx, gy, wind_cell, wind_way)
-
-    def _draw_point(self):
-        while True:
-            x = uniform(self.rng, LOW + MARGIN, HIGH - MARGIN)
-            y = uniform(self.rng, LOW + MARGIN, HIGH - MARGIN)
-            if not self._blocked(x, y):
-                return x, y
-
-    def _draw_goal(self, x, y):
-        for _ in range(TRIES):
-            gx = uniform(self.rng, LOW + MARGIN, HIGH - MARGIN)
-            gy = uniform(self.rng, LOW + MARGIN, HIGH - MARGIN)
-            if (
-                not self._blocked(gx, gy)
-                and GOAL_DISTANCE[0] <= math.hypot(gx - x, gy - y) <= GOAL_DISTANCE[1]
-            ):
-                return gx, gy
-        return SIZE / 2, SIZE / 2
-
-    def _blocked(self, x, y):
-        for l, t, r, b in self.walls:
-            if l < x < r and t < y < b:
-                return True
-        return False
-
-    def _cell(self):
-        s = self.state
-        return int((s.y - LOW) / CELL) * CELLS + int((s.x - LOW) / CELL)
+        free = [i for i, wall in enumerate(self.grid) if not wall]
+        wind_cell, wind = free[integer(rng, 0, len(free) - 1)], integer(rng, 0, 3)
+        x, y = self._draw_position()
+        while self._blocked(x, y):
+            x, y = self._draw_position()
+        goal_x, goal_y = self._draw_goal(x, y)
+        self.state = PointMazeState(
+            t=0,
+            decor_seed=draw_decor_seed(rng),
+            x=x,
+            y=y,
+            goal_x=goal_x,
+            goal_y=goal_y,
+            wind_cell=wind_cell,
+            wind=wind,
+            trail=[],
+        )
 
     def step(self, action: Sequence[float]) -> float:
+        """See `Game`."""
         s = self.state
         s.t += 1
+        x, y = s.x, s.y
+        trail = s.trail
+        if len(trail) == 2 * TRAIL:
+            del trail[:2]
+        trail += (x, y)
+
         vx, vy = SPEED * action[0], SPEED * action[1]
-        if self._cell() == s.wind_cell:
-            w = WINDS[s.wind_way]
-            vx += w[0]
-            vy += w[1]
-        x = min(max(s.x + vx, LOW + MARGIN), HIGH - MARGIN)
-        if self._blocked(x, s.y):
-            if ZERO_ON_REJECT: vx = 0.0
-        else:
-            s.x = x
-        y = min(max(s.y + vy, LOW + MARGIN), HIGH - MARGIN)
-        if self._blocked(s.x, y):
-            if ZERO_ON_REJECT: vy = 0.0
-        else:
-            s.y = y
+        if _cell(x, y) == s.wind_cell:
+            wind_x, wind_y = WINDS[s.wind]
+            vx += wind_x
+            vy += wind_y
         s.vx, s.vy = vx, vy
-        return 1.0 - min(math.hypot(s.goal_x - s.x, s.goal_y - s.y) / ARENA, 1.0)
+        new = x + vx
+        new = FIRST if new < FIRST else LAST if new > LAST else new
+        if not self._blocked(new, y):
+            x = new
+        new = y + vy
+        new = FIRST if new < FIRST else LAST if new > LAST else new
+        if not self._blocked(x, new):
+            y = new
+        s.x, s.y = x, y
+        distance = math.hypot(s.goal_x - x, s.goal_y - y)
+        return 1.0 - distance / ARENA if distance < ARENA else 0.0
 
     def observe(self) -> list[float]:
+        """Point, goal, velocity, grid, direction of the wind, way to the goal, wind felt, cell.
+
+        The grid goes row by row: 1 for a wall, -1 for the cell with the wind, else 0. The way to
+        the goal comes with its length and whether the goal is reached, the wind felt after
+        whether the point is in it.
+        """
         s = self.state
-        grid = self.grid.copy()
-        grid[s.wind_cell] = -1.0
-        way = [0.0] * 4
-        way[s.wind_way] = 1.0
-        dx, dy = s.goal_x - s.x, s.goal_y - s.y
-        d = math.hypot(dx, dy)
-        cell = self._cell()
-        inside = cell == s.wind_cell
-        wx, wy = WINDS[s.wind_way] if inside else (0.0, 0.0)
-        return [
-            s.x / SIZE, s.y / SIZE, s.goal_x / SIZE, s.goal_y / SIZE, s.vx / SPEED, s.vy / SPEED,
-            *grid, *way, dx / ARENA, dy / ARENA, d / ARENA, 1.0 if d <= REACHED else 0.0,
-            1.0 if inside else 0.0, wx / SPEED, wy / SPEED, cell // CELLS / 4, cell % CELLS / 4,
+        x, y = s.x, s.y
+        dx, dy = s.goal_x - x, s.goal_y - y
+        distance = math.hypot(dx, dy)
+        cell = _cell(x, y)
+        in_wind = cell == s.wind_cell
+        wind_x, wind_y = WINDS[s.wind] if in_wind else (0.0, 0.0)
+        observation = [
+            x / SIZE,
+            y / SIZE,
+            s.goal_x / SIZE,
+            s.goal_y / SIZE,
+            s.vx / SPEED,
+            s.vy / SPEED,
+            *self.grid,
+            0.0,
+            0.0,
+            0.0,
+            0.0,
+            dx / ARENA,
+            dy / ARENA,
+            distance / ARENA,
+            1.0 if distance <= REACHED else 0.0,
+            1.0 if in_wind else 0.0,
+            wind_x / SPEED,
+            wind_y / SPEED,
+            cell // CELLS / (CELLS - 1),
+            cell % CELLS / (CELLS - 1),
         ]
+        observation[6 + s.wind_cell] = -1.0
+        observation[31 + s.wind] = 1.0
+        return observation
 
     def success(self) -> float:
+        """1.0 on the goal, else 0.0."""
         s = self.state
         return 1.0 if math.hypot(s.goal_x - s.x, s.goal_y - s.y) <= REACHED else 0.0
 
+    def _blocked(self, x: float, y: float) -> bool:
+        """Whether a wall is in the way of a point at (x, y)."""
+        for left, top, right, bottom in self._walls:
+            if left < x < right and top < y < bottom:
+                return True
+        return False
+
+    def _draw_position(self) -> tuple[float, float]:
+        """A random point of the arena, walls included."""
+        return uniform(self.rng, FIRST, LAST), uniform(self.rng, FIRST, LAST)
+
+    def _draw_goal(self, x: float, y: float) -> tuple[float, float]:
+        """A free point neither near to the start (x, y) nor far from it."""
+        near, far = GOAL_DISTANCE
+        for _ in range(GOAL_TRIES):
+            goal_x, goal_y = self._draw_position()
+            distance = math.hypot(goal_x - x, goal_y - y)
+            if near <= distance <= far and not self._blocked(goal_x, goal_y):
+                return goal_x, goal_y
+        return SIZE / 2, SIZE / 2
+
     def draw(self, canvas: Canvas) -> None:
         """See `Game`."""
+        s = self.state
+        key = ("point-maze", self.maze, s.wind_cell)
+        canvas.background(key, lambda: self._draw_maze(canvas))
+        self._draw_wind(canvas)
+        self._draw_goal_light(canvas)
+        count = len(s.trail) // 2
+        for i in range(count):
+            share = (i + 1) / (count + 1)
+            at = (s.trail[2 * i], s.trail[2 * i + 1])
+            canvas.circle(fade(ORANGE, 0.32 * share), at, RADIUS * (0.35 + 0.6 * share))
+        canvas.glow(ORANGE, (s.x, s.y), 2.4 * RADIUS, 0.4)
+        canvas.circle(mix(ORANGE, BLACK, 0.35), (s.x, s.y), RADIUS)
+        canvas.circle(ORANGE, (s.x, s.y), RADIUS - 0.8)
+        canvas.circle(mix(ORANGE, WHITE, 0.55), (s.x - 1.6, s.y - 1.8), 1.6)
+
+    def _draw_maze(self, canvas: Canvas) -> None:
+        canvas.fill((14, 16, 24))
+        canvas.gradient([(28, 32, 48), (44, 44, 68)], LOW, HIGH)
+        for left, width in ((0, LOW), (HIGH, SIZE - HIGH)):
+            canvas.rect((14, 16, 24), left, LOW, width, ARENA)
+        for i in range(1, CELLS):
+            canvas.rect((52, 56, 80), LOW + CELL * i - 0.35, LOW, 0.7, ARENA)
+            canvas.rect((52, 56, 80), LOW, LOW + CELL * i - 0.35, ARENA, 0.7)
+        row, column = divmod(self.state.wind_cell, CELLS)
+        wind = (LOW + CELL * column + 1, LOW + CELL * row + 1, CELL - 2, CELL - 2)
+        canvas.rect((70, 140, 255, 70), *wind, radius=4)
+        for i, wall in enumerate(self.grid):
+            if wall:
+                row, column = divmod(i, CELLS)
+                x, y = LOW + CELL * column, LOW + CELL * row
+                canvas.rect((104, 112, 136), x + 0.7, y + 1.4, CELL - 1.4, CELL - 1.4, 6)
+                canvas.rect((184, 192, 212), x + 0.7, y + 0.7, CELL - 1.4, CELL - 3.4, 6)
+                canvas.rect((204, 210, 226), x + 3.5, y + 3.2, CELL - 7, CELL - 9, 4)
+        canvas.rect((120, 128, 156), LOW - 3, LOW - 3, ARENA + 6, ARENA + 6, 5, outline=2)
+
+    def _draw_wind(self, canvas: Canvas) -> None:
+        """Arrows that drift through the cell with the wind."""
+        s = self.state
+        row, column = divmod(s.wind_cell, CELLS)
+        middle_x, middle_y = LOW + CELL * (column + 0.5), LOW + CELL * (row + 0.5)
+        ux, uy = WINDS[s.wind][0] / WIND, WINDS[s.wind][1] / WIND
+        for lane in (-1, 0, 1):
+            for i in range(2):
+                phase = (0.045 * s.t + 0.5 * i + 0.3 * lane) % 1.0
+                along, across = (phase - 0.5) * (CELL - 12), 10.5 * lane
+                x, y = middle_x + along * ux - across * uy, middle_y + along * uy + across * ux
+                color = fade((170, 214, 255), 0.9 * math.sin(math.pi * phase))
+                tip = (x + 3 * ux, y + 3 * uy)
+                wings = [
+                    (x - 1 * ux - 3 * way * uy, y - 1 * uy + 3 * way * ux) for way in (-1, 1)
+                ]
+                canvas.line(color, [wings[0], tip, wings[1]], 1.3)
+                canvas.line(color, [(x - 4 * ux, y - 4 * uy), tip], 1.1)
+
+    def _draw_goal_light(self, canvas: Canvas) -> None:
+        s = self.state
+        goal = (s.goal_x, s.goal_y)
+        pulse = 0.5 + 0.5 * math.sin(0.16 * s.t)
+        reached = self.success() > 0
+        canvas.glow((90, 255, 130), goal, 17 + 4 * pulse + (10 if reached else 0), 0.6)
+        canvas.circle(mix(GREEN, WHITE, 0.2), goal, RADIUS)
+        canvas.circle((24, 92, 50), goal, RADIUS * 0.62)
+        canvas.circle(mix(GREEN, WHITE, 0.5), goal, RADIUS * 0.32)
+        if reached:
+            canvas.circle(fade(WHITE, 0.85 - 0.4 * pulse), goal, 10 + 3 * pulse, outline=1.5)
+
+
+def _cell(x: float, y: float) -> int:
+    """The cell that holds a position, row * CELLS + column."""
+    return int((y - LOW) / CELL) * CELLS + int((x - LOW) / CELL)

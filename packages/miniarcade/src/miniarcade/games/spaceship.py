@@ -160,9 +160,7 @@ class Spaceship(Game):
         if abs(x - s.x) > SHIP_WIDTH / 2 + radius + 1:
             return False
         left, top, side = x - radius, y - radius, 2 * radius
-        return boxes_overlap(
-            s.x - LEFT, s.y - TOP, SHIP_WIDTH, SHIP_HEIGHT, left, top, side, side
-        )
+        return boxes_overlap(s.x - LEFT, s.y - TOP, SHIP_WIDTH, SHIP_HEIGHT, left, top, side, side)
 
     def _row_is_over(self) -> bool:
         """Whether every coin is taken or has left the picture."""
@@ -191,3 +189,101 @@ class Spaceship(Game):
             x = s.row_x + (count - 1) * COIN_SPACING + ASTEROID_GAP
             x += uniform(rng, -ASTEROID_SPREAD, ASTEROID_SPREAD)
             s.asteroid = Asteroid(x, integer(rng, *ASTEROID_Y), s.t)
+
+    def draw(self, canvas: Canvas) -> None:
+        """See `Game`."""
+        s = self.state
+        canvas.background(("spaceship", s.decor_seed), lambda: self._draw_space(canvas))
+        self._draw_stars(canvas)
+        if s.asteroid is not None:
+            self._draw_asteroid(canvas, s.asteroid)
+        for i, (y, taken_at) in enumerate(zip(s.coin_y, s.taken_at, strict=True)):
+            if taken_at < 0:
+                draw_coin(canvas, s.row_x + COIN_SPACING * i, y, COIN_RADIUS, s.t + 4 * i)
+        self._draw_ship(canvas)
+        age = s.t - s.sparkle_at
+        if age < SPARKLE_STEPS:
+            x = s.sparkle_x - 0.3 * SCROLL * age
+            draw_sparkles(canvas, x, s.sparkle_y, age / SPARKLE_STEPS, s.sparkle_at)
+        if s.hit_at == s.t:
+            canvas.fill(HIT)
+
+    def _draw_space(self, canvas: Canvas) -> None:
+        seed = self.state.decor_seed
+        canvas.gradient([(5, 6, 14), (10, 9, 26), (6, 7, 16)], diagonal=True)
+        for i, color in enumerate(((60, 40, 130), (20, 70, 120), (110, 40, 90))):
+            x, y = SIZE * noise(seed, i, 30), SIZE * noise(seed, i, 31)
+            canvas.glow(color, (x, y), 60 + 50 * noise(seed, i, 32), 0.35)
+
+    def _draw_stars(self, canvas: Canvas) -> None:
+        """Three layers, the nearer the faster, larger and brighter."""
+        s = self.state
+        for layer, (count, speed, size) in enumerate(
+            ((34, 0.08, 0.55), (18, 0.25, 0.8), (9, 0.6, 1.1))
+        ):
+            for i in range(count):
+                span = SIZE + 16
+                offset = span * noise(s.decor_seed, i, layer, 0) - SCROLL * speed * s.t
+                x = offset % span - 8
+                y = SIZE * noise(s.decor_seed, i, layer, 1)
+                tint = mix((170, 190, 255), (255, 236, 200), noise(s.decor_seed, i, layer, 2))
+                twinkle = 0.7 + 0.3 * math.sin(0.2 * s.t + 6.3 * noise(s.decor_seed, i, layer, 3))
+                color = mix((12, 12, 28), tint, (0.45, 0.7, 0.95)[layer] * twinkle)
+                canvas.line(color, [(x, y), (x + 8 * speed * layer, y)], size)
+
+    def _draw_asteroid(self, canvas: Canvas, asteroid: Asteroid) -> None:
+        seed, x, y = self.state.decor_seed + asteroid.born, asteroid.x, asteroid.y
+        spin = (0.03 + 0.05 * noise(seed, 40)) * (1 if noise(seed, 41) < 0.5 else -1)
+        turn = spin * self.state.t
+
+        def around(angle: float, distance: float) -> tuple[float, float]:
+            return (x + distance * math.cos(angle + turn), y + distance * math.sin(angle + turn))
+
+        count = 13
+        rim = [
+            (2 * math.pi * i / count, ASTEROID_RADIUS * (0.8 + 0.22 * noise(seed, i, 42)))
+            for i in range(count)
+        ]
+        canvas.polygon((74, 74, 84), [around(angle, r + 0.6) for angle, r in rim])
+        lit = [around(angle, 0.9 * r) for angle, r in rim]
+        canvas.polygon((126, 125, 132), [(px - 1.2, py - 1.4) for px, py in lit])
+        canvas.polygon(
+            (148, 147, 152),
+            [(x + 0.62 * (px - x) - 3, y + 0.62 * (py - y) - 3.6) for px, py in lit],
+        )
+        for i in range(5):
+            angle, r = 2 * math.pi * (i + noise(seed, i, 43)) / 5, 4 + 7 * noise(seed, i, 44)
+            size = 1.8 + 1.9 * noise(seed, i, 45)
+            cx, cy = around(angle, r)
+            canvas.circle((92, 91, 100), (cx, cy), size)
+            canvas.circle((112, 111, 119), (cx + 0.5, cy + 0.6), 0.75 * size)
+
+    def _draw_ship(self, canvas: Canvas) -> None:
+        s = self.state
+        x, y = s.x, s.y
+        back, front = x - SHIP_WIDTH / 2, x + SHIP_WIDTH / 2
+        flame = 8 + 7 * noise(s.decor_seed, s.t, 50) + max(-4.0, min(4.0, s.vx))
+        canvas.glow((255, 140, 40), (back - 2, y), 14, 0.5)
+        for color, length, half in (
+            ((255, 110, 30), flame, 4.2),
+            ((255, 190, 60), 0.68 * flame, 3.0),
+            ((255, 246, 210), 0.36 * flame, 1.8),
+        ):
+            root = back + 4
+            flicker = 1.6 * (noise(s.decor_seed, s.t, 51) - 0.5)
+            canvas.polygon(
+                color, [(root, y - half), (root, y + half), (root - length, y + flicker)]
+            )
+        top, bottom = y - SHIP_HEIGHT / 2, y + SHIP_HEIGHT / 2
+        canvas.polygon(
+            mix(BLUE, (10, 20, 60), 0.45), [(back, top), (front, y), (back, bottom), (back + 6, y)]
+        )
+        canvas.polygon(BLUE, [(back, top), (front, y), (back + 6, y)])
+        canvas.polygon(
+            mix(BLUE, WHITE, 0.25),
+            [(back + 4, y - 4), (front - 1, y), (back + 4, y + 4), (back + 7, y)],
+        )
+        canvas.line(mix(BLUE, WHITE, 0.55), [(back + 0.6, top + 0.6), (front - 1, y - 0.4)], 0.8)
+        canvas.ellipse((20, 36, 84), (x + 2.5, y), 4.6, 2.4)
+        canvas.ellipse((170, 226, 255), (x + 3.0, y - 0.3), 3.6, 1.6)
+        canvas.line(fade(WHITE, 0.8), [(x + 2.5, y - 1), (x + 5, y - 0.6)], 0.6)

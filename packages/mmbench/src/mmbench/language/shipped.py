@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 FILE = "instructions.npz"
-"""Holds ``<encoder>/keys`` (n ASCII digests) and ``<encoder>/vectors`` (float32 [n, d])."""
+"""Holds ``<encoder>_keys`` (n ASCII digests) and ``<encoder>_vectors`` (float32 [n, d])."""
 
 
 @cache
@@ -27,9 +27,9 @@ def load(encoder: str) -> Mapping[str, np.ndarray]:
     """
     path = resources.files(__package__) / FILE
     with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-        if f"{encoder}/keys" not in data:
+        if f"{encoder}_keys" not in data:
             return MappingProxyType({})
-        keys, vectors = data[f"{encoder}/keys"], data[f"{encoder}/vectors"]
+        keys, vectors = data[f"{encoder}_keys"], data[f"{encoder}_vectors"]
     vectors.setflags(write=False)
     return MappingProxyType(
         {key.decode("ascii"): vector for key, vector in zip(keys, vectors, strict=True)}
