@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-import mmbench
 import reference
 import rollouts
+
+import mmbench
 from mmbench.domains import dmcontrol  # noqa: F401 - imports dm_control without its warning
 from mmbench.env import TaskEnv
 

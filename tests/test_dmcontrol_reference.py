@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import reference
+import rollouts
 from dm_control import suite
 from dm_control.suite.wrappers import action_scale
 
 import mmbench
-import reference
-import rollouts
 from mmbench.env import TaskEnv
 
 FOLDER = reference.SHIPPED / "dmcontrol"

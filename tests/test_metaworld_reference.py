@@ -6,13 +6,13 @@ from pathlib import Path
 import mujoco
 import numpy as np
 import pytest
+import reference
+import rollouts
 from gymnasium.utils import seeding
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE
 from metaworld.policies import ENV_POLICY_MAP
 
 import mmbench
-import reference
-import rollouts
 from mmbench.domains import mujoco_state
 from mmbench.env import TaskEnv
 

@@ -4,10 +4,10 @@ import importlib
 
 import numpy as np
 import pytest
-
-import mmbench
 import reference
 import rollouts
+
+import mmbench
 from mmbench.env import TaskEnv
 
 FOLDER = reference.SHIPPED / "mujoco"

@@ -5,10 +5,10 @@ import tempfile
 import mujoco
 import numpy as np
 import pytest
-
-import mmbench
 import reference
 import rollouts
+
+import mmbench
 from mmbench.domains import mujoco_state
 from mmbench.env import TaskEnv
 

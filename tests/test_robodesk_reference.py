@@ -15,12 +15,12 @@ from pathlib import Path
 import mujoco
 import numpy as np
 import pytest
+import reference
+import rollouts
 from dm_control import mujoco as dm_mujoco
 from dm_control.utils import inverse_kinematics
 
 import mmbench
-import reference
-import rollouts
 from mmbench.domains import robodesk
 from mmbench.env import TaskEnv
 
@@ -155,7 +155,7 @@ def test_steps_as_the_package_does_to_the_last_bit(task, package, monkeypatch):
 
 def test_inverse_kinematics_as_dm_control_from_any_pose():
     """Far targets too, which take the regularised and the shortened steps."""
-    model, _ = robodesk._load()
+    model = robodesk._model()
     data = mujoco.MjData(model)
     physics = dm_mujoco.Physics.from_model(data)
     ours = robodesk._HandKinematics(model, data)

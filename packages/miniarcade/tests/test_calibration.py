@@ -80,9 +80,7 @@ def test_fingerprint(name, policy, episodes):
     recorded = json.loads((REFERENCE / f"{name}.json").read_text())
     expected = recorded["fingerprint"][policy]
     count = expected["episodes"]
-    observations, rewards, scores = episodes(
-        name, policy, FINGERPRINT_STEPS // expected["length"]
-    )
+    observations, rewards, scores = episodes(name, policy, FINGERPRINT_STEPS // expected["length"])
     assert observations.shape[1:] == (expected["length"] + 1, recorded["obs_dim"])
     assert rewards.shape[1] == recorded["max_episode_steps"]
 

@@ -3,10 +3,10 @@
 import subprocess
 import sys
 
+import behaviour
 import numpy as np
 import pytest
 
-import behaviour
 import mmbench
 from mmbench import rendering
 from mmbench.domains.last_step import recover_last_step

@@ -5,10 +5,10 @@ import math
 import subprocess
 import sys
 
+import behaviour
 import numpy as np
 import pytest
 
-import behaviour
 import mmbench
 from mmbench import rendering
 from mmbench.catalog import TaskUnavailableError

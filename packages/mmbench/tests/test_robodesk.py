@@ -3,10 +3,12 @@
 import subprocess
 import sys
 
+import mujoco
 import numpy as np
 import pytest
 
 import mmbench
+from mmbench.domains import robodesk
 from mmbench.env import TaskEnv
 
 ALL = mmbench.tasks(domain="robodesk", version=None)
@@ -139,6 +141,18 @@ def test_frames_show_the_state_and_leave_it_alone():
     assert np.mean(obs["rgb"] != first["rgb"]) > 0.01
     env.close()
     env.close()
+
+
+def test_frames_are_taken_from_140_cm_above_the_front_of_the_desk():
+    env = TaskEnv("rd-open-drawer", render_mode="rgb_array")
+    env.reset(seed=0)
+    simulator = env._simulator
+    scene = mujoco.MjvScene(simulator._model, maxgeom=2000)
+    view = (mujoco.MjvOption(), None, robodesk._camera(), mujoco.mjtCatBit.mjCAT_ALL, scene)
+    mujoco.mjv_updateScene(simulator._model, simulator._data, *view)
+    eye = np.mean([camera.pos for camera in scene.camera], axis=0)  # of left and right
+    sine, cosine = np.sin(np.pi / 3), np.cos(np.pi / 3)
+    np.testing.assert_allclose(eye, (0, 0.535 - 1.4 * cosine, 1.1 + 1.4 * sine), atol=1e-4)
 
 
 def test_importing_and_stepping_says_nothing_and_sets_nothing():

@@ -3,12 +3,12 @@ import io
 import pytest
 import torch
 from rich.console import Console
+from tiny import TINY
 
 from mmbench.runs import RunFolder
 from newt_agent.config import Config
 from newt_agent.display import Display
 from newt_agent.train import Trainer
-from tiny import TINY
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import time
 import numpy as np
 import pytest
 import torch
+from tiny import TINY
 
 from mmbench.runs import RunError, RunFolder
 from newt_agent.agent import Agent
 from newt_agent.train import Interrupted, replay_episodes
-from tiny import TINY
 
 HANG = 300  # seconds after which a subprocess is taken to hang
 

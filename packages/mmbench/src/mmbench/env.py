@@ -8,8 +8,8 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
-from miniarcade.undefined import UNDEFINED
 
+from miniarcade.undefined import UNDEFINED
 from mmbench import catalog
 from mmbench.catalog import MAX_ACTION_DIM, MAX_OBS_DIM, Task, action_mask, observation_mask
 from mmbench.domains import make_simulator

@@ -21,6 +21,8 @@ from newt_agent.world_model import SIZES, ModelConfig, WorldModel
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "agent.json"
+POLICY_NOISE = 0.3
+"""Standard deviation of the exploration noise where the policy acts without planning."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,12 +169,7 @@ class Agent:
         first = torch.as_tensor(first, device=self.device)
         z = self.model.encode(obs, task)
         if not self.plan:
-            action = (
-                self.model.sample_action(z, task, generator)[0]
-                if explore
-                else self.model.pi(z, task)[0]
-            )
-            return action.cpu().numpy()
+            return self._follow_policy(z, task, explore, generator).cpu().numpy()
         if self.memory is None or len(self.memory) != len(obs):
             if not bool(first.all()):
                 raise ValueError(
@@ -184,6 +181,17 @@ class Agent:
             z, task, self.memory, first, self.discount[task], explore, generator
         )
         return action.cpu().numpy()
+
+    def _follow_policy(
+        self, z: Tensor, task: Tensor, explore: bool, generator: torch.Generator | None
+    ) -> Tensor:
+        mean, _ = self.model.pi(z, task)
+        if not explore:
+            return mean
+        # The policy's own spread is tiny at first, as it is the planner's that explores.
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        noisy = (mean + POLICY_NOISE * noise).clamp(-1.0, 1.0)
+        return torch.where(self.model.action_mask[task], noisy, 0.0)
 
     def _blank_memory(self, rows: int) -> Tensor:
         shape = (rows, self.planner.config.horizon, self.model.config.action_dim)

@@ -233,7 +233,6 @@ class ChaseEvade(Game):
             dy += sideways * unit_x
         _head(opponent, dx, dy, SPEED * EVADER_SHARE)
 
-
     def draw(self, canvas: Canvas) -> None:
         """See `Game`."""
         s = self.state
@@ -263,10 +262,17 @@ class ChaseEvade(Game):
         canvas.circle((10, 34, 42), (CENTER_X, CENTER_Y + 5), DISC_RADIUS + 3)
         canvas.circle(WHITE, center, DISC_RADIUS + 2.5)
         canvas.circle((34, 46, 58), center, DISC_RADIUS)
-        for radius, shade in ((74, (38, 51, 64)), (ORBIT + 1, (42, 56, 69)), (ORBIT - 1, (38, 51, 64))):
+        for radius, shade in (
+            (74, (38, 51, 64)),
+            (ORBIT + 1, (42, 56, 69)),
+            (ORBIT - 1, (38, 51, 64)),
+        ):
             canvas.circle(shade, center, radius)
         for i in range(70):
-            angle, distance = 6.28 * noise(s.decor_seed, i, 3), 86 * noise(s.decor_seed, i, 4) ** 0.5
+            angle, distance = (
+                6.28 * noise(s.decor_seed, i, 3),
+                86 * noise(s.decor_seed, i, 4) ** 0.5,
+            )
             at = (CENTER_X + distance * math.cos(angle), CENTER_Y + distance * math.sin(angle))
             canvas.circle((50, 66, 78), at, 0.4 + 0.6 * noise(s.decor_seed, i, 5))
 
@@ -293,7 +299,9 @@ class ChaseEvade(Game):
             canvas.circle((40, 30, 30), (x + side + 1.9 * way, y - 3), 0.7)
         tip = (x - 2.2 * side, y - 13 + 0.6 * abs(walk))
         canvas.polygon(dark, [(x - 5.8, y - 3.6), (x + 5.8, y - 3.6), tip])
-        canvas.polygon(color, [(x - 4.6, y - 4.2), (x + 3.6, y - 4.2), (tip[0] - 0.2, tip[1] + 1.2)])
+        canvas.polygon(
+            color, [(x - 4.6, y - 4.2), (x + 3.6, y - 4.2), (tip[0] - 0.2, tip[1] + 1.2)]
+        )
         canvas.line(mix(color, WHITE, 0.45), [(x - 5, y - 4), (x + 5, y - 4)], 1.8)
         canvas.circle(WHITE, tip, 1.5)
 

@@ -195,8 +195,8 @@ class CoconutDodge(Game):
         canvas.circle((255, 226, 150), sun, 17)
         for i, color in enumerate([(198, 108, 84), (222, 146, 94)]):
             _draw_dune(canvas, color, 158 + 14 * i, 8 - 2 * i, 6.3 * noise(seed, i, 4))
-        for side, x in ((1, 22), (-1, 204)):
-            _draw_palm(canvas, x, side, 86 + 26 * noise(seed, x, 5))
+        for side, palm_x in ((1, 22), (-1, 204)):
+            _draw_palm(canvas, palm_x, side, 86 + 26 * noise(seed, palm_x, 5))
         canvas.gradient([(246, 200, 134), (224, 164, 100)], 188, SIZE)
         _draw_dune(canvas, (246, 200, 134), 187, 2.5, 6.3 * noise(seed, 6))
         for i in range(30):
@@ -311,7 +311,12 @@ def _fall(coconut: Coconut) -> None:
 
 def _draw_dune(canvas: Canvas, color: Color, y: float, height: float, phase: float) -> None:
     ridge = [
-        (x, y - height * math.sin(0.028 * x + phase) - 0.4 * height * math.sin(0.07 * x + 2 * phase))
+        (
+            x,
+            y
+            - height * math.sin(0.028 * x + phase)
+            - 0.4 * height * math.sin(0.07 * x + 2 * phase),
+        )
         for x in range(-4, SIZE + 8, 4)
     ]
     canvas.polygon(color, [*ridge, (SIZE + 8.0, SIZE + 8.0), (-4.0, SIZE + 8.0)])
@@ -334,7 +339,9 @@ def _draw_palm(canvas: Canvas, x: float, side: int, top: float) -> None:
             )
             for k in range(7)
         ]
-        below = [(px - 0.5, py + 4.5 * math.sin(math.pi * k / 6)) for k, (px, py) in enumerate(spine)]
+        below = [
+            (px - 0.5, py + 4.5 * math.sin(math.pi * k / 6)) for k, (px, py) in enumerate(spine)
+        ]
         canvas.polygon(dark, spine + below[::-1])
         canvas.line(dark, spine, 1)
     for dx, dy in ((-3, 3), (2.5, 4)):

@@ -259,9 +259,7 @@ class PointMaze(Game):
                 x, y = middle_x + along * ux - across * uy, middle_y + along * uy + across * ux
                 color = fade((170, 214, 255), 0.9 * math.sin(math.pi * phase))
                 tip = (x + 3 * ux, y + 3 * uy)
-                wings = [
-                    (x - 1 * ux - 3 * way * uy, y - 1 * uy + 3 * way * ux) for way in (-1, 1)
-                ]
+                wings = [(x - 1 * ux - 3 * way * uy, y - 1 * uy + 3 * way * ux) for way in (-1, 1)]
                 canvas.line(color, [wings[0], tip, wings[1]], 1.3)
                 canvas.line(color, [(x - 4 * ux, y - 4 * uy), tip], 1.1)
 

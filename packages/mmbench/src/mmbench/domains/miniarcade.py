@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import miniarcade
 import numpy as np
-from miniarcade.game import Game
 
+import miniarcade
+from miniarcade.game import Game
 from mmbench.catalog import Task
 from mmbench.domains.simulator import Simulator
 

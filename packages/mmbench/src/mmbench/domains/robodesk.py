@@ -55,19 +55,9 @@ def make(task: Task, frames: bool) -> RoboDeskSimulator:
 
 
 @functools.cache
-def _load() -> tuple[mujoco.MjModel, np.ndarray]:
-    """Returns the model, 40 MB that all environments of a process share, and a warm start.
-
-    Nothing changes the model after this. The warm start is the acceleration that the package's
-    solver starts from at every reset: that of the model's own pose without actuation.
-    """
-    model = mujoco.MjModel.from_xml_path(str(_ASSETS / "desk.xml"))
-    data = mujoco.MjData(model)
-    flags = model.opt.disableflags
-    model.opt.disableflags = flags | mujoco.mjtDisableBit.mjDSBL_ACTUATION
-    mujoco.mj_forward(model, data)
-    model.opt.disableflags = flags
-    return model, data.qacc_warmstart.copy()
+def _model() -> mujoco.MjModel:
+    """The model, 40 MB that all environments of a process share; nothing ever changes it."""
+    return mujoco.MjModel.from_xml_path(str(_ASSETS / "desk.xml"))
 
 
 class RoboDeskSimulator(Simulator):
@@ -82,7 +72,7 @@ class RoboDeskSimulator(Simulator):
     """
 
     def __init__(self, goal: str, action_repeat: int, corrected: bool) -> None:
-        self._model, self._warm_start = _load()
+        self._model = _model()
         self._data = mujoco.MjData(self._model)
         self._desk = Desk(self._model, self._data)
         self._goal = GOALS[goal](self._desk)
@@ -105,7 +95,6 @@ class RoboDeskSimulator(Simulator):
         """Places objects and arm at random, then takes one step with a zero action."""
         model, data = self._model, self._data
         mujoco.mj_resetData(model, data)
-        data.qacc_warmstart[:] = self._warm_start
         # In the order in which the package draws.
         data.joint("drawer_joint").qpos -= 0.10 * rng.random()
         data.joint("slide_joint").qpos += 0.20 * rng.random()

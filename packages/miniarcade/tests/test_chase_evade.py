@@ -1,0 +1,259 @@
+"""Chase-evade: the rules."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from miniarcade.games.chase_evade import Gnome
+
+CENTER = np.array([112.0, 118.0])
+CLEAR = (
+    math.pi / 2
+)  # rad, of the first obstacle: no obstacle lies on the horizontal through the centre
+
+
+@pytest.fixture
+def env(fresh):
+    """The agent pursues; obstacles stand still, with the horizontal free of them."""
+    env = fresh("chase-evade", render_mode="rgb_array")
+    place(env, (80.0, 0.0), (0.0, 0.0), evading=False)
+    return env
+
+
+def place(env, agent, opponent, **fields):
+    """Puts the gnomes at positions relative to the centre."""
+    s = env.game.state
+    s.agent, s.opponent = (Gnome(*map(float, CENTER + at)) for at in (agent, opponent))
+    s.angle, s.spin, s.swapping = CLEAR, 0.0, 0
+    for name, value in fields.items():
+        setattr(s, name, value)
+
+
+def where(gnome):
+    """Relative to the centre."""
+    return np.array([gnome.x, gnome.y]) - CENTER
+
+
+def speed(gnome):
+    return math.hypot(gnome.vx, gnome.vy)
+
+
+def test_start(env):
+    evading, spins = [], []
+    for seed in range(300):
+        env.reset(seed=seed)
+        s = env.game.state
+        assert np.hypot(*where(s.agent)) == pytest.approx(75)
+        assert (where(s.opponent) == 0).all()
+        evading.append(s.evading)
+        spins.append(s.spin)
+    assert 0.4 < np.mean(evading) < 0.6
+    assert set(spins) == {-0.01, 0.01}
+
+
+def test_obstacles_circle(env):
+    env.reset(seed=3)
+    s = env.game.state
+    before, spin = s.angle, s.spin
+    for _ in range(20):
+        env.step([0.0, 0.0])
+    assert s.angle == pytest.approx(before + 20 * spin)
+    around = np.array(env.game._obstacles()) - CENTER
+    expected = [s.angle + k * 2 * math.pi / 3 for k in range(3)]
+    np.testing.assert_allclose(around, [(40 * math.cos(a), 40 * math.sin(a)) for a in expected])
+
+
+@pytest.mark.parametrize(("evading", "expected"), [(False, 3.5), (True, 3.325)])
+def test_speed_of_the_agent(env, evading, expected):
+    place(env, (-60.0, 0.0), (60.0, 0.0), evading=evading)
+    env.step([0.0, -1.0])
+    np.testing.assert_allclose(where(env.game.state.agent), [-60, -expected])
+
+
+def test_the_disc_ends_4_px_inside_the_rim(env):
+    for _ in range(60):
+        env.step([1.0, 0.0])
+    np.testing.assert_allclose(where(env.game.state.agent), [86, 0])
+
+
+def test_obstacles_push_and_reflect(env):
+    """The first stands at (0, 40); contact is at 20 px, 0.5 px more are added."""
+    place(env, (0.0, 62.0), (0.0, -80.0), evading=False)
+    env.step([0.5, -1.0])
+    s = env.game.state
+    away = where(s.agent) - (0, 40)
+    assert np.hypot(*away) == pytest.approx(20.5)
+    normal = away / 20.5
+    wanted = np.array([1.75, -3.5])
+    np.testing.assert_allclose(normal, (0 + 1.75, 22 - 3.5) / np.hypot(1.75, 18.5))
+    reflected = wanted - 2 * (wanted @ normal) * normal
+    np.testing.assert_allclose([s.agent.vx, s.agent.vy], reflected)
+
+
+def test_the_opponent_pursues(env):
+    place(env, (80.0, 0.0), (-80.0, 0.0), evading=True)
+    env.step([0.0, 0.0])
+    np.testing.assert_allclose(where(env.game.state.opponent), [-76.5, 0])
+
+
+def test_the_pursuer_turns_off_obstacles(env):
+    """30 px from one at (0, 40), a sixth of the weight of the way to the agent pushes it off."""
+    place(env, (80.0, 70.0), (0.0, 70.0), evading=True)
+    env.step([0.0, 0.0])
+    heading = np.array([1.0, 1 / 6])
+    step = where(env.game.state.opponent) - (0, 70)
+    np.testing.assert_allclose(step, 3.5 * heading / np.hypot(*heading))
+
+
+def test_the_opponent_evades(env):
+    place(env, (-50.0, 0.0), (20.0, 0.0), evading=False)
+    env.step([0.0, 0.0])
+    np.testing.assert_allclose(where(env.game.state.opponent), [23.325, 0])
+
+
+def test_the_evader_turns_in_near_the_rim(env):
+    """Beyond 72 px half the way outwards is taken off."""
+    place(env, (0.0, 80.0), (80.0, 0.0), evading=False)
+    s = env.game.state
+    s.angle = 0.4  # no obstacle between the two
+    env.step([0.0, 0.0])
+    heading = np.array([1.0, -1.0]) / math.sqrt(2) - (0.5, 0)
+    expected = 3.325 * heading / np.hypot(*heading)
+    np.testing.assert_allclose([s.opponent.vx, s.opponent.vy], expected)
+
+
+def test_the_evader_hides_behind_an_obstacle(env):
+    """An obstacle 46 px before it pulls by 0.92, the pursuer pushes by 1, the rim by 0.5."""
+    place(env, (0.0, -80.0), (0.0, 86.0), evading=False)
+    s = env.game.state
+    env.step([0.0, 0.0])
+    assert s.opponent.vy == pytest.approx(-3.325)  # 1 - 0.5 - 0.92 < 0
+    s.angle = CLEAR + math.pi / 3  # the line is free but for its own far end
+    place(env, (0.0, 0.0), (0.0, 75.0), evading=False, angle=CLEAR + math.pi / 3)
+    env.step([0.0, 0.0])
+    assert s.opponent.vy == pytest.approx(3.325)
+
+
+def test_the_evader_dodges(env):
+    """Closer than 36 px it adds up to 0.2 to either side."""
+    sideways = []
+    for _ in range(200):
+        place(env, (0.0, 0.0), (30.0, 0.0), evading=False)
+        env.step([0.0, 0.0])
+        opponent = env.game.state.opponent
+        assert speed(opponent) == pytest.approx(3.325)
+        sideways.append(opponent.vy / opponent.vx)
+    assert -0.2 <= min(sideways) < -0.18 and 0.18 < max(sideways) <= 0.2
+    place(env, (-10.0, 0.0), (30.0, 0.0), evading=False)
+    env.step([0.0, 0.0])
+    assert env.game.state.opponent.vy == 0
+
+
+@pytest.mark.parametrize(("evading", "sign"), [(True, 1), (False, -1)])
+def test_reward(env, evading, sign):
+    place(env, (-60.0, 0.0), (30.0, 0.0), evading=evading)
+    reward = env.step([0.0, 0.0])[1]
+    distance = 90 - 3.5 if evading else 90 + 3.325
+    assert reward == pytest.approx(sign * 0.1 * distance / 90)
+
+
+def test_catch_by_the_agent(env):
+    place(env, (50.0, 0.0), (69.0, 0.0), evading=False)
+    s = env.game.state
+    assert not s.evading
+    assert env.step([1.0, 0.0])[1] < 0  # 19 - 3.5 + 3.3 is more than 16
+    place(env, (67.0, 0.0), (86.0, 0.0), evading=False)  # at the rim it cannot get away
+    reward = env.step([1.0, 0.0])[1]
+    assert s.evading and s.swapping and s.catches == 1
+    assert 0 < reward < 0.1 * 16 / 90  # already that of the new role
+
+
+def swap(env, limit=200):
+    """Steps with the strongest action until the swap of roles is over; how many."""
+    for step in range(1, limit):
+        env.step([0.0, 1.0])
+        if not env.game.state.swapping:
+            return step
+    raise AssertionError("it never ended")
+
+
+def test_swap_of_roles(env):
+    """The caught agent walks to the centre, the opponent to 15 px from the rim."""
+    place(env, (66.0, 0.0), (80.0, 0.0), evading=True)
+    s = env.game.state
+    env.step([0.0, 0.0])
+    assert not s.evading and s.swapping
+    start = where(s.agent)[0]
+    assert swap(env) == math.ceil((start - 2) / 3.5)
+    assert np.hypot(*where(s.agent)) < 2
+    np.testing.assert_allclose(where(s.opponent), [75, 0], atol=1e-6)
+    env.step([1.0, 0.0])
+    assert s.agent.vx == 3.5  # it obeys again
+
+
+def test_a_swap_lasts_5_steps_at_least(env):
+    place(env, (0.0, 0.0), (8.0, 0.0), evading=True)
+    env.step([0.0, 0.0])
+    assert swap(env) == 5
+
+
+def test_no_catch_during_the_swap(env):
+    place(env, (60.0, 0.0), (70.0, 0.0), evading=True)
+    for _ in range(3):
+        env.step([0.0, 0.0])
+    assert env.game.state.catches == 1
+    assert not env.game.state.evading
+
+
+def test_observation(env):
+    place(env, (0.0, -6.0), (56.0, -34.0), evading=True)
+    s = env.game.state
+    s.agent.vx, s.agent.vy, s.opponent.vx, s.opponent.vy = 1.75, -3.5, 0.0, 0.7
+    third = 40 * math.sin(math.pi / 3)
+    expected = [0.5, 0.5, 0.5, -1, 0.75, 0.375, 0, 0.2, 1]
+    for x, y in ((112, 158), (112 - third, 98), (112 + third, 98)):
+        expected += [x / 224, y / 224]
+    np.testing.assert_allclose(env.game.observe(), expected)
+    s.evading = False
+    assert env.game.observe()[8] == 0
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    actions=st.lists(st.tuples(st.floats(-1, 1), st.floats(-1, 1)), min_size=1, max_size=5),
+)
+def test_everyone_stays_on_the_disc(make, seed, actions):
+    env = make("chase-evade")
+    env.reset(seed=seed)
+    s = env.game.state
+    for t in range(500):
+        roles, catches = s.evading, s.catches
+        reward = env.step(actions[t // 50 % len(actions)])[1]
+        obstacles = np.array(env.game._obstacles()) - CENTER
+        for gnome in (s.agent, s.opponent):
+            assert np.hypot(*where(gnome)) <= 86 + 1e-9
+            assert np.hypot(*(obstacles - where(gnome)).T).min() >= 20 - 1e-9
+        assert (s.evading != roles) == (s.catches == catches + 1)
+        assert reward == 0 or (reward > 0) == s.evading
+
+
+def test_picture(env, pixel):
+    place(env, (-60.0, 0.0), (60.0, 0.0), evading=False)
+    agent, opponent = pixel(env, 52, 123), pixel(env, 172, 123)
+    assert agent[0] > agent[1] + 50 and agent[0] > agent[2] + 100
+    assert opponent[1] > opponent[0] + 50
+    disc, cylinder = pixel(env, 112, 60), pixel(env, 112, 151)
+    assert disc.max() < 90
+    assert np.ptp(cylinder) < 30 and cylinder.min() > 120
+    flag = pixel(env, 117, 104)
+    assert flag[1] > flag[0] + 50  # green evades
+    sky = pixel(env, 10, 200)
+    put_back = env.game.state
+    put_back.evading = True
+    flag = pixel(env, 117, 104)
+    assert flag[0] > flag[1] + 50
+    assert pixel(env, 10, 200)[0] > sky[0]  # the sky is tinted

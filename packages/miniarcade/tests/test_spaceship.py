@@ -1,0 +1,206 @@
+"""Spaceship: the rules."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from miniarcade.games.spaceship import Asteroid
+
+
+@pytest.fixture
+def env(fresh):
+    return fresh("spaceship", render_mode="rgb_array")
+
+
+def put(env, **fields):
+    for name, value in fields.items():
+        setattr(env.game.state, name, value)
+
+
+def put_coins(env, x, *ys):
+    put(env, row_x=x, coin_y=list(ys), taken_at=[-1] * len(ys), asteroid=None)
+
+
+def test_rows(make):
+    env = make("spaceship")
+    counts, starts, heights, moves = set(), set(), [], []
+    for seed in range(800):
+        env.reset(seed=seed)
+        state = env.game.state
+        counts.add(len(state.coin_y))
+        starts.add(state.row_x)
+        heights.append(state.coin_y[0])
+        assert all(20 <= y <= 204 for y in state.coin_y)
+        moves.extend(np.diff(state.coin_y))
+    assert counts == {2, 3, 4}
+    assert starts == set(range(244, 284))
+    assert min(heights) <= 32 and max(heights) >= 191
+    assert 30 <= min(heights) and max(heights) <= 193
+    assert {-18, 0, 18} <= set(moves)
+    assert np.mean(np.array(moves) != 0) == pytest.approx(0.6, abs=0.05)
+
+
+def test_asteroids(make):
+    env = make("spaceship")
+    gaps, heights, count = [], [], 0
+    for seed in range(800):
+        env.reset(seed=seed)
+        state = env.game.state
+        if state.asteroid is not None:
+            count += 1
+            last = state.row_x + 27 * (len(state.coin_y) - 1)
+            gaps.append(state.asteroid.x - last)
+            heights.append(state.asteroid.y)
+    assert count / 800 == pytest.approx(0.5, abs=0.07)
+    # Coin and asteroid radii add up to 27: it never touches the row it comes with.
+    assert 51 <= min(gaps) < 54 and 108 < max(gaps) <= 111
+    assert 40 <= min(heights) <= 43 and 180 <= max(heights) <= 183
+
+
+def test_flight(env):
+    put(env, x=100.0, y=100.0)
+    env.step([1.0, -0.5])
+    s = env.game.state
+    assert (s.x, s.y) == pytest.approx((100.65, 99.675))
+    assert (s.vx, s.vy) == pytest.approx((0.6175, -0.30875))
+    env.step([0.0, 0.0])
+    assert s.x == pytest.approx(101.2675)
+    assert s.vx == pytest.approx(0.586625)
+
+
+@pytest.mark.parametrize("way", [-1, 1])
+def test_the_ship_stays_in_the_picture(env, way):
+    for _ in range(60):
+        env.step([way, way])
+    corner = (14, 9) if way < 0 else (210, 215)
+    assert (env.game.state.x, env.game.state.y) == corner
+
+
+def test_everything_scrolls(env):
+    put_coins(env, 200, 30, 48)
+    put(env, asteroid=Asteroid(150.0, 180, 0))
+    env.step([0.0, 0.0])
+    assert env.game.state.row_x == 188
+    assert env.game.state.asteroid.x == 138
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "taken"),
+    [
+        (74, 112, True),  # after the step the coin spans 53..71, the ship 26..54
+        (75, 112, False),  # 54..72: the edges touch
+        (30, 112, True),  # 9..27
+        (29, 112, False),  # 8..26
+        (60, 95, True),  # down to 104, the ship begins at 103
+        (60, 94, False),
+        (60, 129, True),  # from 120, the ship ends at 121
+        (60, 130, False),
+    ],
+)
+def test_taking_a_coin(env, x, y, taken):
+    put_coins(env, x, y, 20)
+    observation, reward, *_ = env.step([0.0, 0.0])
+    assert reward == taken
+    assert (observation[4] == -1) == taken
+    assert observation[6] == pytest.approx((x - 12 + 27) / 224)
+    if taken:  # and only once
+        assert env.step([0.0, 0.0])[1] == 0
+
+
+def test_two_coins_in_one_step(env):
+    put_coins(env, 40, 112, 112, 20)
+    assert env.step([0.0, 0.0])[1] == 2
+
+
+def test_next_row_when_all_are_taken(env):
+    put_coins(env, 52, 112)
+    assert env.step([0.0, 0.0])[1] == 1
+    assert env.game.state.row_x >= 244
+
+
+def test_next_row_when_all_are_gone(env):
+    put_coins(env, -24, 20, 20)
+    env.step([0.0, 0.0])
+    assert env.game.state.row_x == -36  # the second coin is at -9
+    env.step([0.0, 0.0])
+    assert env.game.state.row_x >= 244
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "hit"),
+    [(83.0, 112, True), (84.0, 112, False), (50.0, 138, True), (50.0, 139, False)],
+)
+def test_asteroid(env, x, y, hit):
+    """After the step its box spans x-30..x+6, the ship's 26..54 and 103..121."""
+    put_coins(env, 200, 20)
+    put(env, asteroid=Asteroid(x, y, 0))
+    assert env.step([0.0, 0.0])[1] == (-2 if hit else 0)
+
+
+def test_every_step_in_contact_costs(env):
+    put_coins(env, 400, 20)
+    put(env, asteroid=Asteroid(100.0, 112, 0))
+    rewards = [env.step([0.0, 0.0])[1] for _ in range(10)]
+    # Overlap while 8 < x < 72: at 64, 52, 40, 28, 16.
+    assert rewards == [0, 0, -2, -2, -2, -2, -2, 0, 0, 0]
+
+
+def test_asteroid_leaves_and_only_then_the_next_comes(env):
+    for _ in range(40):
+        put_coins(env, 52, 112)
+        put(env, x=40.0, y=112.0, asteroid=Asteroid(-5.0, 60, 0))
+        env.step([0.0, 0.0])
+        assert env.game.state.asteroid.x == -17
+        env.step([0.0, 0.0])
+        assert env.game.state.asteroid is None
+
+
+def test_nothing_is_left_from_the_last_episode(env):
+    found = set()
+    for seed in range(40):
+        put(env, asteroid=Asteroid(77.0, 60, 0))
+        env.reset(seed=seed)
+        found.add(env.game.state.asteroid is None)
+        assert env.game.state.asteroid is None or env.game.state.asteroid.x > 250
+    assert found == {True, False}
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**32 - 1), ax=st.floats(-1, 1), ay=st.floats(-1, 1))
+def test_everything_stays_inside(make, seed, ax, ay):
+    env = make("spaceship")
+    env.reset(seed=seed)
+    for _ in range(120):
+        reward = env.step([ax, ay])[1]
+        s = env.game.state
+        assert 14 <= s.x <= 210 and 9 <= s.y <= 215
+        assert abs(s.vx) < 0.65 * 19 + 1e-9 and abs(s.vy) < 0.65 * 19 + 1e-9
+        assert s.asteroid is None or s.asteroid.x >= -18
+        assert -2 <= reward <= 4
+
+
+def test_observation(env):
+    put_coins(env, 100, 90, 108)
+    put(env, x=56.0, y=140.0, vx=2.0, vy=-3.0)
+    expected = [0.25, 0.625, 0.2, -0.3, 100 / 224, 90 / 224, 127 / 224, 108 / 224] + [-1] * 6
+    np.testing.assert_allclose(env.game.observe(), expected)
+    put(env, taken_at=[3, -1], asteroid=Asteroid(168.0, 56, 0))
+    expected[4:6] = [-1, -1]
+    expected[12:] = [0.75, 0.25]
+    np.testing.assert_allclose(env.game.observe(), expected)
+
+
+def test_picture(env, pixel):
+    put_coins(env, 150, 60, 60)
+    put(env, x=60.0, y=170.0, asteroid=Asteroid(190.0, 150, 0))
+    gold, rock, ship = pixel(env, 154, 64), pixel(env, 188, 146), pixel(env, 54, 173)
+    assert gold[0] > 180 and gold[2] < 110
+    assert np.ptp(rock) < 20 and rock.min() > 70
+    assert ship[2] > ship[0] + 40
+    clear = pixel(env, 20, 30)
+    put(env, hit_at=0)
+    assert (pixel(env, 20, 30) - clear)[0] > 30
+    put(env, x=150.0, taken_at=[0, -1], asteroid=None)
+    for x, y in ((154, 64), (188, 146), (54, 173)):
+        assert pixel(env, x, y)[1] < 80
