@@ -22,8 +22,9 @@ TASKS = mmbench.tasks(domain="metaworld")
 TOLERANCE = 1e-6
 WELD_TORQUE_SCALE = 3.75
 
-# Scripted policies were written for single steps: at action repeat 2 they overshoot in these.
-NEVER_SCRIPTED = {
+# The scripted policies were written for single steps: at action repeat 2 they overshoot in these,
+# and end the episode off the goal always or nearly so.
+MISSED_BY_SCRIPTS = {
     "mw-coffee-button",
     "mw-door-open",
     "mw-handle-press",
@@ -88,17 +89,17 @@ def check_distribution(name: str, episodes: dict[str, int]) -> None:
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_episodes_distributed_as_recorded(name):
-    check_distribution(name, {"random": 3})
+    check_distribution(name, {"zero": 4})
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECORDED)
 def test_many_episodes_distributed_as_recorded(name):
-    # Held actions hit the object in every tenth episode or so: fewer episodes could miss it.
-    check_distribution(name, {"random": 16, "zero": 12, "hold": 48})
+    # Held actions throw an object over in a few episodes of a hundred: fewer could miss it.
+    check_distribution(name, {"random": 16, "zero": 12, "hold": 100})
 
 
-@pytest.mark.parametrize("task", TASKS, ids=str)
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_resets_and_steps_as_the_package_does(task):
     """Same generator, same actions: the package's own environment at the same repeat."""
     native = ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE[f"{task.native}-v3-goal-observable"](seed=0)
@@ -153,4 +154,5 @@ def test_scripted_policies_score_as_published():
     for name, score in scores.items():
         print(f"{name:30s} {score:.2f}")
     assert np.mean(list(scores.values())) == pytest.approx(0.69, abs=0.03)
-    assert {name for name, score in scores.items() if score == 0.0} == NEVER_SCRIPTED
+    assert {name for name, score in scores.items() if score == 0.0} <= MISSED_BY_SCRIPTS
+    assert max(scores[name] for name in MISSED_BY_SCRIPTS) <= 0.4

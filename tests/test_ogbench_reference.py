@@ -33,7 +33,8 @@ def check_transitions(path):
 def check_fingerprint(name, policy):
     recorded = reference.fingerprint(FOLDER / f"{name}.json")[policy]
     ours = rollouts.roll(TaskEnv(name, unify=False), policy, EPISODES)
-    assert rollouts.differences(ours, recorded) == []
+    tips = "-ant" in name  # over, once in about a hundred episodes, of which one was recorded
+    assert rollouts.differences(ours, recorded, rare=tips) == []
 
 
 @pytest.mark.parametrize("name", RECORDED)

@@ -66,13 +66,14 @@ def check_restoration(task: Task, past: int = 15) -> None:
     future = actions(task, 15, seed=1)
     env = make(task, seed=2)
     rollout(env, actions(task, past))
-    state = env.get_state()
+    state, seen = env.get_state(), env._observation()
     assert all(isinstance(value, np.ndarray) for value in state.values())
     expected = rollout(env, future)
     other = make(task, seed=3)
     rollout(other, actions(task, 5, seed=4))
     for _ in range(2):
         other.set_state(state)
+        np.testing.assert_array_equal(other._observation(), seen)
         np.testing.assert_array_equal(rollout(other, future), expected)
 
 

@@ -71,12 +71,22 @@ def roll(
     )
 
 
-def differences(ours: Episodes, recorded: dict[str, Any], floor: float = 1e-3) -> list[str]:
+def differences(
+    ours: Episodes, recorded: dict[str, Any], floor: float = 1e-3, rare: bool = False
+) -> list[str]:
     """Compares our episodes with a recorded policy's statistics.
 
     A mean may differ by ``SIGMAS`` standard errors, computed from the spread between our own
     episodes and both numbers of episodes; ``floor`` (relative to the quantity's size) allows for
     rounding in the record and for spreads too small to estimate.
+
+    Args:
+        ours: Our episodes.
+        recorded: One policy of a fingerprint.
+        floor: See above.
+        rare: Whether one recorded episode may have held something that none of ours did, such
+            as a fall that happens once in a hundred episodes. Observations beyond our extremes
+            may then shift a mean as far as one episode of them can.
 
     Returns:
         One line for every statistic that differs by more; empty where all agree.
@@ -85,10 +95,13 @@ def differences(ours: Episodes, recorded: dict[str, Any], floor: float = 1e-3) -
     scale = np.sqrt(1.0 / count + 1.0 / recorded["episodes"])
     found: list[str] = []
 
-    def compare(name: str, values: np.ndarray, theirs: np.ndarray, spread: Any = 0.0) -> None:
+    def compare(
+        name: str, values: np.ndarray, theirs: np.ndarray, spread: Any = 0.0, beyond: Any = 0.0
+    ) -> None:
         theirs = np.asarray(theirs, np.float64)
         deviation = np.maximum(values.std(0, ddof=1) if count > 1 else 0.0, spread)
         allowed = SIGMAS * deviation * scale + floor * np.maximum(1.0, np.abs(theirs))
+        allowed = allowed + np.maximum(0.0, beyond) / recorded["episodes"]
         excess = np.abs(values.mean(0) - theirs) - allowed
         if np.any(excess > 0):
             worst = int(np.argmax(excess))
@@ -110,6 +123,11 @@ def differences(ours: Episodes, recorded: dict[str, Any], floor: float = 1e-3) -
         recorded["reward_mean"] ** 2 + recorded["reward_std"] ** 2,
         largest * spread,
     )
-    compare("obs mean", ours.obs[:, 0], mean)
-    compare("obs square", ours.obs[:, 1], mean**2 + std**2)
+    low, high = np.asarray(recorded["obs_min"]), np.asarray(recorded["obs_max"])
+    beyond = rare * np.maximum(ours.low - low, high - ours.high)
+    largest, recorded_largest = np.maximum(ours.low**2, ours.high**2), np.maximum(low**2, high**2)
+    compare("obs mean", ours.obs[:, 0], mean, beyond=beyond)
+    compare(
+        "obs square", ours.obs[:, 1], mean**2 + std**2, beyond=rare * (recorded_largest - largest)
+    )
     return found

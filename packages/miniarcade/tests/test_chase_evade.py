@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from miniarcade.games.chase_evade import Gnome
 
 CENTER = np.array([112.0, 118.0])
-CLEAR = (
-    math.pi / 2
-)  # rad, of the first obstacle: no obstacle lies on the horizontal through the centre
+# rad, of the first obstacle: they stand at (0, 40), (35, -20) and (-35, -20) from the centre, so
+# that a line at y = 10 is free of them.
+CLEAR = math.pi / 2
 
 
 @pytest.fixture
 def env(fresh):
-    """The agent pursues; obstacles stand still, with the horizontal free of them."""
+    """The agent pursues; the obstacles stand still."""
     env = fresh("chase-evade", render_mode="rgb_array")
     place(env, (80.0, 0.0), (0.0, 0.0), evading=False)
     return env
@@ -94,14 +94,14 @@ def test_obstacles_push_and_reflect(env):
 
 
 def test_the_opponent_pursues(env):
-    place(env, (80.0, 0.0), (-80.0, 0.0), evading=True)
+    place(env, (80.0, 10.0), (-80.0, 10.0), evading=True)
     env.step([0.0, 0.0])
-    np.testing.assert_allclose(where(env.game.state.opponent), [-76.5, 0])
+    np.testing.assert_allclose(where(env.game.state.opponent), [-76.5, 10])
 
 
 def test_the_pursuer_turns_off_obstacles(env):
     """30 px from one at (0, 40), a sixth of the weight of the way to the agent pushes it off."""
-    place(env, (80.0, 70.0), (0.0, 70.0), evading=True)
+    place(env, (40.0, 70.0), (0.0, 70.0), evading=True)
     env.step([0.0, 0.0])
     heading = np.array([1.0, 1 / 6])
     step = where(env.game.state.opponent) - (0, 70)
@@ -109,16 +109,15 @@ def test_the_pursuer_turns_off_obstacles(env):
 
 
 def test_the_opponent_evades(env):
-    place(env, (-50.0, 0.0), (20.0, 0.0), evading=False)
+    place(env, (-50.0, 10.0), (20.0, 10.0), evading=False)
     env.step([0.0, 0.0])
-    np.testing.assert_allclose(where(env.game.state.opponent), [23.325, 0])
+    np.testing.assert_allclose(where(env.game.state.opponent), [23.325, 10])
 
 
 def test_the_evader_turns_in_near_the_rim(env):
     """Beyond 72 px half the way outwards is taken off."""
-    place(env, (0.0, 80.0), (80.0, 0.0), evading=False)
+    place(env, (0.0, 80.0), (80.0, 0.0), evading=False, angle=-math.pi / 4)
     s = env.game.state
-    s.angle = 0.4  # no obstacle between the two
     env.step([0.0, 0.0])
     heading = np.array([1.0, -1.0]) / math.sqrt(2) - (0.5, 0)
     expected = 3.325 * heading / np.hypot(*heading)
@@ -131,7 +130,7 @@ def test_the_evader_hides_behind_an_obstacle(env):
     s = env.game.state
     env.step([0.0, 0.0])
     assert s.opponent.vy == pytest.approx(-3.325)  # 1 - 0.5 - 0.92 < 0
-    s.angle = CLEAR + math.pi / 3  # the line is free but for its own far end
+    # A sixth of a turn later the line to the centre is free.
     place(env, (0.0, 0.0), (0.0, 75.0), evading=False, angle=CLEAR + math.pi / 3)
     env.step([0.0, 0.0])
     assert s.opponent.vy == pytest.approx(3.325)
@@ -141,22 +140,22 @@ def test_the_evader_dodges(env):
     """Closer than 36 px it adds up to 0.2 to either side."""
     sideways = []
     for _ in range(200):
-        place(env, (0.0, 0.0), (30.0, 0.0), evading=False)
+        place(env, (0.0, 10.0), (30.0, 10.0), evading=False)
         env.step([0.0, 0.0])
         opponent = env.game.state.opponent
         assert speed(opponent) == pytest.approx(3.325)
         sideways.append(opponent.vy / opponent.vx)
     assert -0.2 <= min(sideways) < -0.18 and 0.18 < max(sideways) <= 0.2
-    place(env, (-10.0, 0.0), (30.0, 0.0), evading=False)
+    place(env, (-10.0, 10.0), (30.0, 10.0), evading=False)
     env.step([0.0, 0.0])
     assert env.game.state.opponent.vy == 0
 
 
 @pytest.mark.parametrize(("evading", "sign"), [(True, 1), (False, -1)])
 def test_reward(env, evading, sign):
-    place(env, (-60.0, 0.0), (30.0, 0.0), evading=evading)
+    place(env, (-30.0, 10.0), (70.0, 10.0), evading=evading)
     reward = env.step([0.0, 0.0])[1]
-    distance = 90 - 3.5 if evading else 90 + 3.325
+    distance = 100 - 3.5 if evading else 100 + 3.325
     assert reward == pytest.approx(sign * 0.1 * distance / 90)
 
 

@@ -40,7 +40,7 @@ def test_ball_flies_straight(env):
 
 @pytest.mark.parametrize(("y", "vy"), [(30.0, -4.0), (195.0, 4.0)])
 def test_bounce_at_the_walls(env, y, vy):
-    """The walls are at 20 and 204, the margin 7."""
+    """The walls are at 20 and 204, the ball reaches 7 px from its centre."""
     put(env, x=100.0, y=y, vx=-5.0, vy=vy)
     env.step([0.0])
     assert env.game.state.vy == -vy
@@ -56,12 +56,21 @@ def test_no_bounce_before_the_margin(env):
 
 
 @pytest.mark.parametrize(
-    ("agent_y", "hit"), [(90.0, True), (62.0, False), (63.0, True), (109.0, False), (106.0, True)]
+    ("agent_y", "hit"), [(90.0, True), (59.0, False), (60.0, True), (113.0, False), (112.0, True)]
 )
 def test_agent_paddle(env, agent_y, hit):
+    """The ball spans 99 to 113, the paddle 40 px from `agent_y`."""
     put(env, x=42.0, y=106.0, vx=-8.0, vy=0.0, agent_y=agent_y)
     env.step([0.0])
     assert env.game.state.vx == (8.0 if hit else -8.0)
+
+
+@pytest.mark.parametrize(("x", "hit"), [(51.5, False), (50.9, True)])
+def test_the_paddle_is_met_at_the_edge_of_the_ball(env, x, hit):
+    """Its front is at 36: the ball, 7 px to either side and whole pixels, is there below 43."""
+    put(env, x=x, y=106.0, vx=-8.0, vy=0.0, agent_y=90.0)
+    env.step([0.0])
+    assert (env.game.state.vx > 0) == hit
 
 
 def test_a_paddle_hits_only_what_comes_towards_it(env):
@@ -85,6 +94,7 @@ def test_points(env, x, vx, reward):
     np.testing.assert_allclose(observation[:2], 0.5)
     s = env.game.state
     assert (s.agent_points, s.opponent_points) == ((1, 0) if reward > 0 else (0, 1))
+    assert s.agent_scored == (reward > 0)
 
 
 def test_agent_speed_and_limits(env):
@@ -104,20 +114,22 @@ def test_opponent_ignores_a_far_ball(env):
     assert not env.game.state.alert
 
 
-def reaction(env, speed):
+def reaction(env, vx, vy=0.0):
     """Steps that the opponent stands still after it has seen the ball."""
-    put(env, x=100.0, y=190.0, vx=-speed, vy=0.0, opponent_y=92.0, alert=False)
+    put(env, x=100.0, y=190.0, vx=-vx, vy=vy, opponent_y=92.0, alert=False)
     for step in range(20):
-        put(env, x=100.0)
+        put(env, x=100.0, y=190.0)
         env.step([0.0])
         if env.game.state.opponent_y != 92:
             return step
     raise AssertionError("it never moved")
 
 
-@pytest.mark.parametrize(("speed", "low", "high"), [(8.0, 2, 6), (3.0, 6, 9), (1.0, 6, 9)])
-def test_reaction_delay(env, speed, low, high):
-    delays = {reaction(env, speed) for _ in range(200)}
+@pytest.mark.parametrize(("vx", "low", "high"), [(8.0, 2, 6), (3.0, 6, 9), (1.0, 6, 9)])
+@pytest.mark.parametrize("vy", [0.0, 6.0])
+def test_reaction_delay(env, vx, vy, low, high):
+    """By the speed along the arena alone."""
+    delays = {reaction(env, vx, vy) for _ in range(200)}
     assert delays == set(range(low, high + 1))
 
 

@@ -1,5 +1,7 @@
 """Spaceship: the rules."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,40 +24,42 @@ def put_coins(env, x, *ys):
     put(env, row_x=x, coin_y=list(ys), taken_at=[-1] * len(ys), asteroid=None)
 
 
-def test_rows(make):
-    env = make("spaceship")
-    counts, starts, heights, moves = set(), set(), [], []
-    for seed in range(800):
-        env.reset(seed=seed)
+def test_rows(fresh):
+    env = fresh("spaceship")
+    counts, starts, heights, moves = set(), set(), set(), []
+    lowest, highest = 0, 224
+    for _ in range(3000):
+        env.reset()
         state = env.game.state
         counts.add(len(state.coin_y))
         starts.add(state.row_x)
-        heights.append(state.coin_y[0])
+        heights.add(state.coin_y[0])
         assert all(20 <= y <= 204 for y in state.coin_y)
-        moves.extend(np.diff(state.coin_y))
+        lowest, highest = max(lowest, *state.coin_y), min(highest, *state.coin_y)
+        moves.extend(b - a for a, b in pairwise(state.coin_y) if 38 <= a <= 186)
     assert counts == {2, 3, 4}
     assert starts == set(range(244, 284))
-    assert min(heights) <= 32 and max(heights) >= 191
-    assert 30 <= min(heights) and max(heights) <= 193
-    assert {-18, 0, 18} <= set(moves)
+    assert heights == set(range(30, 194))
+    assert (highest, lowest) == (20, 204)
+    assert set(moves) == {-18, 0, 18}
     assert np.mean(np.array(moves) != 0) == pytest.approx(0.6, abs=0.05)
 
 
-def test_asteroids(make):
-    env = make("spaceship")
-    gaps, heights, count = [], [], 0
-    for seed in range(800):
-        env.reset(seed=seed)
+def test_asteroids(fresh):
+    env = fresh("spaceship")
+    gaps, heights, count = [], set(), 0
+    for _ in range(3000):
+        env.reset()
         state = env.game.state
         if state.asteroid is not None:
             count += 1
             last = state.row_x + 27 * (len(state.coin_y) - 1)
             gaps.append(state.asteroid.x - last)
-            heights.append(state.asteroid.y)
-    assert count / 800 == pytest.approx(0.5, abs=0.07)
+            heights.add(state.asteroid.y)
+    assert count / 3000 == pytest.approx(0.5, abs=0.05)
     # Coin and asteroid radii add up to 27: it never touches the row it comes with.
-    assert 51 <= min(gaps) < 54 and 108 < max(gaps) <= 111
-    assert 40 <= min(heights) <= 43 and 180 <= max(heights) <= 183
+    assert 51 <= min(gaps) < 51.5 and 110.5 < max(gaps) <= 111
+    assert heights == set(range(40, 184))
 
 
 def test_flight(env):
@@ -149,9 +153,9 @@ def test_every_step_in_contact_costs(env):
 def test_asteroid_leaves_and_only_then_the_next_comes(env):
     for _ in range(40):
         put_coins(env, 52, 112)
-        put(env, x=40.0, y=112.0, asteroid=Asteroid(-5.0, 60, 0))
+        put(env, x=40.0, y=112.0, asteroid=Asteroid(-6.0, 60, 0))
         env.step([0.0, 0.0])
-        assert env.game.state.asteroid.x == -17
+        assert env.game.state.asteroid.x == -18
         env.step([0.0, 0.0])
         assert env.game.state.asteroid is None
 

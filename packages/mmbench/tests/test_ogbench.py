@@ -175,6 +175,10 @@ def test_the_point_moves_by_a_fifth_of_the_action_and_shows_its_last_move():
     obs, reward, *_ = env.step(np.array([1.0, -0.5], np.float32))
     np.testing.assert_allclose(20.0 * obs[:2], [8.0 + 0.8, 8.0 - 0.4], atol=1e-5)
     np.testing.assert_allclose(20.0 * obs[2:4], [0.2, -0.1], atol=1e-5)
+    state = env.get_state()
+    del state["task/prev_qpos"]
+    env.set_state(state)
+    assert not env._observation()[2:4].any()  # a state alone has no last move
     cost = 0.5 * (4.8 + 3.6) + 0.5 * 6.0 + 0.025 * math.hypot(0.2, 0.1)
     assert reward == pytest.approx(-cost / 20.0, abs=1e-6)
 

@@ -379,6 +379,22 @@ def test_entropy_is_rewarded_by_the_number_of_entries(pretrain):
     assert metrics["pi_std_max"].item() == pytest.approx(std.max().item(), rel=1e-6)
 
 
+@pytest.mark.parametrize("pretrain", [False, True])
+def test_imitation_has_a_coefficient(pretrain):
+    model, batch = make_model(), make_batch()
+    zs = imagined(model, batch)
+    losses = []
+    for coef in (1.0, 3.0):
+        config = LossConfig(bc_coef=coef)
+        if pretrain:
+            loss, metrics = pretrain_policy_loss(model, zs, batch, config, generator())
+        else:
+            scale = RunningScale()
+            loss, metrics = policy_loss(model, zs, batch, scale, config, generator())
+        losses.append(loss.item())
+    assert losses[1] - losses[0] == pytest.approx(2 * metrics["bc_loss"].item(), rel=1e-4)
+
+
 def test_policy_imitates_samples_not_means():
     model, batch = make_model(replace(CONFIG, log_std_min=-1.0, log_std_max=0.0)), make_batch()
     zs = imagined(model, batch)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from newt_agent.losses import LossConfig
 from newt_agent.planner import PlannerConfig
 
-Size = Literal["S", "B", "L", "XL"]
+Size = Literal["XS", "S", "B", "L", "XL"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -51,7 +51,7 @@ class Config:
     checkpoint_every: int = 2_000_000
     """Steps between checkpoints."""
     size: Size = "L"
-    """Size of the world model: S 2M, B 7M, L 20M, XL 82M parameters."""
+    """Size of the world model: S 2M, B 7M, L 20M, XL 82M parameters; XS 0.4M, for quick looks."""
     encoder: str = "minilm"
     """Text encoder of the instructions: minilm (shipped) or clip (the paper's)."""
     envs_per_task: int = 1

@@ -346,8 +346,8 @@ class BirdAttack(Game):
             self._draw_burst(canvas, kill)
         if s.t >= BOSS_STEP:
             self._draw_boss(canvas)
-        for x, y in zip(s.shot_x, s.shot_y, strict=True):
-            canvas.rect((176, 180, 192), x - 1, y - 4, 2, 7, 1)
+        for shot_x, shot_y in zip(s.shot_x, s.shot_y, strict=True):
+            canvas.rect((176, 180, 192), shot_x - 1, shot_y - 4, 2, 7, 1)
         for x, y in zip(s.bullet_x, s.bullet_y, strict=True):
             canvas.rect(fade(ORANGE, 0.35), x - 0.8, y + 2, 1.6, 6, 0.8)
             canvas.rect((255, 196, 110), x - 1.1, y - 4, 2.2, 7, 1.1)

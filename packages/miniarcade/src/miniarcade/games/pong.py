@@ -35,12 +35,13 @@ AGENT_X = 30  # px, left edge of the paddles
 OPPONENT_X = 188  # px
 PADDLE_SPEED = 8.5  # px/step
 
-BALL_SIZE = 7  # px, side of the ball's box, and the margin at which it bounces off the walls
+BALL_HALF = 7  # px, from the ball's centre to the sides of its box
+BALL_SIZE = 2 * BALL_HALF  # px
 BALL_SPEED = 8.0  # px/step
 SERVE_ANGLE = 0.5 * math.pi  # rad, largest angle to the horizontal
 
 SIGHT = 0.3  # share of the arena's width behind which the opponent ignores the ball
-SLOW_BALL, FAST_BALL = 3.0, 8.0  # px/step
+SLOW_BALL, FAST_BALL = 3.0, 8.0  # px/step, along the arena
 SLOW_DELAY = (6, 9)  # steps until the opponent reacts to a slow ball, least and most
 FAST_DELAY = (2, 6)  # steps, to a fast one
 
@@ -60,6 +61,7 @@ class PongState(State):
     agent_points: int
     opponent_points: int
     scored_at: int  # step of the last point
+    agent_scored: bool  # that was the agent's
 
 
 class Pong(Game):
@@ -87,6 +89,7 @@ class Pong(Game):
             agent_points=0,
             opponent_points=0,
             scored_at=-100,
+            agent_scored=False,
         )
         self._serve()
 
@@ -105,7 +108,7 @@ class Pong(Game):
             reward = -1.0
         else:
             return 0.0
-        s.scored_at = s.t
+        s.scored_at, s.agent_scored = s.t, reward > 0
         self._serve()
         return reward
 
@@ -132,24 +135,23 @@ class Pong(Game):
         s = self.state
         s.x += s.vx
         s.y += s.vy
-        if (s.y <= LOW + BALL_SIZE and s.vy < 0) or (s.y >= HIGH - BALL_SIZE and s.vy > 0):
+        if (s.y <= LOW + BALL_HALF and s.vy < 0) or (s.y >= HIGH - BALL_HALF and s.vy > 0):
             s.vy = -s.vy
         if s.vx < 0:
-            if s.x < AGENT_X + PADDLE_WIDTH + BALL_SIZE and self._touches(AGENT_X, s.agent_y):
+            if s.x < AGENT_X + PADDLE_WIDTH + BALL_HALF and self._touches(AGENT_X, s.agent_y):
                 s.vx = -s.vx
-        elif s.x > OPPONENT_X - BALL_SIZE and self._touches(OPPONENT_X, s.opponent_y):
+        elif s.x > OPPONENT_X - BALL_HALF and self._touches(OPPONENT_X, s.opponent_y):
             s.vx = -s.vx
 
     def _touches(self, paddle_x: int, paddle_y: float) -> bool:
         s = self.state
-        half = BALL_SIZE / 2
         return boxes_overlap(
             paddle_x,
             paddle_y,
             PADDLE_WIDTH,
             PADDLE_HEIGHT,
-            s.x - half,
-            s.y - half,
+            s.x - BALL_HALF,
+            s.y - BALL_HALF,
             BALL_SIZE,
             BALL_SIZE,
         )
@@ -173,10 +175,9 @@ class Pong(Game):
             s.opponent_y = _clamp_paddle(s.opponent_y - speed)
 
     def _reaction_delay(self) -> int:
-        """Steps until the opponent moves, fewer for a fast ball."""
-        s = self.state
-        speed = math.hypot(s.vx, s.vy)
-        fast = min(max((speed - SLOW_BALL) / (FAST_BALL - SLOW_BALL), 0.0), 1.0)
+        """Steps until the opponent moves, fewer for a ball that flies fast along the arena."""
+        fast = (abs(self.state.vx) - SLOW_BALL) / (FAST_BALL - SLOW_BALL)
+        fast = min(max(fast, 0.0), 1.0)
         low, high = (
             round(slow + (quick - slow) * fast)
             for slow, quick in zip(SLOW_DELAY, FAST_DELAY, strict=True)
@@ -188,21 +189,20 @@ class Pong(Game):
         s = self.state
         canvas.background("pong", lambda: _draw_arena(canvas))
         fresh = max(0.0, 1 - (s.t - s.scored_at) / 15)
-        scorer = ORANGE if s.vx < 0 else GREY
+        scorer = ORANGE if s.agent_scored else GREY
         if fresh:
             canvas.rect(fade(scorer, 0.15 * fresh), LOW, LOW, ARENA, ARENA)
         canvas.text(str(s.agent_points), (CENTER - 24, 11), 18, ORANGE)
         canvas.text(str(s.opponent_points), (CENTER + 24, 11), 18, GREY)
         for i in range(1, 4):
             x, y = s.x - s.vx * 0.6 * i, s.y - s.vy * 0.6 * i
-            size = BALL_SIZE - i
+            size = BALL_SIZE - 2 * i
             if LOW + size < x < HIGH - size and LOW + size < y < HIGH - size:
                 ghost = fade(WHITE, 0.28 - 0.07 * i)
                 canvas.rect(ghost, x - size / 2, y - size / 2, size, size, 1)
         for x, y, color in ((AGENT_X, s.agent_y, ORANGE), (OPPONENT_X, s.opponent_y, GREY)):
             canvas.rect(color, x, y, PADDLE_WIDTH, PADDLE_HEIGHT, 2)
-        half = BALL_SIZE / 2
-        canvas.rect(WHITE, s.x - half, s.y - half, BALL_SIZE, BALL_SIZE, 1)
+        canvas.rect(WHITE, s.x - BALL_HALF, s.y - BALL_HALF, BALL_SIZE, BALL_SIZE, 2)
 
 
 def _clamp_paddle(y: float) -> float:

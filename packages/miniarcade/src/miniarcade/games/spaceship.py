@@ -186,9 +186,9 @@ class Spaceship(Game):
                 y += COIN_STEP * sign(rng)
                 y = min(max(y, HIGHEST_COIN_Y), LOWEST_COIN_Y)
         if s.asteroid is None and rng.random() < ASTEROID_CHANCE:
-            x = s.row_x + (count - 1) * COIN_SPACING + ASTEROID_GAP
-            x += uniform(rng, -ASTEROID_SPREAD, ASTEROID_SPREAD)
-            s.asteroid = Asteroid(x, integer(rng, *ASTEROID_Y), s.t)
+            last = s.row_x + (count - 1) * COIN_SPACING
+            gap = ASTEROID_GAP + uniform(rng, -ASTEROID_SPREAD, ASTEROID_SPREAD)
+            s.asteroid = Asteroid(last + gap, integer(rng, *ASTEROID_Y), s.t)
 
     def draw(self, canvas: Canvas) -> None:
         """See `Game`."""

@@ -43,31 +43,24 @@ def make_simulator(task: Task, frames: bool) -> Simulator:
         TaskUnavailableError: The domain is not built yet, or its package is not installed; the
             message says which and what to do.
     """
+    reason = unavailable(task)
+    if reason is not None:
+        raise TaskUnavailableError(f"task {task.name!r}: {reason}")
+    return importlib.import_module(_ADAPTERS[task.domain]).make(task, frames)
+
+
+def unavailable(task: Task) -> str | None:
+    """Why a task cannot run here and what to do about it, or None if it can."""
     adapter = _ADAPTERS.get(task.domain)
     if adapter is None:
-        raise TaskUnavailableError(
-            f"task {task.name!r}: the domain {task.domain!r} is in the catalogue but cannot be "
-            f"simulated by this version yet; these can: {', '.join(_ADAPTERS)}"
+        return (
+            f"the domain {task.domain!r} is in the catalogue but cannot be simulated by this "
+            f"version yet; these can: {', '.join(_ADAPTERS)}"
         )
     try:
-        module = importlib.import_module(adapter)
+        importlib.import_module(adapter)
     except ImportError as error:
         extra = _EXTRAS.get(task.domain)
         install = f"pip install 'mmbench[{extra}]'" if extra else "pip install mmbench"
-        raise TaskUnavailableError(
-            f"task {task.name!r} needs the simulator of {task.domain!r}, which cannot be imported "
-            f"({error}): {install}"
-        ) from error
-    return module.make(task, frames)
-
-
-def available(task: Task) -> bool:
-    """Whether this version has an adapter for the task and its packages import here."""
-    adapter = _ADAPTERS.get(task.domain)
-    if adapter is None:
-        return False
-    try:
-        importlib.import_module(adapter)
-    except ImportError:
-        return False
-    return True
+        return f"the simulator of {task.domain!r} cannot be imported ({error}): {install}"
+    return None

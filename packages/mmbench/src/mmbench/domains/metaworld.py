@@ -122,6 +122,7 @@ class MetaWorldSimulator(Simulator):
         self._model.eq_data[welds, -1] = _WELD_TORQUE_SCALE
         self._model.camera(_CAMERA).pos = _CAMERA_POSITION
         self._placed = {field: getattr(self._model, field).copy() for field in _PLACED_BY_RESET}
+        self._constructed = dict(vars(environment))
 
         # Views, which follow the simulation.
         self._hand = self._data.body("hand").xpos
@@ -131,6 +132,7 @@ class MetaWorldSimulator(Simulator):
     def reset(self, rng: np.random.Generator) -> None:
         """Places objects and goal, settles the hand, and takes one raw step without action."""
         env, model, data = self._env, self._model, self._data
+        vars(env).update(self._constructed)
         env.np_random = rng
         for field, values in self._placed.items():
             getattr(model, field)[:] = values
@@ -220,11 +222,7 @@ class MetaWorldSimulator(Simulator):
         """
         env, data = self._env, self._data
         mujoco_state.set_state(self._model, data, state)
-        # A forward pass moves the solver's warm start, which the next step depends on.
-        warm_start = data.qacc_warmstart.copy()
         mujoco.mj_forward(self._model, data)
-        data.qacc_warmstart[:] = warm_start
-
         variables = {key[5:]: value for key, value in state.items() if key.startswith("task/")}
         for name, value in variables.items():
             if name in vars(env) and not self._is_live(getattr(env, name)):

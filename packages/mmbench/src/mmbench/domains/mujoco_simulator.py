@@ -59,7 +59,7 @@ class MujocoSimulator(Simulator):
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Restores ``state`` and the model arrays, and computes the bodies' poses."""
         mujoco_state.set_state(self.model, self.data, state)
-        # Not mj_forward: computing accelerations would move the solver's warm start.
+        # All that anyone reads before the next step, which computes the rest itself.
         mujoco.mj_kinematics(self.model, self.data)
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from gymnasium.vector.utils import batch_space
 
 from mmbench import catalog
 from mmbench.catalog import Task, TaskUnavailableError, action_mask, observation_mask
-from mmbench.domains import available
+from mmbench.domains import unavailable
 from mmbench.env import OBS_MODES, TaskEnv
 
 HALVES = (0, 1)
@@ -283,15 +283,16 @@ def _take(observations: Any, part: slice) -> Any:
 def _runnable(
     selected: Sequence[Task], skip_missing: bool
 ) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
-    present = {task: available(task) for task in selected}
-    missing = tuple(task for task, here in present.items() if not here)
-    runnable = tuple(task for task, here in present.items() if here)
+    reasons = {task: unavailable(task) for task in selected}
+    runnable = tuple(task for task, reason in reasons.items() if reason is None)
+    missing = tuple(task for task, reason in reasons.items() if reason is not None)
     if missing and not (skip_missing and runnable):
         names = ", ".join(task.name for task in missing[:8])
         more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+        why = "; ".join(dict.fromkeys(reason for reason in reasons.values() if reason))
         raise TaskUnavailableError(
-            f"{len(missing)} of {len(selected)} tasks cannot run here ({names}{more}): install "
-            "what they need, or pass skip_missing=True (--skip-missing) to leave them out"
+            f"{len(missing)} of {len(selected)} tasks cannot run here ({names}{more}): {why}. "
+            "Pass skip_missing=True (--skip-missing) to leave them out"
         )
     return runnable, missing
 
