@@ -144,12 +144,12 @@ def test_birds_fire_with_the_stated_chance(make):
     env = make("bird-attack")
     steps = shots = 0
     birds = np.zeros(16)
-    for seed in range(60):
+    for seed in range(70):
         env.reset(seed=seed)
         s = env.game.state
-        for _ in range(100):
-            put(env, shot_x=[], shot_y=[])
-            act(env)
+        for _ in range(400):
+            put(env, t=0, shot_x=[], shot_y=[])
+            env.game.step([0.0, 0.0])
             steps += 1
             shots += len(s.shot_x)
             for x, y in zip(s.shot_x, s.shot_y, strict=True):

@@ -144,7 +144,7 @@ class Planner:
         shifted = torch.cat([prev_mean[:, 1:], torch.zeros_like(prev_mean[:, :1])], dim=1)
         mean = torch.where(first[:, None, None], 0.0, shifted).transpose(0, 1).unsqueeze(2)
         std = torch.full_like(mean, config.max_std)
-        if config.num_pi_trajs and not (isinstance(prior_weight, float) and prior_weight == 0):
+        if config.num_pi_trajs and (isinstance(prior_weight, Tensor) or prior_weight > 0):
             pi_std = pi_actions.std(2, correction=0, keepdim=True)
             pi_std = pi_std.clamp(config.min_std, config.max_std)
             mean = torch.lerp(mean, pi_actions.mean(2, keepdim=True), prior_weight)

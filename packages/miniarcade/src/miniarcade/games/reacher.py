@@ -27,7 +27,7 @@ LINK = 0.11  # m, length of either link
 ELBOW_LIMIT = math.radians(160)  # rad, to either side
 SHOULDER_GAIN, ELBOW_GAIN = 90.0, 180.0  # rad/s^2, of a full action
 SHOULDER_DAMPING, ELBOW_DAMPING = 4.0, 38.0  # 1/s
-SHOULDER_DRAG, ELBOW_DRAG = 1.2, 0.5  # 1/rad, slows in proportion to the speed squared
+SHOULDER_DRAG, ELBOW_DRAG = 1.2, 0.05  # 1/rad, slows in proportion to the speed squared
 TOP_SPEED = 30.0  # rad/s
 DT = 0.02  # s/step
 

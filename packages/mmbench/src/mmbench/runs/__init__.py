@@ -1,0 +1,33 @@
+"""Runs: their folder, their metrics, where they came from. Without torch or a simulator.
+
+A run's folder::
+
+    <run>/
+      config.json        every setting, versions of the simulators, git commit, machine
+      metrics.csv        one row an episode: step, task, score, success, return, length, ...
+      eval.json          the last evaluation: per task, per domain, total
+      tensorboard/       the same and the losses, as TensorBoard events
+      checkpoints/
+        <step>/          one checkpoint
+        last             a link to the newest complete one
+"""
+
+from mmbench.runs.errors import EXIT_USAGE, RunError, report_errors
+from mmbench.runs.files import publish_folder, verify_folder, write_atomically, write_json
+from mmbench.runs.folder import RunFolder
+from mmbench.runs.metrics import METRIC_FIELDS, MetricsFile
+from mmbench.runs.provenance import provenance
+
+__all__ = [
+    "EXIT_USAGE",
+    "METRIC_FIELDS",
+    "MetricsFile",
+    "RunError",
+    "RunFolder",
+    "provenance",
+    "publish_folder",
+    "report_errors",
+    "verify_folder",
+    "write_atomically",
+    "write_json",
+]

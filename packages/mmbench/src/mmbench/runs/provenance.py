@@ -1,0 +1,68 @@
+"""Where a result came from: versions, commit, machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+PACKAGES = (
+    "mmbench",
+    "miniarcade",
+    "newt-agent",
+    "mmbench-baselines",
+    "gymnasium",
+    "numpy",
+    "torch",
+    "mujoco",
+    "dm-control",
+    "metaworld",
+    "mani-skill",
+    "sapien",
+    "box2d",
+    "robodesk",
+    "ogbench",
+    "ale-py",
+    "pygame-ce",
+)
+"""Distributions whose version may change a result."""
+
+
+def provenance() -> dict[str, object]:
+    """Returns versions of the simulators and libraries, the git commit and the machine."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "versions": versions,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "machine": {
+            "system": platform.platform(),
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+        },
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that this code runs from, with ``+`` if it was changed."""
+    here = Path(__file__).parent
+    try:
+        _git(here, "ls-files", "--error-unmatch", __file__)
+        head = _git(here, "rev-parse", "HEAD")
+        return head + ("+" if _git(here, "status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None  # installed, not run from a checkout
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    result = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=10
+    )
+    return result.stdout.strip()
