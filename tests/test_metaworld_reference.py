@@ -133,6 +133,22 @@ def test_resets_and_steps_as_the_package_does(task):
         assert info["success"] == native_info["success"]
 
 
+@pytest.mark.filterwarnings("ignore:Constant:UserWarning")  # of gains that the range clips
+def test_touches_as_the_package_does():
+    """While a scripted policy grasps: the look-up of contacts is ours."""
+    env = TaskEnv("mw-push", unify=False)
+    native = env._simulator._env
+    geom = native._get_id_main_object()
+    policy = ENV_POLICY_MAP["push-v3"]()
+    obs, _ = env.reset(seed=0)
+    touched = []
+    for _ in range(60):
+        obs, *_ = env.step(policy.get_action(obs))
+        touched.append(native.touching_object(geom))
+        assert touched[-1] == type(native).touching_object(native, geom)
+    assert any(touched) and not all(touched)
+
+
 def scripted_success(task: mmbench.Task, episodes: int) -> float:
     """The mean score of the package's scripted policy."""
     env = TaskEnv(task, unify=False)
@@ -148,7 +164,7 @@ def scripted_success(task: mmbench.Task, episodes: int) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:Constant:UserWarning")  # of gains that the range clips
+@pytest.mark.filterwarnings("ignore:Constant:UserWarning")
 def test_scripted_policies_score_as_published():
     scores = {task.name: scripted_success(task, episodes=10) for task in TASKS}
     for name, score in scores.items():

@@ -2,7 +2,7 @@
 
 The package's inverse kinematics solve a singular system, and what its cut-off leaves of the null
 space is rounding noise. With numpy 1.26 on a processor with Haswell's BLAS kernels and mujoco
-3.3.6, which made the recording, every recorded transition comes out within 6e-8; any other
+3.3.6, as the recording was made, this adapter repeats every recorded transition exactly; any other
 version or processor moves the arm, not the hand, by up to 7e-2 in some of them. So here the noise
 is bounded where it shows, transitions that it spared must agree to 1e-6, and the package itself
 must agree to the last bit.

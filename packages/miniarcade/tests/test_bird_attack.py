@@ -140,6 +140,16 @@ def test_dead_birds_let_bullets_pass(env):
     assert s.bullet_y == [40]
 
 
+@pytest.mark.parametrize(
+    ("x", "y"), [(20, 60), (20, 40), (201, 60), (201, 40), (110, 20), (110, 80)]
+)
+def test_bullets_beside_the_formation(env, x, y):
+    put(env, bullet_x=[float(x)], bullet_y=[y + 7])
+    assert act(env) == 0
+    assert env.game.state.hit_points == [2] * 16
+    assert env.game.state.bullet_y == [y]
+
+
 def test_birds_fire_with_the_stated_chance(make):
     env = make("bird-attack")
     steps = shots = 0
@@ -210,6 +220,8 @@ def test_boss_appears_and_jitters(env):
     clear_birds(env)
     act(env, steps=254)
     assert (s.boss_x, s.boss_y) == (112, 40)
+    act(env)  # it takes steps 250 to 254 to appear
+    assert s.boss_x != 112 and s.boss_y != 40
     places = []
     for _ in range(150):
         act(env)
@@ -250,17 +262,19 @@ def test_one_ball_at_a_time_and_a_pause(env):
 
 def test_ball_bounces_off_the_sides_and_vanishes(env):
     clear_birds(env)
-    put(env, t=400, boss_pause=50, x=27.0, ball=Ball(190.0, 100.0, 3.0, 4.0))
+    put(env, t=400, boss_pause=50, x=27.0, ball=Ball(188.0, 100.0, 3.0, 4.0))
     s = env.game.state
     act(env)
-    assert (s.ball.x, s.ball.vx) == (193, 3.0)
+    assert (s.ball.x, s.ball.vx) == (191, 3.0)
     act(env)
-    assert (s.ball.x, s.ball.vx) == (196, -3.0)
+    assert (s.ball.x, s.ball.vx) == (194, -3.0)
     act(env)
-    assert (s.ball.x, s.ball.vx) == (193, -3.0)
-    s.ball.y = 189.0
+    assert (s.ball.x, s.ball.vx) == (191, -3.0)
+    put(env, x=150.0, ball=Ball(33.0, 186.0, -3.0, 4.0))
     act(env)
-    assert s.ball.y == 193
+    assert (s.ball.x, s.ball.vx) == (30, 3.0)
+    act(env)
+    assert s.ball.y == 194
     act(env)
     assert s.ball is None
 

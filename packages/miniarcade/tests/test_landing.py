@@ -141,10 +141,18 @@ def test_lock(env):
     assert s.vy < -0.2  # it can take off again
 
 
-def test_no_lock_at_a_relative_speed(env):
-    put(env, y=165.0, vx=0.0, ship_v=1.5, contact=True)
-    act(env)
-    assert env.game.state.vx != 1.5
+@pytest.mark.parametrize(
+    ("relative", "ay", "locked"),
+    [(0.19, 0.0, True), (-0.19, 0.0, True), (0.21, 0.0, False), (0.0, 0.02, False)],
+)
+def test_lock_needs_low_speeds(env, relative, ay, locked):
+    """Falling from rest gives 0.192 px/step, which is below 0.2."""
+    vx = (1.5 + relative / 0.7) / 0.96
+    put(env, y=165.0, vx=vx, ship_v=1.5, contact=True)
+    act(env, 0.0, ay)
+    s = env.game.state
+    assert s.vx == pytest.approx(1.5 if locked else 1.5 + relative)
+    assert (s.y == 165) == (s.vy == 0) == locked
 
 
 @pytest.mark.parametrize(("x", "expected"), [(55.0, 49.0), (140.0, 147.0)])

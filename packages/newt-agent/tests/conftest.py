@@ -11,6 +11,12 @@ from newt_agent.display import Display
 from newt_agent.train import Trainer
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Several test processes share the cores."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def quiet() -> Display:
     return Display(Console(file=io.StringIO(), width=120))

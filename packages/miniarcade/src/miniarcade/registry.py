@@ -11,6 +11,7 @@ import gymnasium as gym
 
 if TYPE_CHECKING:
     from miniarcade.game import Game
+    from miniarcade.vector.game import VectorGame
 
 NAMESPACE = "miniarcade"
 
@@ -28,6 +29,8 @@ class Task:
         score_low: Value that scores 0.
         score_high: Value that scores 1.
         score_metric: What is scored: the undiscounted return, or success at the last step.
+        vector: Whether the game can also step many environments as arrays: `VectorPong` in the
+            module of the same name in `miniarcade.vector`.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Task:
     score_metric: Literal["return", "success"] = "return"
     max_episode_steps: int = 500
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+    vector: bool = False
 
     @property
     def id(self) -> str:
@@ -53,12 +57,34 @@ class Task:
         """A new game of this task."""
         return self.game_class()(**self.kwargs)
 
+    def make_vector_game(self, num_envs: int) -> VectorGame:
+        """New games of this task as arrays; imports their module.
+
+        Raises:
+            ValueError: If the task has none.
+        """
+        if not self.vector:
+            raise ValueError(
+                f"{self.id} has no vector game; those that have one: "
+                f"{[task.name for task in TASKS if task.vector]}"
+            )
+        module, _, name = self.game.partition(":")
+        games = importlib.import_module(f"miniarcade.vector.{module}")
+        return getattr(games, f"Vector{name}")(self.make_game(), num_envs)
+
 
 TASKS: tuple[Task, ...] = (
-    Task("cowboy", "cowboy:Cowboy", "Jump over the cacti.", 0, 500),
+    Task("cowboy", "cowboy:Cowboy", "Jump over the cacti.", 0, 500, vector=True),
     Task("coinrun", "coinrun:CoinRun", "Jump for the coins.", 0, 50),
-    Task("spaceship", "spaceship:Spaceship", "Gather the coins and avoid the asteroids.", 0, 60),
-    Task("pong", "pong:Pong", "Play the ball past the other paddle.", -3, 3),
+    Task(
+        "spaceship",
+        "spaceship:Spaceship",
+        "Gather the coins and avoid the asteroids.",
+        0,
+        60,
+        vector=True,
+    ),
+    Task("pong", "pong:Pong", "Play the ball past the other paddle.", -3, 3, vector=True),
     Task("bird-attack", "bird_attack:BirdAttack", "Shoot down all birds, quickly.", 0, 16),
     Task("highway", "highway:Highway", "Keep to the lanes and do not crash.", 0, 10),
     Task(
@@ -91,7 +117,7 @@ TASKS: tuple[Task, ...] = (
         -15,
         0,
     ),
-    Task("cartpole-balance", "cartpole:CartPole", "Keep the pole upright.", 0, 500),
+    Task("cartpole-balance", "cartpole:CartPole", "Keep the pole upright.", 0, 500, vector=True),
     Task(
         "cartpole-swingup",
         "cartpole:CartPole",
@@ -99,6 +125,7 @@ TASKS: tuple[Task, ...] = (
         0,
         500,
         kwargs={"start": "down"},
+        vector=True,
     ),
     Task(
         "cartpole-balance-sparse",
@@ -107,6 +134,7 @@ TASKS: tuple[Task, ...] = (
         0,
         500,
         kwargs={"sparse": True},
+        vector=True,
     ),
     Task(
         "cartpole-swingup-sparse",
@@ -115,6 +143,7 @@ TASKS: tuple[Task, ...] = (
         0,
         500,
         kwargs={"start": "down", "sparse": True},
+        vector=True,
     ),
     Task(
         "cartpole-tremor",
@@ -123,6 +152,7 @@ TASKS: tuple[Task, ...] = (
         0,
         500,
         kwargs={"tremor": True},
+        vector=True,
     ),
     *(
         Task(
@@ -134,6 +164,7 @@ TASKS: tuple[Task, ...] = (
             score_metric="success",
             max_episode_steps=200,
             kwargs={"maze": maze},
+            vector=True,
         )
         for maze in ("var1", "var2", "var3", "var4")
     ),
@@ -145,6 +176,7 @@ TASKS: tuple[Task, ...] = (
         200,
         max_episode_steps=200,
         kwargs={"hard": True},
+        vector=True,
     ),
     Task(
         "reacher-easy",
@@ -153,6 +185,7 @@ TASKS: tuple[Task, ...] = (
         0,
         200,
         max_episode_steps=200,
+        vector=True,
     ),
 )
 
@@ -183,5 +216,8 @@ def register_all() -> None:
     for task in TASKS:
         if task.id not in gym.registry:
             gym.register(
-                task.id, entry_point="miniarcade.arcade:ArcadeEnv", kwargs={"task": task.name}
+                task.id,
+                entry_point="miniarcade.arcade:ArcadeEnv",
+                vector_entry_point="miniarcade.vector:VectorArcadeEnv" if task.vector else None,
+                kwargs={"task": task.name},
             )

@@ -27,7 +27,7 @@ import numpy as np
 
 Arrays = dict[str, np.ndarray]
 
-_DTYPES: dict[type, type] = {float: np.float64, int: np.int64, bool: np.bool_}
+DTYPES: dict[type, type] = {float: np.float64, int: np.int64, bool: np.bool_}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +98,11 @@ def _dataclass_codec(cls: Any) -> _Codec:
 def _codec(hint: Any) -> _Codec:
     """The codec of one field, from its annotation."""
     args = typing.get_args(hint)
-    if hint in _DTYPES:
+    if hint in DTYPES:
         return _number_codec(hint)
     if is_dataclass(hint):
         return _nested(_dataclass_codec(typing.cast(type, hint)))
-    if typing.get_origin(hint) is tuple and args[0] in _DTYPES:
+    if typing.get_origin(hint) is tuple and args[0] in DTYPES:
         return _number_codec(args[0], tuple)
     if typing.get_origin(hint) is list:
         item = _codec(args[0])
@@ -120,7 +120,7 @@ def _codec(hint: Any) -> _Codec:
 
 def _number_codec(kind: type, sequence: type | None = None) -> _Codec:
     """Numbers of one kind; with `sequence`, fixed-length sequences of them."""
-    dtype = _DTYPES[kind]
+    dtype = DTYPES[kind]
 
     def encode(key: str, value: Any) -> Arrays:
         array = np.array(value)

@@ -11,8 +11,9 @@ The agent of "Learning Massively Multitask World Models for Continuous Control"
 
 from newt_agent.agent import Agent
 from newt_agent.original import import_original
+from newt_agent.planner import Planner, PlannerConfig
 from newt_agent.world_model import SIZES, ModelConfig, WorldModel
 
 __version__ = "0.1.0"
 
-__all__ = ["SIZES", "Agent", "ModelConfig", "WorldModel", "__version__", "import_original"]
+__all__ = ["SIZES", "Agent", "ModelConfig", "Planner", "PlannerConfig", "WorldModel", "__version__", "import_original"]

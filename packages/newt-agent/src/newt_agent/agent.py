@@ -176,7 +176,7 @@ class Agent:
                     f"{len(obs)} rows, but the last call had "
                     f"{0 if self.memory is None else len(self.memory)}: pass first=True for all"
                 )
-            self.memory = self._blank_memory(len(obs))
+            self.memory = self.planner.initial(len(obs))
         action, self.memory = self.planner.plan(
             z, task, self.memory, first, self.discount[task], explore, generator
         )
@@ -192,10 +192,6 @@ class Agent:
         noise = torch.randn(mean.shape, generator=generator, device=mean.device)
         noisy = (mean + POLICY_NOISE * noise).clamp(-1.0, 1.0)
         return torch.where(self.model.action_mask[task], noisy, 0.0)
-
-    def _blank_memory(self, rows: int) -> Tensor:
-        shape = (rows, self.planner.config.horizon, self.model.config.action_dim)
-        return torch.zeros(shape, device=self.device)
 
     def save(self, folder: Path) -> None:
         """Writes the weights and the description of the agent into a folder."""

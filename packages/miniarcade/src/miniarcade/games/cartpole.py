@@ -15,8 +15,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
+import numpy as np
 from numpy.random import Generator
 
 from miniarcade.game import SIZE, Game, State, draw_decor_seed
@@ -53,6 +54,8 @@ RAIL_Y = 168  # px
 HINGE_Y = RAIL_Y - 22  # px
 VIEW = SIZE / 2 / PIXELS_PER_METRE  # m, half the width of the picture
 
+_Real = TypeVar("_Real", float, np.ndarray)
+
 
 @dataclass(slots=True)
 class CartPoleState(State):
@@ -65,6 +68,22 @@ class CartPoleState(State):
     shake_in: int = 0  # steps until the next tremor; 0 while one lasts
     shake_left: int = 0  # steps that the tremor still lasts
     shake: float = 0.0  # rad/s^2, its push
+
+
+def accelerations(sin: _Real, cos: _Real, theta_dot: _Real, action: _Real) -> tuple[_Real, _Real]:
+    """Accelerations of the cart (m/s^2) and of the pole (rad/s^2) without a tremor.
+
+    Args:
+        sin: Sine of the pole's angle.
+        cos: Its cosine.
+        theta_dot: The pole's angular speed, rad/s.
+        action: The push, in [-1, 1].
+    """
+    push = (FORCE * action + POLE_MOMENT * theta_dot * theta_dot * sin) / TOTAL_MASS
+    theta_acc = (GRAVITY * sin - cos * push) / (
+        HALF_LENGTH * (4.0 / 3.0 - POLE_MASS * cos * cos / TOTAL_MASS)
+    )
+    return push - POLE_MOMENT * theta_acc * cos / TOTAL_MASS, theta_acc
 
 
 class CartPole(Game):
@@ -110,12 +129,9 @@ class CartPole(Game):
         """See `Game`."""
         s = self.state
         s.t += 1
-        sin, cos = math.sin(s.theta), math.cos(s.theta)
-        push = (FORCE * action[0] + POLE_MOMENT * s.theta_dot * s.theta_dot * sin) / TOTAL_MASS
-        theta_acc = (GRAVITY * sin - cos * push) / (
-            HALF_LENGTH * (4.0 / 3.0 - POLE_MASS * cos * cos / TOTAL_MASS)
+        x_acc, theta_acc = accelerations(
+            math.sin(s.theta), math.cos(s.theta), s.theta_dot, action[0]
         )
-        x_acc = push - POLE_MOMENT * theta_acc * cos / TOTAL_MASS
         if self.tremor:
             theta_acc += self._shake()
 

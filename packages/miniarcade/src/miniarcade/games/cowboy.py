@@ -60,6 +60,11 @@ class CowboyState(State):
     jumped_at: int = -DUST_STEPS  # step of the last jump
 
 
+def draw_kind(rng: Generator) -> int:
+    """Chooses an obstacle: an index into OBSTACLES."""
+    return integer(rng, 0, len(OBSTACLES) - 1)
+
+
 class Cowboy(Game):
     """Jump over the cacti."""
 
@@ -71,7 +76,7 @@ class Cowboy(Game):
     def reset(self, rng: Generator) -> None:
         """See `Game`."""
         self.rng = rng
-        self.state = CowboyState(t=0, decor_seed=draw_decor_seed(rng), kind=integer(rng, 0, 3))
+        self.state = CowboyState(t=0, decor_seed=draw_decor_seed(rng), kind=draw_kind(rng))
 
     def step(self, action: Sequence[float]) -> float:
         """See `Game`."""
@@ -87,7 +92,7 @@ class Cowboy(Game):
         s.scrolled += SCROLL
         s.obstacle_x -= SCROLL
         if s.obstacle_x + OBSTACLE_WIDTHS[s.kind] < 0:
-            s.kind = integer(self.rng, 0, 3)
+            s.kind = draw_kind(self.rng)
             s.obstacle_x = OBSTACLE_X
         return 1.0
 

@@ -178,10 +178,8 @@ class Pong(Game):
         """Steps until the opponent moves, fewer for a ball that flies fast along the arena."""
         fast = (abs(self.state.vx) - SLOW_BALL) / (FAST_BALL - SLOW_BALL)
         fast = min(max(fast, 0.0), 1.0)
-        low, high = (
-            round(slow + (quick - slow) * fast)
-            for slow, quick in zip(SLOW_DELAY, FAST_DELAY, strict=True)
-        )
+        low = round(SLOW_DELAY[0] + (FAST_DELAY[0] - SLOW_DELAY[0]) * fast)
+        high = round(SLOW_DELAY[1] + (FAST_DELAY[1] - SLOW_DELAY[1]) * fast)
         return integer(self.rng, low, high)
 
     def draw(self, canvas: Canvas) -> None:

@@ -114,6 +114,8 @@ class MetaWorldSimulator(Simulator):
         environment._freeze_rand_vec = False
         environment._set_task_called = True
         environment.seeded_rand_vec = True  # draw from environment.np_random, set at each reset
+        # The package's goes over all contacts in Python, up to half the time of a step.
+        environment.touching_object = self._touching
         del environment.sawyer_observation_space  # cached with the goal hidden
         bounds = environment.sawyer_observation_space
         self._low, self._high = bounds.low, bounds.high
@@ -128,6 +130,7 @@ class MetaWorldSimulator(Simulator):
         self._hand = self._data.body("hand").xpos
         self._right_claw = self._data.body("rightclaw").xpos
         self._left_claw = self._data.body("leftclaw").xpos
+        self._pads = [self._model.geom(name).id for name in ("leftpad_geom", "rightpad_geom")]
 
     def reset(self, rng: np.random.Generator) -> None:
         """Places objects and goal, settles the hand, and takes one raw step without action."""
@@ -170,11 +173,22 @@ class MetaWorldSimulator(Simulator):
         reward, info = env.evaluate_state(env._last_stable_obs, action)
         return float(reward), float(info["success"])
 
+    def _touching(self, geom: int) -> bool:
+        """Whether both finger pads press on a geom (the package's ``touching_object``)."""
+        contact = self._data.contact
+        pairs = contact.geom
+        of_geom = (pairs == geom).any(axis=1)
+        for pad in self._pads:
+            between = of_geom & (pairs == pad).any(axis=1)
+            if not self._data.efc_force[contact.efc_address[between]].sum() > 0.0:
+                return False
+        return True
+
     def _frame(self) -> np.ndarray:
         """Hand, finger distance in [0, 1], and objects as they are now: ``(18,)`` float64."""
         frame = np.zeros(_FRAME)
         frame[:3] = self._hand
-        apart = np.linalg.norm(self._right_claw - self._left_claw)
+        apart = float(np.linalg.norm(self._right_claw - self._left_claw))
         frame[3] = min(apart / _FINGERS_APART, 1.0)
         positions = self._env._get_pos_objects()
         quaternions = self._env._get_quat_objects()

@@ -1,0 +1,21 @@
+"""`miniarcade.geometry` and `math.hypot` for arrays, with the same results to the last bit."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+
+def boxes_overlap(
+    ax: Any, ay: Any, aw: Any, ah: Any, bx: Any, by: Any, bw: Any, bh: Any
+) -> np.ndarray:
+    """See `miniarcade.geometry.boxes_overlap`; any argument may be an array.
+
+    Corners that are real numbers have to be truncated to whole pixels before (`np.trunc`).
+    """
+    return (ax < bx + bw) & (bx < ax + aw) & (ay < by + bh) & (by < ay + ah)
+
+
+def hypot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Lengths of the vectors (x, y): `math.hypot`, from which `np.hypot` differs in last bits."""
+    return np.fromiter(map(math.hypot, x.tolist(), y.tolist()), np.float64, len(x))

@@ -1,0 +1,211 @@
+"""The vector environments: the results of single environments, to the last bit."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+import miniarcade
+from miniarcade.arcade import ArcadeEnv
+from miniarcade.vector import VectorArcadeEnv
+from miniarcade.vector.geometry import hypot
+
+NUM_ENVS = 5
+TASKS = [task for task in miniarcade.tasks() if task.vector]
+every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+
+
+def make(name, num_envs=NUM_ENVS, **kwargs):
+    id = miniarcade.get_task(name).id
+    env = gym.make_vec(id, num_envs, vectorization_mode="vector_entry_point", **kwargs)
+    assert isinstance(env, VectorArcadeEnv)
+    return env
+
+
+def singles(name, num_envs=NUM_ENVS):
+    return SyncVectorEnv(
+        [lambda: ArcadeEnv(name)] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP
+    )
+
+
+def actions_for(env, count, seed=0):
+    """Held for some steps, so that much happens; now and then beyond the limits."""
+    rng = np.random.default_rng(seed)
+    shape = (count // 7 + 1, *env.action_space.shape)
+    return rng.uniform(-1.3, 1.3, shape).repeat(7, axis=0)[:count].astype(np.float32)
+
+
+def assert_same_bits(a, b):
+    assert a.shape == b.shape
+    assert a.dtype == b.dtype
+    assert a.tobytes() == b.tobytes(), np.argwhere(a != b)
+
+
+def assert_same_infos(infos, expected):
+    assert infos.keys() == expected.keys()
+    for key, value in infos.items():
+        if isinstance(value, dict):
+            assert_same_infos(value, expected[key])
+        elif key == "final_obs":
+            for mine, theirs in zip(value, expected[key], strict=True):
+                assert mine is theirs is None or mine.tobytes() == theirs.tobytes()
+        elif key == "success":  # Gymnasium makes objects of ours
+            np.testing.assert_array_equal(value, [v or 0.0 for v in expected[key]])
+        else:
+            assert_same_bits(value, expected[key])
+
+
+@every_task
+def test_same_as_single_environments(task):
+    """Over two and a half episodes, so that resets and what follows them are compared too."""
+    env, expected = make(task.name), singles(task.name)
+    observations, infos = env.reset(seed=3)
+    expected_observations, expected_infos = expected.reset(seed=3)
+    assert_same_bits(observations, expected_observations)
+    assert_same_infos(infos, expected_infos)
+    for step, actions in enumerate(actions_for(env, task.max_episode_steps * 5 // 2), start=1):
+        *arrays, infos = env.step(actions)
+        *expected_arrays, expected_infos = expected.step(actions)
+        for mine, theirs in zip(arrays, expected_arrays, strict=True):
+            assert_same_bits(mine, theirs)
+        assert_same_infos(infos, expected_infos)
+        assert ("final_obs" in infos) == (step % task.max_episode_steps == 0)
+    assert {g.bit_generator.state["state"]["state"] for g in env.np_random} == {
+        g.bit_generator.state["state"]["state"] for g in expected.np_random
+    }
+
+
+@every_task
+def test_same_pictures(task):
+    env = make(task.name, num_envs=2, render_mode="rgb_array")
+    one = ArcadeEnv(task.name, render_mode="rgb_array")
+    env.reset(seed=3)
+    one.reset(seed=4)
+    for step, actions in enumerate(actions_for(env, 60)):
+        if step % 19 == 0:
+            frame = env.render()[1]
+            np.testing.assert_array_equal(frame, one.render())
+        env.step(actions)
+        one.step(actions[1])
+
+
+def test_random_numbers_are_drawn_inside_episodes():
+    """Else the comparison above would prove little."""
+    for name in ("cartpole-tremor", "cowboy", "pong", "spaceship"):
+        env = make(name)
+        env.reset(seed=0)
+        before = [generator.bit_generator.state for generator in env.np_random]
+        for actions in actions_for(env, 300):
+            env.step(actions)
+        assert all(
+            old != generator.bit_generator.state
+            for old, generator in zip(before, env.np_random, strict=True)
+        ), name
+
+
+@every_task
+def test_some_environments_reset_earlier(task):
+    """With a mask, as Gymnasium defines it; afterwards their episodes end at other steps."""
+    env, expected = make(task.name), singles(task.name)
+    env.reset(seed=0)
+    expected.reset(seed=0)
+    mask = np.array([True, False, True, False, False])
+    for step, actions in enumerate(actions_for(env, task.max_episode_steps + 20)):
+        if step == 15:
+            mine = env.reset(options={"reset_mask": mask})
+            theirs = expected.reset(options={"reset_mask": mask})
+        else:
+            mine, theirs = env.step(actions), expected.step(actions)
+        assert_same_bits(mine[0], theirs[0])
+        assert_same_infos(mine[-1], theirs[-1])
+
+
+@every_task
+def test_registered(task):
+    assert gym.spec(task.id).vector_entry_point == "miniarcade.vector:VectorArcadeEnv"
+    env = make(task.name, num_envs=3)
+    assert env.num_envs == 3
+    assert env.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    assert env.spec.id == task.id
+    single = ArcadeEnv(task.name)
+    assert env.single_observation_space == single.observation_space
+    assert env.single_action_space == single.action_space
+    observations, _ = env.reset(seed=0)
+    assert env.observation_space.contains(observations)
+
+
+def test_not_registered_for_the_others():
+    task = next(task for task in miniarcade.tasks() if not task.vector)
+    assert gym.spec(task.id).vector_entry_point is None
+    with pytest.raises(ValueError, match=f"{task.id} has no vector game.*pong"):
+        VectorArcadeEnv(task)
+
+
+def test_seeds():
+    env = make("pong", num_envs=3)
+    listed, _ = env.reset(seed=[7, 5, 6])
+    assert env.np_random_seed == (7, 5, 6)
+    counted, _ = env.reset(seed=5)
+    np.testing.assert_array_equal(listed, counted[[2, 0, 1]])
+    partly, _ = env.reset(seed=[5, None, None])
+    np.testing.assert_array_equal(partly[0], counted[0])
+    assert (partly[1:] != counted[1:]).any(axis=1).all()
+    with pytest.raises(ValueError, match="2 seeds for 3"):
+        env.reset(seed=[1, 2])
+
+
+def test_unseeded_environments_differ():
+    observations, _ = make("reacher-easy").reset()
+    assert len(np.unique(observations, axis=0)) == NUM_ENVS
+
+
+def test_results_are_the_callers():
+    env = make("cowboy")
+    results = [env.reset(seed=0)[0]]
+    copies = [results[0].copy()]
+    for actions in actions_for(env, 520):
+        observations, rewards, _, truncated, infos = env.step(actions)
+        new = [observations, rewards, truncated, infos["score"], infos["_score"]]
+        results += new
+        copies += [array.copy() for array in new]
+        observations[0] = rewards[0] = infos["score"][0] = 7.0
+        copies[-5][0] = copies[-4][0] = copies[-2][0] = 7.0
+    for array, copy in zip(results, copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_wrong_use():
+    env = make("pong", num_envs=3, render_mode="rgb_array")
+    assert len(env.np_random) == 3
+    for call in (lambda: env.step(np.zeros((3, 1))), env.render):
+        with pytest.raises(ResetNeeded):
+            call()
+    with pytest.raises(ValueError, match="first reset"):
+        env.reset(options={"reset_mask": np.array([True, False, False])})
+    env.reset(seed=0)
+    for wrong in (np.zeros(3), np.zeros((2, 1)), "left", [[None]] * 3):
+        with pytest.raises(ValueError, match="action"):
+            env.step(wrong)
+    with pytest.raises(ValueError, match="NaN"):
+        env.step(np.array([[0.0], [np.nan], [0.0]]))
+    with pytest.raises(ValueError, match="reset_mask"):
+        env.reset(options={"reset_mask": np.array([True])})
+    with pytest.raises(ValueError, match="render mode"):
+        make("pong", render_mode="human")
+    with pytest.raises(ValueError, match="num_envs=0"):
+        make("pong", num_envs=0)
+    env = make("pong")
+    env.reset(seed=0)
+    assert env.render() is None
+
+
+def test_functions_agree_with_those_of_math():
+    """The single games use `math`, the vector games NumPy: no bit may differ."""
+    import math
+
+    values = np.random.default_rng(0).uniform(-60, 60, (2, 20_000))
+    x, y = values.tolist()
+    assert np.sin(values[0]).tolist() == [math.sin(v) for v in x]
+    assert np.cos(values[0]).tolist() == [math.cos(v) for v in x]
+    assert hypot(*values).tolist() == [math.hypot(*pair) for pair in zip(x, y, strict=True)]
