@@ -25,7 +25,6 @@ FRAME_SIZE = 224
 
 _EGL_PLATFORM_DEVICE_EXT = 0x313F
 _HEADLESS = ("egl", "osmesa")
-_PYOPENGL = "PYOPENGL_PLATFORM"
 
 
 class RendererUnavailableError(RuntimeError):
@@ -85,9 +84,12 @@ def backend() -> str | None:
 
 
 @contextlib.contextmanager
-def _variable(name: str, value: str) -> Iterator[None]:
+def pyopengl_platform(value: str | None = None) -> Iterator[None]:
+    """Sets PyOpenGL's variable inside, if there is a value; leaves it as it was outside."""
+    name = "PYOPENGL_PLATFORM"
     before = os.environ.get(name)
-    os.environ[name] = value
+    if value is not None:
+        os.environ[name] = value
     try:
         yield
     finally:
@@ -107,7 +109,7 @@ def _context_class() -> Callable[[int, int], _GLContext]:
         )
     try:
         # PyOpenGL reads the variable once, at its first import.
-        with _variable(_PYOPENGL, name):
+        with pyopengl_platform(name):
             return importlib.import_module(f"mujoco.{name}").GLContext
     except (ImportError, AttributeError) as error:
         raise RendererUnavailableError(

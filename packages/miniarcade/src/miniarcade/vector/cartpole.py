@@ -51,7 +51,7 @@ class VectorCartPole(VectorGame):
             game.rng = self.rngs[i]
             scratch.shake_in = 1
             scratch.shake_left = 0 if calm[i] else 1
-            scratch.shake = push[i]
+            scratch.shake = push.item(i)
             push[i] = game._shake()
             s.shake_in[i] = scratch.shake_in
             s.shake_left[i] = scratch.shake_left

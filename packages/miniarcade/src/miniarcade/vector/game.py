@@ -94,9 +94,11 @@ class VectorGame:
         return {}
 
 
-def columns(*values: Any) -> np.ndarray:
-    """Observations from their columns, arrays (N,) of which the first is float64."""
-    out = np.empty((len(values[0]), len(values)), np.float32)
-    for i, value in enumerate(values):
-        out[:, i] = value
-    return out
+def columns(*values: np.ndarray) -> np.ndarray:
+    """Observations from their columns, arrays (N,)."""
+    return rows_to_observations(np.array(values))
+
+
+def rows_to_observations(rows: np.ndarray) -> np.ndarray:
+    """(observation size, N) of float64 to (N, observation size) of float32."""
+    return rows.T.astype(np.float32, order="C")

@@ -13,7 +13,8 @@ def boxes_overlap(
 
     Corners that are real numbers have to be truncated to whole pixels before (`np.trunc`).
     """
-    return (ax < bx + bw) & (bx < ax + aw) & (ay < by + bh) & (by < ay + ah)
+    dx, dy = bx - ax, by - ay
+    return (dx < aw) & (dx > -bw) & (dy < ah) & (dy > -bh)
 
 
 def hypot(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -18,12 +18,13 @@ from miniarcade.games.pong import (
     SIGHT,
     Pong,
 )
-from miniarcade.vector.game import VectorGame, columns
+from miniarcade.vector.game import VectorGame, rows_to_observations
 from miniarcade.vector.geometry import boxes_overlap
 
 # px, centre of a ball that may touch a paddle: nearer to the edge
 _NEAR_AGENT = AGENT_X + PADDLE_WIDTH + BALL_HALF
 _NEAR_OPPONENT = OPPONENT_X - BALL_HALF
+_SCALE = np.array([[SIZE, SIZE, BALL_SPEED, BALL_SPEED, SIZE, SIZE]]).T  # of the observation
 
 
 class VectorPong(VectorGame):
@@ -51,14 +52,8 @@ class VectorPong(VectorGame):
     def observe(self) -> np.ndarray:
         """See `VectorGame`."""
         s = self.state
-        return columns(
-            s.x / SIZE,
-            s.y / SIZE,
-            s.vx / BALL_SPEED,
-            s.vy / BALL_SPEED,
-            s.agent_y / SIZE,
-            s.opponent_y / SIZE,
-        )
+        rows = np.array((s.x, s.y, s.vx, s.vy, s.agent_y, s.opponent_y))
+        return rows_to_observations(rows / _SCALE)
 
     def _serve(self, i: int) -> None:
         s, game = self.state, self.game
@@ -96,7 +91,7 @@ class VectorPong(VectorGame):
         seen = progress > SIGHT
         for i in (seen & ~s.alert).nonzero()[0]:
             game.rng = self.rngs[i]
-            game.state.vx = s.vx[i]
+            game.state.vx = s.vx.item(i)
             s.delay[i] = game._reaction_delay()
         s.alert = seen
         waits = s.delay > 0

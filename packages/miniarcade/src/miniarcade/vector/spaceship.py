@@ -22,7 +22,7 @@ from miniarcade.games.spaceship import (
     Asteroid,
     Spaceship,
 )
-from miniarcade.vector.game import VectorGame
+from miniarcade.vector.game import VectorGame, rows_to_observations
 from miniarcade.vector.geometry import boxes_overlap
 
 _COIN_X = COIN_SPACING * np.arange(MAX_COINS)[:, None]  # px, of the coins from the first one
@@ -80,17 +80,19 @@ class VectorSpaceship(VectorGame):
     def observe(self) -> np.ndarray:
         """See `VectorGame`."""
         s = self.state
-        out = np.empty((self.game.observation_size, self.num_envs))
-        out[0] = s.x / SIZE
-        out[1] = s.y / SIZE
-        out[2] = s.vx / 10
-        out[3] = s.vy / 10
-        out[4:] = -1.0
-        np.divide(s.row_x + _COIN_X, SIZE, out=out[4:-2:2], where=self._untaken)
-        np.divide(self._coin_y, SIZE, out=out[5:-2:2], where=self._untaken)
-        np.divide(self._asteroid_x, SIZE, out=out[-2], where=self._has_asteroid)
-        np.divide(self._asteroid_y, SIZE, out=out[-1], where=self._has_asteroid)
-        return np.ascontiguousarray(out.T, np.float32)
+        rows = np.empty((self.game.observation_size, self.num_envs))
+        rows[0] = s.x / SIZE
+        rows[1] = s.y / SIZE
+        rows[2] = s.vx / 10
+        rows[3] = s.vy / 10
+        np.divide(s.row_x + _COIN_X, SIZE, out=rows[4:-2:2])
+        np.divide(self._coin_y, SIZE, out=rows[5:-2:2])
+        missing = ~self._untaken
+        np.copyto(rows[4:-2:2], -1.0, where=missing)
+        np.copyto(rows[5:-2:2], -1.0, where=missing)
+        rows[-2] = np.where(self._has_asteroid, self._asteroid_x / SIZE, -1.0)
+        rows[-1] = np.where(self._has_asteroid, self._asteroid_y / SIZE, -1.0)
+        return rows_to_observations(rows)
 
     def write(self, i: int, state: Any) -> None:
         """See `VectorGame`."""
@@ -133,7 +135,7 @@ class VectorSpaceship(VectorGame):
         """Puts a new row of coins, and perhaps an asteroid, into environment `i`."""
         game = self.game
         game.rng = self.rngs[i]
-        game.state.t = self.state.t[i]
+        game.state.t = self.state.t.item(i)
         game.state.asteroid = self._some_asteroid if self._has_asteroid[i] else None
         game._place_row()
         self.state.row_x[i] = game.state.row_x

@@ -14,9 +14,9 @@ import numpy as np
 from mmbench.catalog import Task
 from mmbench.domains import mujoco_state
 from mmbench.domains.simulator import Simulator
-from mmbench.rendering import MujocoRenderer
+from mmbench.rendering import MujocoRenderer, pyopengl_platform
 
-with warnings.catch_warnings():
+with warnings.catch_warnings(), pyopengl_platform():
     # Without a display dm_control's import tries GLFW first, which warns.
     warnings.simplefilter("ignore")
     from dm_control import suite

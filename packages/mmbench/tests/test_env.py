@@ -1,0 +1,197 @@
+"""TaskEnv: what it adds to a simulator, with two cheap ones."""
+
+import math
+import os
+import subprocess
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import mmbench
+from mmbench.env import TaskEnv, pack_generator, unpack_generator
+
+DMC, ARCADE = "cartpole-swingup", "pygame-landing"
+
+
+@pytest.mark.parametrize("name", [DMC, ARCADE])
+def test_observation_modes(name):
+    state = TaskEnv(name)
+    rgb, both = TaskEnv(name, obs="rgb"), TaskEnv(name, obs="state+rgb")
+    assert rgb.observation_space == gym.spaces.Box(0, 255, (224, 224, 3), np.uint8)
+    assert set(both.observation_space) == {"state", "rgb"}
+    action = np.full(16, 0.3, np.float32)
+    for step in range(3):
+        if step == 0:
+            a, b, c = (env.reset(seed=2)[0] for env in (state, rgb, both))
+        else:
+            a, b, c = (env.step(action)[0] for env in (state, rgb, both))
+        np.testing.assert_array_equal(c["state"], a)  # drawing changes nothing
+        np.testing.assert_array_equal(c["rgb"], b)
+        assert rgb.observation_space.contains(b) and both.observation_space.contains(c)
+        assert b.std() > 5
+    for env in (state, rgb, both):
+        env.close()
+
+
+def test_score_is_that_of_the_episode_so_far():
+    env = TaskEnv(DMC)
+    env.reset(seed=0)
+    total = 0.0
+    for _ in range(20):
+        *_, info = (result := env.step(np.zeros(16, np.float32)))
+        total += result[1]
+        assert info["score"] == pytest.approx(total / 1000)
+    assert math.isnan(info["success"])
+
+
+def test_score_is_clipped_where_the_published_one_is():
+    task = mmbench.catalog.get("pygame-pong")
+    assert task.score(-3, math.nan) == 0.0
+    assert task.score(0, math.nan) == 0.5
+    assert task.score(9, math.nan) == 1.0
+    assert task.score(-9, math.nan) == 0.0
+    task = mmbench.catalog.get("walker-walk")
+    assert task.score(1001.0, math.nan) == pytest.approx(1.001)
+    task = mmbench.catalog.get("mw-reach")
+    assert task.score(-50.0, 1.0) == 1.0
+    assert task.score(500.0, 0.0) == 0.0
+
+
+def test_action_repeat_sums_rewards():
+    env, state = TaskEnv(DMC), None
+    env.reset(seed=1)
+    state = env.get_state()
+    action = np.full(16, 0.5, np.float32)
+    reward = env.step(action)[1]
+    simulator = env._simulator
+    env.set_state(state)
+    simulator._action_repeat = 1
+    parts = [env.step(action)[1] for _ in range(2)]
+    assert reward == pytest.approx(sum(parts))
+
+
+def test_state_without_its_env_keys_starts_an_episode_there():
+    env = TaskEnv(DMC)
+    env.reset(seed=0)
+    for _ in range(30):
+        env.step(np.full(16, 0.7, np.float32))
+    state = {k: v for k, v in env.get_state().items() if not k.startswith("env/")}
+    obs = env.step(np.zeros(16, np.float32))[0]
+    other = TaskEnv(DMC)
+    other.reset(seed=9)
+    other.set_state(state)
+    again, reward, _, _, info = other.step(np.zeros(16, np.float32))
+    np.testing.assert_array_equal(again, obs)
+    assert info["score"] == pytest.approx(reward / 1000)
+    assert int(other.get_state()["env/step"]) == 1
+
+
+def test_state_of_another_task_is_refused():
+    env = TaskEnv(DMC)
+    env.reset(seed=0)
+    other = TaskEnv("walker-walk")
+    other.reset(seed=0)
+    with pytest.raises(ValueError, match="expected"):
+        env.set_state(other.get_state())
+
+
+def test_needs_a_reset_first():
+    env = TaskEnv(ARCADE)
+    for call in (lambda: env.step(np.zeros(16)), env.get_state, lambda: env.set_state({})):
+        with pytest.raises(gym.error.ResetNeeded, match=ARCADE):
+            call()
+
+
+def test_bad_arguments_name_the_value():
+    with pytest.raises(ValueError, match="'pixels'.*state, rgb"):
+        TaskEnv(ARCADE, obs="pixels")
+    with pytest.raises(ValueError, match="'ansi'"):
+        TaskEnv(ARCADE, render_mode="ansi")
+    env = TaskEnv(ARCADE)
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=r"shape \(2,\), expected \(16,\)"):
+        env.step(np.zeros(2, np.float32))
+    with pytest.raises(ValueError, match=r"expected \(2,\)"):
+        own = TaskEnv(ARCADE, unify=False)
+        own.reset(seed=0)
+        own.step(np.zeros(16, np.float32))
+
+
+def test_generator_packs_exactly():
+    generator = np.random.default_rng(0)
+    generator.integers(10, size=3, dtype=np.uint32)  # leaves spare bits
+    words = pack_generator(generator)
+    assert words.shape == (6,) and words.dtype == np.uint64
+    expected = generator.random(5), generator.integers(10, size=3, dtype=np.uint32)
+    other = np.random.default_rng(1)
+    unpack_generator(other, words)
+    np.testing.assert_array_equal(other.random(5), expected[0])
+    np.testing.assert_array_equal(other.integers(10, size=3, dtype=np.uint32), expected[1])
+
+
+def test_id_with_the_module_needs_no_import():
+    code = 'import gymnasium as g; print(g.make("mmbench:mmbench/walker-walk-v0").reset()[0].shape)'
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+    )
+    assert result.stdout.strip() == "(128,)", result.stderr
+    assert result.stderr == ""
+
+
+def test_rendering_leaves_the_environment_variables_alone():
+    code = """
+import os
+before = dict(os.environ)
+from mmbench.env import TaskEnv
+env = TaskEnv("walker-walk", render_mode="rgb_array")
+env.reset(seed=0)
+assert env.render().std() > 5
+env.close()
+assert dict(os.environ) == before, set(os.environ.items()) ^ set(before.items())
+"""
+    for backend in (None, "osmesa", "egl"):
+        variables = {k: v for k, v in os.environ.items() if k not in ("MUJOCO_GL", "DISPLAY")}
+        if backend:
+            variables["MUJOCO_GL"] = backend
+        result = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=variables
+        )
+        if "RendererUnavailableError" in result.stderr:
+            pytest.skip(f"no OpenGL library for {backend or 'headless frames'} here")
+        assert result.returncode == 0, result.stderr
+        assert result.stderr == ""
+
+
+def test_missing_renderer_is_one_error(monkeypatch):
+    from mmbench import rendering
+
+    rendering._context_class.cache_clear()
+    monkeypatch.setattr(rendering, "backend", lambda: None)
+    monkeypatch.setattr(rendering, "_shared", rendering._SharedContext())
+    env = TaskEnv("walker-walk", render_mode="rgb_array")
+    env.reset(seed=0)
+    with pytest.raises(rendering.RendererUnavailableError, match="libegl1.*libosmesa6"):
+        env.render()
+    rendering._context_class.cache_clear()
+
+
+def test_human_mode_shows_a_window(monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    import pygame
+
+    env = TaskEnv(ARCADE, render_mode="human")
+    env.metadata = {**env.metadata, "render_fps": 1000}
+    env.reset(seed=0)
+    for _ in range(3):
+        env.step(np.full(16, 0.5, np.float32))
+    shown = pygame.surfarray.array3d(pygame.display.get_surface()).swapaxes(0, 1)
+    assert shown.shape == (672, 672, 3)
+    reference = TaskEnv(ARCADE, render_mode="rgb_array")
+    reference.reset(seed=0)
+    for _ in range(3):
+        reference.step(np.full(16, 0.5, np.float32))
+    np.testing.assert_array_equal(shown[1::3, 1::3], reference.render())
+    env.close()
+    assert not pygame.display.get_init()
