@@ -101,9 +101,9 @@ def test_sliding_along_a_wall(env):
 
 
 def test_at_a_corner_the_move_along_x_comes_first(env):
-    put(env, x=64.0, y=64.0)  # the corner of the inflated wall is at (62.8, 62.8)
+    put(env, x=64.0, y=101.0)  # the corner of the inflated wall is at (62.8, 99.6)
     env.step([-0.4, -0.4])
-    assert (env.game.state.x, env.game.state.y) == (62, 64)
+    assert (env.game.state.x, env.game.state.y) == (62, 101)
 
 
 def test_border(env):
