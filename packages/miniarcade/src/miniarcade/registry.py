@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -204,7 +205,15 @@ def get_task(name: str) -> Task:
     for task in TASKS:
         if name in (task.name, task.id):
             return task
-    raise ValueError(f"there is no task {name!r}; there are {[task.name for task in TASKS]}")
+    raise ValueError(f"there is no task {name!r}; the nearest are {', '.join(_nearest(name))}")
+
+
+def _nearest(name: str) -> list[str]:
+    """Names of tasks that `name` may have meant."""
+    names = [task.name for task in TASKS]
+    wanted = name.lower().removeprefix(f"{NAMESPACE}/").removesuffix("-v0").replace("_", "-")
+    begun = [known for known in names if wanted and known.startswith(wanted)]
+    return begun or difflib.get_close_matches(wanted, names, n=3, cutoff=0.0)
 
 
 def register_all() -> None:

@@ -1,5 +1,8 @@
 """A window on the screen for `render_mode="human"` and for playing by hand."""
 
+import os
+from collections.abc import Callable
+
 import pygame
 
 from miniarcade.drawing import SCALE, Canvas
@@ -10,40 +13,56 @@ class Window:
     """Shows canvases at a steady rate.
 
     Attributes:
-        surface: What is on the screen; draw on it between `show` calls at your own risk.
+        surface: What is on the screen.
+        scale: Screen pixels a world pixel.
     """
 
-    def __init__(self, title: str, fps: int, scale: float = SCALE) -> None:
+    def __init__(self, title: str, fps: int, scale: float = SCALE, panel: float = 0) -> None:
         """Opens the window.
 
         Args:
             title: Of the window.
             fps: Pictures a second; `show` waits until the next one is due. 0 never waits.
             scale: Screen pixels a world pixel.
+            panel: Height of an empty panel below the picture, in world pixels.
 
         Raises:
             RuntimeError: If there is no display.
         """
+        self.scale = scale
         self._fps = fps
         self._size = (round(SIZE * scale), round(SIZE * scale))
         try:
             pygame.display.init()
-            self.surface = pygame.display.set_mode(self._size)
+            if pygame.display.get_driver() == "offscreen" and not os.environ.get("SDL_VIDEODRIVER"):
+                pygame.display.quit()  # SDL would draw where nobody looks
+                raise pygame.error("there is no display")
+            self.surface = pygame.display.set_mode(
+                (self._size[0], self._size[1] + round(panel * scale))
+            )
         except pygame.error as error:
             raise RuntimeError(
                 f"no window can be opened ({error}). On a machine without a screen, use "
                 'render_mode="rgb_array", or run under a virtual one: `apt-get install xvfb`, '
-                "then `xvfb-run <command>`."
+                "then `xvfb-run <command>`"
             ) from error
         pygame.display.set_caption(title)
         self._clock = pygame.time.Clock()
 
-    def show(self, canvas: Canvas) -> None:
-        """Puts the canvas on the screen."""
+    def show(self, canvas: Canvas, draw_over: Callable[[], None] | None = None) -> None:
+        """Puts the canvas on the screen.
+
+        Args:
+            canvas: The picture.
+            draw_over: Draws on `surface` what lies over the picture and in the panel.
+        """
         if self._size == canvas.surface.get_size():
             self.surface.blit(canvas.surface, (0, 0))
         else:
-            pygame.transform.smoothscale(canvas.surface, self._size, self.surface)
+            picture = self.surface.subsurface((0, 0, *self._size))
+            pygame.transform.smoothscale(canvas.surface, self._size, picture)
+        if draw_over is not None:
+            draw_over()
         pygame.event.pump()
         pygame.display.flip()
         self._clock.tick(self._fps)

@@ -76,7 +76,7 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._canvas: Canvas | None = None
 
     @property
-    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[misc, override]
         """The environments' generators."""
         self._seed_missing()
         return tuple(self._generators)
