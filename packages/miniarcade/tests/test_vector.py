@@ -197,7 +197,8 @@ def test_wrong_use():
         make("pong", num_envs=0)
     env = make("pong")
     env.reset(seed=0)
-    assert env.render() is None
+    with pytest.warns(UserWarning, match="render_mode"):
+        assert env.render() is None
 
 
 def test_functions_agree_with_those_of_math():

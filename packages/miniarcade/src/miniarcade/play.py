@@ -96,6 +96,10 @@ class Player:
         self._canvas = Canvas()
         self._recorder = recorder
         self._steps_left = steps
+        self._t = 0  # of the episode
+        self._return = 0.0
+        self._recorded = -1  # the last step of the episode that was
+        self._reported = False  # the score of the episode was printed
         self._held: set[int] = set()
         self._tapped: set[int] = set()  # since the last step, perhaps released again
         self._pad: Gamepad | None = None
@@ -145,7 +149,7 @@ class Player:
         _, self._info = self.env.reset(seed=seed)
         self._return = 0.0
         self._t = 0
-        self._recorded = -1  # the last step of the episode that was
+        self._recorded = -1
         self._reported = False
 
     # What is pressed
@@ -249,7 +253,7 @@ class Hud:
         veil = pygame.Surface((side, side), pygame.SRCALPHA)
         veil.fill((*BLACK, 150))
         self._surface.blit(veil, (0, 0))
-        size = 20.0 if len(title) < 20 else 13.0
+        size = min(20.0, 350.0 / len(title))  # so that it fits the width
         self._text(title, (SIZE / 2, SIZE / 2 - 10), size, WHITE, "center")
         self._text(hint, (SIZE / 2, SIZE / 2 + 10), 11, ORANGE, "center")
 

@@ -16,4 +16,13 @@ from newt_agent.world_model import SIZES, ModelConfig, WorldModel
 
 __version__ = "0.1.0"
 
-__all__ = ["SIZES", "Agent", "ModelConfig", "Planner", "PlannerConfig", "WorldModel", "__version__", "import_original"]
+__all__ = [
+    "SIZES",
+    "Agent",
+    "ModelConfig",
+    "Planner",
+    "PlannerConfig",
+    "WorldModel",
+    "__version__",
+    "import_original",
+]

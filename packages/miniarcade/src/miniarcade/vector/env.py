@@ -75,8 +75,8 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._everywhere = np.ones(num_envs, bool)
         self._canvas: Canvas | None = None
 
-    @property
-    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[misc, override]
+    @property  # type: ignore[misc]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The environments' generators."""
         self._seed_missing()
         return tuple(self._generators)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 import miniarcade
 from miniarcade.game import Game
 from mmbench.catalog import Task
 from mmbench.domains.simulator import Simulator
+
+if TYPE_CHECKING:
+    from miniarcade.drawing import Canvas
 
 
 def make(task: Task, frames: bool) -> GameSimulator:
@@ -24,7 +29,7 @@ class GameSimulator(Simulator):
 
     def __init__(self, game: Game) -> None:
         self._game = game
-        self._canvas = None
+        self._canvas: Canvas | None = None
 
     def reset(self, rng: np.random.Generator) -> None:
         """Starts an episode; the game draws from ``rng`` until the next reset."""

@@ -1,0 +1,7 @@
+"""`python -m miniarcade` is the `miniarcade` command."""
+
+import sys
+
+from miniarcade.cli import main
+
+sys.exit(main())
