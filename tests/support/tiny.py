@@ -11,12 +11,12 @@ TINY = dataclasses.replace(
     steps=1600,
     seed_steps=200,
     checkpoint_every=600,
+    envs_per_task=1,
     batch_size=8,
     utd=0.02,
     replay_capacity=20_000,
     eval_episodes=1,
     threads=1,
-    plan=True,
     planner=PlannerConfig(num_samples=8, num_elites=4, num_pi_trajs=2, iterations=1),
 )
 """A run of about ten seconds that takes every path: planning, several checkpoints, resets."""

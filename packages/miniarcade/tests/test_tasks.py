@@ -40,7 +40,8 @@ def assert_same_arrays(a, b):
 
 @every_task
 @pytest.mark.filterwarnings("ignore:.*A Box observation space:UserWarning")
-def test_gymnasium_checker(task):
+def test_gymnasium_checker(task, monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")  # it opens a window
     env = ArcadeEnv(task.name, render_mode="rgb_array")
     env.spec = gym.spec(task.id)
     check_env(env, skip_render_check=False)

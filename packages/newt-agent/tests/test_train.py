@@ -51,6 +51,7 @@ def command(folder, *more):
         "--replay-capacity": TINY.replay_capacity,
         "--eval-episodes": TINY.eval_episodes,
         "--threads": 1,
+        "--envs-per-task": 1,
         "--planner.num-samples": 8,
         "--planner.num-elites": 4,
         "--planner.num-pi-trajs": 2,
@@ -59,7 +60,7 @@ def command(folder, *more):
     }
     pairs = [str(part) for flag in flags.items() for part in flag]
     start = [sys.executable, "-c", "from newt_agent.cli import train_main; train_main()"]
-    return [*start, "--preset", "quickstart", "--plan", *pairs, *more]
+    return [*start, "--preset", "quickstart", *pairs, *more]
 
 
 def resume(folder):

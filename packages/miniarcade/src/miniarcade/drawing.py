@@ -154,14 +154,13 @@ class Canvas:
             color, box, lambda surface, at: pygame.draw.ellipse(surface, color, box.move(at))
         )
 
-    def polygon(self, color: Color, points: Sequence[Point], outline: float = 0) -> None:
+    def polygon(self, color: Color, points: Sequence[Point]) -> None:
         """A closed shape through three or more points."""
         fine = [(x * SCALE, y * SCALE) for x, y in points]
-        line = _thickness(outline)
         self._paint(
             color,
-            _bounds(fine, line + 1),
-            lambda surface, at: pygame.draw.polygon(surface, color, _moved(fine, at), line),
+            _bounds(fine, 1),
+            lambda surface, at: pygame.draw.polygon(surface, color, _moved(fine, at)),
         )
 
     def line(self, color: Color, points: Sequence[Point], width: float = 1) -> None:

@@ -112,19 +112,23 @@ PAPER = Config()
 
 QUICKSTART = Config(
     tasks="quickstart",
-    steps=32_000,
-    checkpoint_every=8_000,
-    size="S",
+    steps=60_000,
+    checkpoint_every=15_000,
+    size="XS",
+    envs_per_task=4,
     batch_size=128,
-    utd=0.1,
-    seed_steps=4_000,
+    utd=0.13,
+    seed_steps=8_000,
     replay_capacity=200_000,
-    plan=False,
-    plan_in_eval=False,
     eval_every=0,
-    eval_episodes=20,
+    eval_episodes=5,
+    planner=PlannerConfig(num_samples=64, num_elites=8, num_pi_trajs=16, iterations=2),
+    # There are no demonstrations whose actions would be worth imitating.
+    loss=LossConfig(bc_coef=0.0),
+    # A short run: larger steps, and a target network that follows sooner.
+    optimizer=OptimizerConfig(lr=1e-3, encoder_lr_scale=1.0, policy_eps=1e-8, target_tau=0.02),
 )
-"""Four easy tasks, sized for two cores and about five minutes."""
+"""Four easy tasks of two domains, sized for two cores and about five minutes."""
 
 
 def fit_to_machine(device: str, num_tasks: int) -> Config:
@@ -152,9 +156,15 @@ def fit_to_machine(device: str, num_tasks: int) -> Config:
     }
     if device == "cuda":
         size: Size = "L" if num_tasks > 20 else "B"
-        return dataclasses.replace(PAPER, size=size, batch_size=1024, **common)
-    planner = PlannerConfig(num_samples=128, num_elites=16, num_pi_trajs=16, iterations=3)
-    return dataclasses.replace(PAPER, size="S", batch_size=256, planner=planner, **common)
+        return dataclasses.replace(PAPER, size=size, loss=LossConfig(bc_coef=0.0), **common)
+    return dataclasses.replace(
+        PAPER,
+        size="S",
+        batch_size=256,
+        planner=QUICKSTART.planner,
+        loss=QUICKSTART.loss,
+        **common,
+    )
 
 
 def _memory_bytes() -> int:

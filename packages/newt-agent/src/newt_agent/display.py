@@ -209,12 +209,13 @@ def draw_curves(rows: Sequence[dict[str, str]], path: Path) -> None:
         own = [row for row in rows if row["task"] == name]
         train = [row for row in own if row["phase"] == "train"]
         random = [float(row["score"]) for row in own if row["phase"] == "random"]
-        axis.plot(
-            [int(row["step"]) for row in train],
-            [float(row["score"]) for row in train],
-            marker=".",
-            label="training",
-        )
+        scores: dict[int, list[float]] = {}
+        for row in train:
+            scores.setdefault(int(row["step"]), []).append(float(row["score"]))
+        for step, values in scores.items():
+            axis.plot([step] * len(values), values, ".", color="C0", alpha=0.35)
+        means = [sum(values) / len(values) for values in scores.values()]
+        axis.plot(list(scores), means, color="C0", label="training")
         if random:
             axis.axhline(sum(random) / len(random), color="grey", ls="--", label="random policy")
         axis.set(title=name, xlabel="steps (all tasks)", ylim=(-0.02, 1.02))

@@ -14,7 +14,7 @@ from mmbench.catalog import Task
 from newt_agent.agent import Agent, versioned_name
 
 MULTITASK = "mmbench:mmbench/multitask-v0"
-MAX_ENVS_PER_TASK = 4
+MAX_ENVS_PER_TASK = 10
 
 
 class Episode(NamedTuple):

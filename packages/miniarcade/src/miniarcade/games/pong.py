@@ -41,6 +41,8 @@ BALL_SPEED = 8.0  # px/step
 SERVE_ANGLE = 0.5 * math.pi  # rad, largest angle to the horizontal
 
 SIGHT = 0.3  # share of the arena's width behind which the opponent ignores the ball
+SLOWEST, HASTE = 0.5, 0.35  # shares of PADDLE_SPEED: the opponent's, and what the ball adds to it
+APPROACH = 0.65  # share of the arena's width over which it adds that
 SLOW_BALL, FAST_BALL = 3.0, 8.0  # px/step, along the arena
 SLOW_DELAY = (6, 9)  # steps until the opponent reacts to a slow ball, least and most
 FAST_DELAY = (2, 6)  # steps, to a fast one
@@ -168,7 +170,7 @@ class Pong(Game):
         if s.delay > 0:
             s.delay -= 1
             return
-        speed = PADDLE_SPEED * (0.5 + 0.35 * min((progress - SIGHT) / 0.65, 1.0))
+        speed = PADDLE_SPEED * (SLOWEST + HASTE * min((progress - SIGHT) / APPROACH, 1.0))
         if s.y > s.opponent_y + PADDLE_HEIGHT / 2:
             s.opponent_y = _clamp_paddle(s.opponent_y + speed)
         elif s.y < s.opponent_y + PADDLE_HEIGHT / 2:

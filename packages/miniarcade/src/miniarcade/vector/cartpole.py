@@ -1,7 +1,10 @@
 """`miniarcade.games.cartpole` for many environments."""
 
+from typing import Any
+
 import numpy as np
 
+from miniarcade.game import Game, State
 from miniarcade.games.cartpole import DT, LEVEL, RAIL, SPARSE_ANGLE, CartPole, accelerations
 from miniarcade.vector.game import VectorGame, columns
 
@@ -10,6 +13,12 @@ class VectorCartPole(VectorGame):
     """See `CartPole`."""
 
     game: CartPole
+
+    def __init__(self, game: Game, num_envs: int) -> None:
+        """See `VectorGame`."""
+        super().__init__(game, num_envs)
+        # Steps until a tremor begins or ends, in place of `shake_in` and `shake_left`.
+        self._change_in = np.zeros(num_envs, np.int64)
 
     def step(self, actions: np.ndarray) -> np.ndarray:
         """See `VectorGame`."""
@@ -37,23 +46,29 @@ class VectorCartPole(VectorGame):
         s = self.state
         return columns(s.x, s.x_dot, s.theta, s.theta_dot)
 
+    def write(self, i: int, state: Any) -> None:
+        """See `VectorGame`."""
+        super().write(i, state)
+        self._change_in[i] = state.shake_left or state.shake_in
+
+    def read(self, i: int) -> State:
+        """See `VectorGame`."""
+        s, change_in = self.state, self._change_in[i]
+        s.shake_in[i], s.shake_left[i] = (0, change_in) if s.shake[i] else (change_in, 0)
+        return super().read(i)
+
     def _shake(self) -> np.ndarray:
         """What tremors add to the poles' accelerations at this step."""
         s, game = self.state, self.game
-        calm = s.shake_left == 0
-        changes = (np.where(calm, s.shake_in, s.shake_left) <= 1).nonzero()[0]
         push = s.shake.copy()
-        s.shake_in -= calm
-        s.shake_left -= ~calm
+        self._change_in -= 1
         scratch = game.state
-        for i in changes:
+        for i in (self._change_in == 0).nonzero()[0]:
             # A tremor begins or ends: the game draws how strong it is, or how long the pause.
             game.rng = self.rngs[i]
-            scratch.shake_in = 1
-            scratch.shake_left = 0 if calm[i] else 1
             scratch.shake = push.item(i)
+            scratch.shake_in, scratch.shake_left = (0, 1) if scratch.shake else (1, 0)
             push[i] = game._shake()
-            s.shake_in[i] = scratch.shake_in
-            s.shake_left[i] = scratch.shake_left
             s.shake[i] = scratch.shake
+            self._change_in[i] = scratch.shake_left or scratch.shake_in
         return push

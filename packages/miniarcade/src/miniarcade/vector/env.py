@@ -18,6 +18,9 @@ from miniarcade.registry import Task, get_task
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
 
+# As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
+_MINUS_ONE, _ZERO, _ONE = map(np.array, (-1.0, 0.0, 1.0))
+
 
 class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """N environments of one task, stepped as arrays.
@@ -66,7 +69,8 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self.single_action_space = gym.spaces.Box(-1.0, 1.0, (game.action_size,))
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._score_range = task.score_high - task.score_low
+        self._score_low = np.array(float(task.score_low))
+        self._score_range = np.array(float(task.score_high - task.score_low))
         self._started = False  # by the first reset
         self._generators: list[np.random.Generator] = []  # empty until they are needed
         self._seeds: list[int] = [-1] * num_envs
@@ -212,7 +216,7 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
                 f"the actions of {self.num_envs} {self.task.id} have shape "
                 f"{self.action_space.shape}, got {actions.shape}"
             )
-        actions = np.minimum(np.maximum(actions, -1.0), 1.0)
+        actions = np.minimum(np.maximum(actions, _MINUS_ONE), _ONE)
         if math.isnan(actions.sum()):
             raise ValueError(f"an action of {self.task.id} holds NaN: {actions}")
         return actions
@@ -223,8 +227,8 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         if self.task.score_metric == "success":
             score = success.copy()
         else:
-            score = (self._returns - self.task.score_low) / self._score_range
-            score = np.minimum(np.maximum(score, 0.0), 1.0)
+            score = (self._returns - self._score_low) / self._score_range
+            score = np.minimum(np.maximum(score, _ZERO), _ONE)
         return {
             "score": score,
             "_score": self._everywhere.copy(),

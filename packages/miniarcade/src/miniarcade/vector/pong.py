@@ -5,10 +5,12 @@ import numpy as np
 from miniarcade.game import SIZE
 from miniarcade.games.pong import (
     AGENT_X,
+    APPROACH,
     ARENA,
     BALL_HALF,
     BALL_SIZE,
     BALL_SPEED,
+    HASTE,
     HIGH,
     LOW,
     OPPONENT_X,
@@ -16,14 +18,23 @@ from miniarcade.games.pong import (
     PADDLE_SPEED,
     PADDLE_WIDTH,
     SIGHT,
+    SLOWEST,
     Pong,
 )
 from miniarcade.vector.game import VectorGame, rows_to_observations
 from miniarcade.vector.geometry import boxes_overlap
 
+# As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
+_ZERO, _ONE = np.array(0.0), np.array(1.0)
+_LOW, _HIGH, _ARENA = map(np.array, (float(LOW), float(HIGH), float(ARENA)))
+_BALL_HALF = np.array(float(BALL_HALF))
+_PADDLE_SPEED, _PADDLE_HALF = np.array(PADDLE_SPEED), np.array(PADDLE_HEIGHT / 2)
+_SIGHT, _SLOWEST, _HASTE, _APPROACH = map(np.array, (SIGHT, SLOWEST, HASTE, APPROACH))
+_TOP, _BOTTOM = np.array(float(LOW + BALL_HALF)), np.array(float(HIGH - BALL_HALF))  # px, bounces
+_LAST = np.array(float(HIGH - PADDLE_HEIGHT))  # px, lowest top of a paddle
 # px, centre of a ball that may touch a paddle: nearer to the edge
-_NEAR_AGENT = AGENT_X + PADDLE_WIDTH + BALL_HALF
-_NEAR_OPPONENT = OPPONENT_X - BALL_HALF
+_NEAR_AGENT = np.array(float(AGENT_X + PADDLE_WIDTH + BALL_HALF))
+_NEAR_OPPONENT = np.array(float(OPPONENT_X - BALL_HALF))
 _SCALE = np.array([[SIZE, SIZE, BALL_SPEED, BALL_SPEED, SIZE, SIZE]]).T  # of the observation
 
 
@@ -36,10 +47,10 @@ class VectorPong(VectorGame):
         """See `VectorGame`."""
         s = self.state
         s.t += 1
-        s.agent_y = _clamp_paddles(s.agent_y + PADDLE_SPEED * actions[:, 0])
+        s.agent_y = _clamp_paddles(s.agent_y + _PADDLE_SPEED * actions[:, 0])
         self._move_balls()
         self._move_opponents()
-        won, lost = s.x > HIGH, s.x < LOW
+        won, lost = s.x > _HIGH, s.x < _LOW
         over = won | lost
         s.agent_points += won
         s.opponent_points += lost
@@ -66,19 +77,19 @@ class VectorPong(VectorGame):
         s = self.state
         s.x += s.vx
         s.y += s.vy
-        above, below = s.y <= LOW + BALL_HALF, s.y >= HIGH - BALL_HALF
-        bounces = (above & (s.vy < 0)) | (below & (s.vy > 0))
+        above, below = s.y <= _TOP, s.y >= _BOTTOM
+        bounces = (above & (s.vy < _ZERO)) | (below & (s.vy > _ZERO))
         np.negative(s.vy, out=s.vy, where=bounces)
         i = ((s.x < _NEAR_AGENT) | (s.x > _NEAR_OPPONENT)).nonzero()[0]
         vx = s.vx[i]
-        to_agent = vx < 0
+        to_agent = vx < _ZERO
         touches = boxes_overlap(
             np.where(to_agent, AGENT_X, OPPONENT_X),
             np.trunc(np.where(to_agent, s.agent_y[i], s.opponent_y[i])),
             PADDLE_WIDTH,
             PADDLE_HEIGHT,
-            np.trunc(s.x[i] - BALL_HALF),
-            np.trunc(s.y[i] - BALL_HALF),
+            np.trunc(s.x[i] - _BALL_HALF),
+            np.trunc(s.y[i] - _BALL_HALF),
             BALL_SIZE,
             BALL_SIZE,
         )
@@ -87,8 +98,8 @@ class VectorPong(VectorGame):
 
     def _move_opponents(self) -> None:
         s, game = self.state, self.game
-        progress = (s.x - LOW) / ARENA
-        seen = progress > SIGHT
+        progress = (s.x - _LOW) / _ARENA
+        seen = progress > _SIGHT
         for i in (seen & ~s.alert).nonzero()[0]:
             game.rng = self.rngs[i]
             game.state.vx = s.vx.item(i)
@@ -96,10 +107,12 @@ class VectorPong(VectorGame):
         s.alert = seen
         waits = s.delay > 0
         s.delay -= seen & waits
-        speed = PADDLE_SPEED * (0.5 + 0.35 * np.minimum((progress - SIGHT) / 0.65, 1.0))
-        direction = np.sign(s.y - (s.opponent_y + PADDLE_HEIGHT / 2)) * (seen & ~waits)
+        speed = _PADDLE_SPEED * (
+            _SLOWEST + _HASTE * np.minimum((progress - _SIGHT) / _APPROACH, _ONE)
+        )
+        direction = np.sign(s.y - (s.opponent_y + _PADDLE_HALF)) * (seen & ~waits)
         s.opponent_y = _clamp_paddles(s.opponent_y + speed * direction)
 
 
 def _clamp_paddles(y: np.ndarray) -> np.ndarray:
-    return np.minimum(np.maximum(y, LOW), HIGH - PADDLE_HEIGHT)
+    return np.minimum(np.maximum(y, _LOW), _LAST)

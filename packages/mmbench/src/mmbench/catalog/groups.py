@@ -13,9 +13,9 @@ from mmbench.catalog.task import NAMESPACE, Task
 PRESETS: dict[str, tuple[str, ...]] = {
     "quickstart": (
         "cartpole-swingup",
-        "walker-stand",
+        "cup-catch",
         "pygame-cowboy",
-        "pygame-cartpole-balance",
+        "pygame-landing",
     ),
 }
 """Named lists of training tasks. ``quickstart`` learns visibly on two cores in minutes."""
