@@ -23,7 +23,7 @@ def no_screen(monkeypatch):
 
 @pytest.fixture
 def start():
-    """Starts a session with a window that never waits."""
+    """Starts playing in a window that never waits."""
     from miniarcade.play import PANEL, Player
     from miniarcade.window import Window
 

@@ -70,6 +70,9 @@ def test_same_as_single_environments(task):
         for mine, theirs in zip(arrays, expected_arrays, strict=True):
             assert_same_bits(mine, theirs)
         assert_same_infos(infos, expected_infos)
+        if step % 13 == 0:  # what only pictures show, too
+            states = [env.game.read(i) for i in range(NUM_ENVS)]
+            assert states == [one.game.state for one in expected.envs]
         assert ("final_obs" in infos) == (step % task.max_episode_steps == 0)
     assert {g.bit_generator.state["state"]["state"] for g in env.np_random} == {
         g.bit_generator.state["state"]["state"] for g in expected.np_random

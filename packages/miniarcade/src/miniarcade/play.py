@@ -70,7 +70,7 @@ def play(
 
 
 class Player:
-    """One session of playing: the environment, what is held down, and what is shown.
+    """A player's time at a game: the environment, what is held down, and what is shown.
 
     Attributes:
         env: The environment.

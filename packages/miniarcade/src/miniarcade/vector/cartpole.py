@@ -8,6 +8,9 @@ from miniarcade.game import Game, State
 from miniarcade.games.cartpole import DT, LEVEL, RAIL, SPARSE_ANGLE, CartPole, accelerations
 from miniarcade.vector.game import VectorGame, columns
 
+# As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
+_DT, _RAIL, _LEVEL = map(np.array, (DT, RAIL, LEVEL))
+
 
 class VectorCartPole(VectorGame):
     """See `CartPole`."""
@@ -30,16 +33,16 @@ class VectorCartPole(VectorGame):
         if self.game.tremor:
             theta_acc += self._shake()
 
-        s.x += DT * s.x_dot
-        s.x_dot += DT * x_acc
-        s.theta += DT * s.theta_dot
-        s.theta_dot += DT * theta_acc
+        s.x += _DT * s.x_dot
+        s.x_dot += _DT * x_acc
+        s.theta += _DT * s.theta_dot
+        s.theta_dot += _DT * theta_acc
 
         angle = np.abs(s.theta)
-        on_rail = np.abs(s.x) <= RAIL
+        on_rail = np.abs(s.x) <= _RAIL
         if self.game.sparse:
             return (on_rail & (angle < SPARSE_ANGLE)).astype(np.float64)
-        return np.where(on_rail & (angle < LEVEL), 1.0 - angle / LEVEL, 0.0)
+        return np.where(on_rail & (angle < _LEVEL), 1.0 - angle / _LEVEL, 0.0)
 
     def observe(self) -> np.ndarray:
         """See `VectorGame`."""

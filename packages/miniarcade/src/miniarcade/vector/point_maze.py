@@ -22,6 +22,11 @@ from miniarcade.games.point_maze import (
 from miniarcade.vector.game import VectorGame
 from miniarcade.vector.geometry import hypot
 
+# As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
+_ARENA, _CELL, _CELLS, _FIRST, _LAST, _LOW, _REACHED, _SIZE, _SPEED, _ZERO, _ONE = (
+    np.array(float(value))
+    for value in (ARENA, CELL, CELLS, FIRST, LAST, LOW, REACHED, SIZE, SPEED, 0, 1)
+)
 _GOAL = 2  # where in the observation the goal begins
 _GRID = 6  # where the grid does
 _WIND = _GRID + CELLS * CELLS  # where the direction of the wind does
@@ -54,41 +59,41 @@ class VectorPointMaze(VectorGame):
         self._trail[self._clock % TRAIL] = x, y
         self._clock += 1
         s.t += 1
-        velocity = SPEED * actions.T
+        velocity = _SPEED * actions.T
         s.vx, s.vy = np.add(velocity, self._wind, out=velocity, where=self._in_wind)
         left, top, right, bottom = self._walls
-        new = np.minimum(np.maximum(x + s.vx, FIRST), LAST)
+        new = np.minimum(np.maximum(x + s.vx, _FIRST), _LAST)
         blocked = (left < new) & (new < right) & (top < y) & (y < bottom)
         s.x = x = np.where(blocked.any(axis=0), x, new)
-        new = np.minimum(np.maximum(y + s.vy, FIRST), LAST)
+        new = np.minimum(np.maximum(y + s.vy, _FIRST), _LAST)
         blocked = (left < x) & (x < right) & (top < new) & (new < bottom)
         s.y = y = np.where(blocked.any(axis=0), y, new)
-        self._row, self._column = np.trunc((y - LOW) / CELL), np.trunc((x - LOW) / CELL)
-        self._in_wind = self._row * CELLS + self._column == s.wind_cell
+        self._row, self._column = np.trunc((y - _LOW) / _CELL), np.trunc((x - _LOW) / _CELL)
+        self._in_wind = self._row * _CELLS + self._column == s.wind_cell
         self._distance = distance = hypot(s.goal_x - x, s.goal_y - y)
-        return np.maximum(1.0 - distance / ARENA, 0.0)
+        return np.maximum(_ONE - distance / _ARENA, _ZERO)
 
     def observe(self) -> np.ndarray:
         """See `VectorGame`."""
         s = self.state
         out = self._fixed.copy()
-        out[:, 0] = s.x / SIZE
-        out[:, 1] = s.y / SIZE
-        out[:, 4] = s.vx / SPEED
-        out[:, 5] = s.vy / SPEED
-        out[:, _REST] = (s.goal_x - s.x) / ARENA
-        out[:, _REST + 1] = (s.goal_y - s.y) / ARENA
-        out[:, _REST + 2] = self._distance / ARENA
-        out[:, _REST + 3] = self._distance <= REACHED
+        out[:, 0] = s.x / _SIZE
+        out[:, 1] = s.y / _SIZE
+        out[:, 4] = s.vx / _SPEED
+        out[:, 5] = s.vy / _SPEED
+        out[:, _REST] = (s.goal_x - s.x) / _ARENA
+        out[:, _REST + 1] = (s.goal_y - s.y) / _ARENA
+        out[:, _REST + 2] = self._distance / _ARENA
+        out[:, _REST + 3] = self._distance <= _REACHED
         out[:, _REST + 4] = self._in_wind
-        out[:, _REST + 5 : _REST + 7] = np.where(self._in_wind, self._wind / SPEED, 0.0).T
+        out[:, _REST + 5 : _REST + 7] = np.where(self._in_wind, self._wind / _SPEED, 0.0).T
         out[:, _REST + 7] = self._row / (CELLS - 1)
         out[:, _REST + 8] = self._column / (CELLS - 1)
         return out
 
     def success(self) -> np.ndarray:
         """See `VectorGame`."""
-        return (self._distance <= REACHED).astype(np.float64)
+        return (self._distance <= _REACHED).astype(np.float64)
 
     def write(self, i: int, state: Any) -> None:
         """See `VectorGame`."""

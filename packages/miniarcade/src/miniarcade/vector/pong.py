@@ -27,7 +27,9 @@ from miniarcade.vector.geometry import boxes_overlap
 # As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
 _ZERO, _ONE = np.array(0.0), np.array(1.0)
 _LOW, _HIGH, _ARENA = map(np.array, (float(LOW), float(HIGH), float(ARENA)))
-_BALL_HALF = np.array(float(BALL_HALF))
+_AGENT_X, _OPPONENT_X = np.array(float(AGENT_X)), np.array(float(OPPONENT_X))
+_PADDLE_WIDTH, _PADDLE_HEIGHT = np.array(float(PADDLE_WIDTH)), np.array(float(PADDLE_HEIGHT))
+_BALL_HALF, _BALL_SIZE = np.array(float(BALL_HALF)), np.array(float(BALL_SIZE))
 _PADDLE_SPEED, _PADDLE_HALF = np.array(PADDLE_SPEED), np.array(PADDLE_HEIGHT / 2)
 _SIGHT, _SLOWEST, _HASTE, _APPROACH = map(np.array, (SIGHT, SLOWEST, HASTE, APPROACH))
 _TOP, _BOTTOM = np.array(float(LOW + BALL_HALF)), np.array(float(HIGH - BALL_HALF))  # px, bounces
@@ -84,14 +86,14 @@ class VectorPong(VectorGame):
         vx = s.vx[i]
         to_agent = vx < _ZERO
         touches = boxes_overlap(
-            np.where(to_agent, AGENT_X, OPPONENT_X),
+            np.where(to_agent, _AGENT_X, _OPPONENT_X),
             np.trunc(np.where(to_agent, s.agent_y[i], s.opponent_y[i])),
-            PADDLE_WIDTH,
-            PADDLE_HEIGHT,
+            _PADDLE_WIDTH,
+            _PADDLE_HEIGHT,
             np.trunc(s.x[i] - _BALL_HALF),
             np.trunc(s.y[i] - _BALL_HALF),
-            BALL_SIZE,
-            BALL_SIZE,
+            _BALL_SIZE,
+            _BALL_SIZE,
         )
         np.negative(vx, out=vx, where=touches)
         s.vx[i] = vx
@@ -100,7 +102,7 @@ class VectorPong(VectorGame):
         s, game = self.state, self.game
         progress = (s.x - _LOW) / _ARENA
         seen = progress > _SIGHT
-        for i in (seen & ~s.alert).nonzero()[0]:
+        for i in (seen > s.alert).nonzero()[0]:
             game.rng = self.rngs[i]
             game.state.vx = s.vx.item(i)
             s.delay[i] = game._reaction_delay()
@@ -110,7 +112,7 @@ class VectorPong(VectorGame):
         speed = _PADDLE_SPEED * (
             _SLOWEST + _HASTE * np.minimum((progress - _SIGHT) / _APPROACH, _ONE)
         )
-        direction = np.sign(s.y - (s.opponent_y + _PADDLE_HALF)) * (seen & ~waits)
+        direction = np.sign(s.y - (s.opponent_y + _PADDLE_HALF)) * (seen > waits)
         s.opponent_y = _clamp_paddles(s.opponent_y + speed * direction)
 
 
