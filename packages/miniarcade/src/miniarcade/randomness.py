@@ -17,6 +17,11 @@ def integer(rng: Generator, low: int, high: int) -> int:
     return low + int((high - low + 1) * rng.random())
 
 
+def whole(u: float, low: int, high: int) -> int:
+    """The number of {low, ..., high} that `u`, from [0, 1), stands for."""
+    return low + int((high - low + 1) * u)
+
+
 def sign(rng: Generator) -> int:
     """-1 or +1, equally likely."""
     return 1 if rng.random() < 0.5 else -1

@@ -36,7 +36,6 @@ SPEED = 3.5  # px/step, of a full action and of the opponent
 EVADER_SHARE = 0.95  # of it for the evader
 CAUGHT = 2 * GNOME_RADIUS  # px, distance of the centres
 
-OBSTACLES = 3
 OBSTACLE_RADIUS = 12.0  # px
 ORBIT = 40.0  # px, radius
 ORBIT_SPEED = 0.01  # rad/step

@@ -20,7 +20,7 @@ from numpy.random import Generator
 from miniarcade.game import SIZE, Game, State, draw_decor_seed
 from miniarcade.geometry import boxes_overlap
 from miniarcade.palette import BLUE, HIT, WHITE, fade, mix, noise
-from miniarcade.randomness import integer, sign, uniform
+from miniarcade.randomness import whole
 from miniarcade.scenery import draw_coin, draw_sparkles
 
 if TYPE_CHECKING:
@@ -39,15 +39,16 @@ MIN_COINS, MAX_COINS = 2, 4  # coins a row
 ROW_GAP = (20, 59)  # px, first coin's distance beyond the right edge, least and most
 ROW_Y = (30, 193)  # px, height of the first coin, least and most
 COIN_SPACING = 27  # px
-COIN_STEP = 18  # px, climb or fall from one coin to the next
-COIN_STEP_CHANCE = 0.6
+COIN_STEPS = (-18, -18, -18, 18, 18, 18, 0, 0, 0, 0)  # px, from a coin's height to the next one's
 HIGHEST_COIN_Y, LOWEST_COIN_Y = 20, 204  # px
 
 ASTEROID_RADIUS = 18  # px
 ASTEROID_CHANCE = 0.5  # with each row, unless there is one already
-ASTEROID_GAP = 3 * COIN_SPACING  # px, from the last coin to the asteroid
-ASTEROID_SPREAD = 30.0  # px, by which that varies: too little for it to touch a coin
+# px from the last coin to the asteroid, least and most: too many for it to touch a coin
+ASTEROID_GAP = (3.0 * COIN_SPACING - 30.0, 3.0 * COIN_SPACING + 30.0)
 ASTEROID_Y = (40, 183)  # px, least and most
+
+ROW_DRAWS = 9  # random numbers that a row takes
 
 SPARKLE_STEPS = 12  # steps that a taken coin sparkles
 
@@ -174,21 +175,22 @@ class Spaceship(Game):
 
     def _place_row(self) -> None:
         """Puts a new row of coins beyond the right edge, and perhaps an asteroid behind it."""
-        s, rng = self.state, self.rng
-        count = integer(rng, MIN_COINS, MAX_COINS)
-        s.row_x = SIZE + integer(rng, *ROW_GAP)
-        y = integer(rng, *ROW_Y)
-        s.coin_y = []
-        s.taken_at = [-1] * count
-        for _ in range(count):
+        s = self.state
+        # As many draws for any row: one block of them costs less, and rows can be made as arrays.
+        u = self.rng.random(ROW_DRAWS).tolist()
+        count = whole(u[0], MIN_COINS, MAX_COINS)
+        s.row_x = SIZE + whole(u[1], *ROW_GAP)
+        y = whole(u[2], *ROW_Y)
+        s.coin_y = [y]
+        for i in range(3, 2 + count):
+            y += COIN_STEPS[int(len(COIN_STEPS) * u[i])]
+            y = min(max(y, HIGHEST_COIN_Y), LOWEST_COIN_Y)
             s.coin_y.append(y)
-            if rng.random() < COIN_STEP_CHANCE:
-                y += COIN_STEP * sign(rng)
-                y = min(max(y, HIGHEST_COIN_Y), LOWEST_COIN_Y)
-        if s.asteroid is None and rng.random() < ASTEROID_CHANCE:
+        s.taken_at = [-1] * count
+        if s.asteroid is None and u[7] < ASTEROID_CHANCE:
             last = s.row_x + (count - 1) * COIN_SPACING
-            gap = ASTEROID_GAP + uniform(rng, -ASTEROID_SPREAD, ASTEROID_SPREAD)
-            s.asteroid = Asteroid(last + gap, integer(rng, *ASTEROID_Y), s.t)
+            low, high = ASTEROID_GAP
+            s.asteroid = Asteroid(last + (low + (high - low) * u[8]), whole(u[6], *ASTEROID_Y), s.t)
 
     def draw(self, canvas: Canvas) -> None:
         """See `Game`."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from miniarcade.game import Game, State
 from miniarcade.games.cartpole import DT, LEVEL, RAIL, SPARSE_ANGLE, CartPole, accelerations
-from miniarcade.vector.game import VectorGame, columns
+from miniarcade.vector.game import VectorGame, rows_to_observations
 
 # As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
 _DT, _RAIL, _LEVEL = map(np.array, (DT, RAIL, LEVEL))
@@ -20,6 +20,7 @@ class VectorCartPole(VectorGame):
     def __init__(self, game: Game, num_envs: int) -> None:
         """See `VectorGame`."""
         super().__init__(game, num_envs)
+        self._rows = self.pack("x", "x_dot", "theta", "theta_dot")  # as observed
         # Steps until a tremor begins or ends, in place of `shake_in` and `shake_left`.
         self._change_in = np.zeros(num_envs, np.int64)
 
@@ -33,9 +34,8 @@ class VectorCartPole(VectorGame):
         if self.game.tremor:
             theta_acc += self._shake()
 
-        s.x += _DT * s.x_dot
+        self._rows[0::2] += _DT * self._rows[1::2]
         s.x_dot += _DT * x_acc
-        s.theta += _DT * s.theta_dot
         s.theta_dot += _DT * theta_acc
 
         angle = np.abs(s.theta)
@@ -46,8 +46,7 @@ class VectorCartPole(VectorGame):
 
     def observe(self) -> np.ndarray:
         """See `VectorGame`."""
-        s = self.state
-        return columns(s.x, s.x_dot, s.theta, s.theta_dot)
+        return rows_to_observations(self._rows)
 
     def write(self, i: int, state: Any) -> None:
         """See `VectorGame`."""

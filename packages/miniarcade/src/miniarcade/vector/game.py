@@ -49,6 +49,16 @@ class VectorGame:
             **{name: np.zeros(num_envs, DTYPES[hints[name]]) for name in self._numbers}
         )
 
+    def pack(self, *names: str) -> np.ndarray:
+        """Makes the arrays of these fields the rows of one, so that one operation serves several.
+
+        From then on they have to be changed in place.
+        """
+        rows = np.array([getattr(self.state, name) for name in names])
+        for name, row in zip(names, rows, strict=True):
+            setattr(self.state, name, row)
+        return rows
+
     def step(self, actions: np.ndarray) -> np.ndarray:
         """Advances all games by one step.
 

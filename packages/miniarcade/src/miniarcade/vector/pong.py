@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from miniarcade.game import SIZE
+from miniarcade.game import SIZE, Game
 from miniarcade.games.pong import (
     AGENT_X,
     APPROACH,
@@ -45,11 +45,17 @@ class VectorPong(VectorGame):
 
     game: Pong
 
+    def __init__(self, game: Game, num_envs: int) -> None:
+        """See `VectorGame`."""
+        super().__init__(game, num_envs)
+        self._rows = self.pack("x", "y", "vx", "vy", "agent_y", "opponent_y")  # as observed
+
     def step(self, actions: np.ndarray) -> np.ndarray:
         """See `VectorGame`."""
         s = self.state
         s.t += 1
-        s.agent_y = _clamp_paddles(s.agent_y + _PADDLE_SPEED * actions[:, 0])
+        s.agent_y += _PADDLE_SPEED * actions[:, 0]
+        _clamp_paddles(s.agent_y)
         self._move_balls()
         self._move_opponents()
         won, lost = s.x > _HIGH, s.x < _LOW
@@ -64,9 +70,7 @@ class VectorPong(VectorGame):
 
     def observe(self) -> np.ndarray:
         """See `VectorGame`."""
-        s = self.state
-        rows = np.array((s.x, s.y, s.vx, s.vy, s.agent_y, s.opponent_y))
-        return rows_to_observations(rows / _SCALE)
+        return rows_to_observations(self._rows / _SCALE)
 
     def _serve(self, i: int) -> None:
         s, game = self.state, self.game
@@ -77,8 +81,7 @@ class VectorPong(VectorGame):
 
     def _move_balls(self) -> None:
         s = self.state
-        s.x += s.vx
-        s.y += s.vy
+        self._rows[0:2] += self._rows[2:4]
         above, below = s.y <= _TOP, s.y >= _BOTTOM
         bounces = (above & (s.vy < _ZERO)) | (below & (s.vy > _ZERO))
         np.negative(s.vy, out=s.vy, where=bounces)
@@ -113,8 +116,10 @@ class VectorPong(VectorGame):
             _SLOWEST + _HASTE * np.minimum((progress - _SIGHT) / _APPROACH, _ONE)
         )
         direction = np.sign(s.y - (s.opponent_y + _PADDLE_HALF)) * (seen > waits)
-        s.opponent_y = _clamp_paddles(s.opponent_y + speed * direction)
+        s.opponent_y += speed * direction
+        _clamp_paddles(s.opponent_y)
 
 
-def _clamp_paddles(y: np.ndarray) -> np.ndarray:
-    return np.minimum(np.maximum(y, _LOW), _LAST)
+def _clamp_paddles(y: np.ndarray) -> None:
+    np.maximum(y, _LOW, out=y)
+    np.minimum(y, _LAST, out=y)
