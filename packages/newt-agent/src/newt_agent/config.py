@@ -26,6 +26,8 @@ class OptimizerConfig:
     """Largest global norm of the gradients."""
     policy_eps: float = 1e-5
     """Adam's epsilon for the policy."""
+    anneal: float = 0.0
+    """Last part of the run over which the learning rates fall linearly to 0; 0 keeps them."""
     target_tau: float = 0.01
     """Rate at which the target value network follows, per update."""
 
@@ -51,7 +53,7 @@ class Config:
     checkpoint_every: int = 2_000_000
     """Steps between checkpoints."""
     size: Size = "L"
-    """Size of the world model: S 2M, B 7M, L 20M, XL 82M parameters; XS 0.4M, for quick looks."""
+    """Size of the world model: S 2M, B 7M, L 20M, XL 82M parameters; XS 0.6M, for quick looks."""
     encoder: str = "minilm"
     """Text encoder of the instructions: minilm (shipped) or clip (the paper's)."""
     envs_per_task: int = 1
@@ -112,8 +114,8 @@ PAPER = Config()
 
 QUICKSTART = Config(
     tasks="quickstart",
-    steps=60_000,
-    checkpoint_every=15_000,
+    steps=68_000,
+    checkpoint_every=17_000,
     size="XS",
     envs_per_task=4,
     batch_size=128,
@@ -125,8 +127,10 @@ QUICKSTART = Config(
     planner=PlannerConfig(num_samples=64, num_elites=8, num_pi_trajs=16, iterations=2),
     # There are no demonstrations whose actions would be worth imitating.
     loss=LossConfig(bc_coef=0.0),
-    # A short run: larger steps, and a target network that follows sooner.
-    optimizer=OptimizerConfig(lr=1e-3, encoder_lr_scale=1.0, policy_eps=1e-8, target_tau=0.02),
+    # A short run: larger steps, a target network that follows sooner, and a calm end.
+    optimizer=OptimizerConfig(
+        lr=1e-3, encoder_lr_scale=1.0, policy_eps=1e-8, anneal=0.3, target_tau=0.02
+    ),
 )
 """Four easy tasks of two domains, sized for two cores and about five minutes."""
 

@@ -37,6 +37,22 @@ class Learner:
             self._policy, lr=optimizer.lr, eps=optimizer.policy_eps, fused=True
         )
         self.scale = RunningScale().to(agent.device)
+        self._rates = [
+            (one, [group["lr"] for group in one.param_groups])
+            for one in (self.optimizer, self.policy_optimizer)
+        ]
+
+    def set_progress(self, done: float) -> None:
+        """Sets the learning rates for a point of the run.
+
+        Args:
+            done: Part of the run that is done, in [0, 1].
+        """
+        anneal = self._settings.anneal
+        factor = min(1.0, max(0.0, 1.0 - done) / anneal) if anneal else 1.0
+        for optimizer, rates in self._rates:
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = factor * rate
 
     def update(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Takes one step of both optimizers.

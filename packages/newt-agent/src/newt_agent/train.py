@@ -165,6 +165,7 @@ class Trainer:
 
     def _learn(self) -> None:
         """Takes the updates that are due."""
+        self.learner.set_progress(self.step / self.config.steps)
         while self._credit >= 1.0:
             self._credit -= 1.0
             batch = self.replay.sample(self.config.batch_size, self._rng)

@@ -88,7 +88,7 @@ SIZES: dict[str, ModelConfig] = {
     "XL": ModelConfig(enc_dim=2048, mlp_dim=2048, latent_dim=704, num_enc_layers=4, num_q=7),
 }
 """The published sizes, of 2M (S), 7M (B; 5M without language), 20M (L) and 82M (XL) parameters,
-and one that is not the paper's: XS, 0.4M, with which two cores learn something in minutes."""
+and one that is not the paper's: XS, 0.6M, with which two cores learn something in minutes."""
 
 
 class TaskContext(NamedTuple):

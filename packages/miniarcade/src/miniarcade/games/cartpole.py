@@ -15,9 +15,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 from numpy.random import Generator
 
 from miniarcade.game import SIZE, Game, State, draw_decor_seed
@@ -54,8 +53,6 @@ RAIL_Y = 168  # px
 HINGE_Y = RAIL_Y - 22  # px
 VIEW = SIZE / 2 / PIXELS_PER_METRE  # m, half the width of the picture
 
-_Real = TypeVar("_Real", float, np.ndarray)
-
 
 @dataclass(slots=True)
 class CartPoleState(State):
@@ -70,7 +67,7 @@ class CartPoleState(State):
     shake: float = 0.0  # rad/s^2, its push
 
 
-def accelerations(sin: _Real, cos: _Real, theta_dot: _Real, action: _Real) -> tuple[_Real, _Real]:
+def accelerations(sin: float, cos: float, theta_dot: float, action: float) -> tuple[float, float]:
     """Accelerations of the cart (m/s^2) and of the pole (rad/s^2) without a tremor.
 
     Args:

@@ -5,11 +5,26 @@ from typing import Any
 import numpy as np
 
 from miniarcade.game import Game, State
-from miniarcade.games.cartpole import DT, LEVEL, RAIL, SPARSE_ANGLE, CartPole, accelerations
+from miniarcade.games.cartpole import (
+    DT,
+    FORCE,
+    GRAVITY,
+    HALF_LENGTH,
+    LEVEL,
+    POLE_MASS,
+    POLE_MOMENT,
+    RAIL,
+    SPARSE_ANGLE,
+    TOTAL_MASS,
+    CartPole,
+)
 from miniarcade.vector.game import VectorGame, rows_to_observations
 
 # As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
-_DT, _RAIL, _LEVEL = map(np.array, (DT, RAIL, LEVEL))
+_ZERO, _ONE, _FOUR_THIRDS = map(np.array, (0.0, 1.0, 4.0 / 3.0))
+_DT, _RAIL, _LEVEL, _SPARSE_ANGLE = map(np.array, (DT, RAIL, LEVEL, SPARSE_ANGLE))
+_FORCE, _GRAVITY, _HALF_LENGTH = map(np.array, (FORCE, GRAVITY, HALF_LENGTH))
+_POLE_MASS, _POLE_MOMENT, _TOTAL_MASS = map(np.array, (POLE_MASS, POLE_MOMENT, TOTAL_MASS))
 
 
 class VectorCartPole(VectorGame):
@@ -28,9 +43,7 @@ class VectorCartPole(VectorGame):
         """See `VectorGame`."""
         s = self.state
         s.t += 1
-        x_acc, theta_acc = accelerations(
-            np.sin(s.theta), np.cos(s.theta), s.theta_dot, actions[:, 0]
-        )
+        x_acc, theta_acc = self._accelerations(actions[:, 0])
         if self.game.tremor:
             theta_acc += self._shake()
 
@@ -41,8 +54,8 @@ class VectorCartPole(VectorGame):
         angle = np.abs(s.theta)
         on_rail = np.abs(s.x) <= _RAIL
         if self.game.sparse:
-            return (on_rail & (angle < SPARSE_ANGLE)).astype(np.float64)
-        return np.where(on_rail & (angle < _LEVEL), 1.0 - angle / _LEVEL, 0.0)
+            return (on_rail & (angle < _SPARSE_ANGLE)).astype(np.float64)
+        return np.maximum(_ONE - angle / _LEVEL, _ZERO) * on_rail
 
     def observe(self) -> np.ndarray:
         """See `VectorGame`."""
@@ -59,13 +72,23 @@ class VectorCartPole(VectorGame):
         s.shake_in[i], s.shake_left[i] = (0, change_in) if s.shake[i] else (change_in, 0)
         return super().read(i)
 
+    def _accelerations(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `miniarcade.games.cartpole.accelerations`."""
+        s = self.state
+        sin, cos = np.sin(s.theta), np.cos(s.theta)
+        push = (_FORCE * action + _POLE_MOMENT * s.theta_dot * s.theta_dot * sin) / _TOTAL_MASS
+        theta_acc = (_GRAVITY * sin - cos * push) / (
+            _HALF_LENGTH * (_FOUR_THIRDS - _POLE_MASS * cos * cos / _TOTAL_MASS)
+        )
+        return push - _POLE_MOMENT * theta_acc * cos / _TOTAL_MASS, theta_acc
+
     def _shake(self) -> np.ndarray:
         """What tremors add to the poles' accelerations at this step."""
         s, game = self.state, self.game
         push = s.shake.copy()
         self._change_in -= 1
         scratch = game.state
-        for i in (self._change_in == 0).nonzero()[0]:
+        for i in (self._change_in == 0).nonzero()[0].tolist():
             # A tremor begins or ends: the game draws how strong it is, or how long the pause.
             game.rng = self.rngs[i]
             scratch.shake = push.item(i)

@@ -34,9 +34,6 @@ _PADDLE_SPEED, _PADDLE_HALF = np.array(PADDLE_SPEED), np.array(PADDLE_HEIGHT / 2
 _SIGHT, _SLOWEST, _HASTE, _APPROACH = map(np.array, (SIGHT, SLOWEST, HASTE, APPROACH))
 _TOP, _BOTTOM = np.array(float(LOW + BALL_HALF)), np.array(float(HIGH - BALL_HALF))  # px, bounces
 _LAST = np.array(float(HIGH - PADDLE_HEIGHT))  # px, lowest top of a paddle
-# px, centre of a ball that may touch a paddle: nearer to the edge
-_NEAR_AGENT = np.array(float(AGENT_X + PADDLE_WIDTH + BALL_HALF))
-_NEAR_OPPONENT = np.array(float(OPPONENT_X - BALL_HALF))
 _SCALE = np.array([[SIZE, SIZE, BALL_SPEED, BALL_SPEED, SIZE, SIZE]]).T  # of the observation
 
 
@@ -60,11 +57,10 @@ class VectorPong(VectorGame):
         self._move_opponents()
         won, lost = s.x > _HIGH, s.x < _LOW
         over = won | lost
-        s.agent_points += won
-        s.opponent_points += lost
-        np.copyto(s.scored_at, s.t, where=over)
-        np.copyto(s.agent_scored, won, where=over)
-        for i in over.nonzero()[0]:
+        for i in over.nonzero()[0].tolist():
+            points = s.agent_points if won[i] else s.opponent_points
+            points[i] += 1
+            s.scored_at[i], s.agent_scored[i] = s.t[i], won[i]
             self._serve(i)
         return won.astype(np.float64) - lost
 
@@ -85,27 +81,26 @@ class VectorPong(VectorGame):
         above, below = s.y <= _TOP, s.y >= _BOTTOM
         bounces = (above & (s.vy < _ZERO)) | (below & (s.vy > _ZERO))
         np.negative(s.vy, out=s.vy, where=bounces)
-        i = ((s.x < _NEAR_AGENT) | (s.x > _NEAR_OPPONENT)).nonzero()[0]
-        vx = s.vx[i]
-        to_agent = vx < _ZERO
+        # Each ball against the paddle that it flies to.
+        to_agent = s.vx < _ZERO
+        left, top = np.trunc(self._rows[0:2] - _BALL_HALF)
         touches = boxes_overlap(
             np.where(to_agent, _AGENT_X, _OPPONENT_X),
-            np.trunc(np.where(to_agent, s.agent_y[i], s.opponent_y[i])),
+            np.trunc(np.where(to_agent, s.agent_y, s.opponent_y)),
             _PADDLE_WIDTH,
             _PADDLE_HEIGHT,
-            np.trunc(s.x[i] - _BALL_HALF),
-            np.trunc(s.y[i] - _BALL_HALF),
+            left,
+            top,
             _BALL_SIZE,
             _BALL_SIZE,
         )
-        np.negative(vx, out=vx, where=touches)
-        s.vx[i] = vx
+        np.negative(s.vx, out=s.vx, where=touches)
 
     def _move_opponents(self) -> None:
         s, game = self.state, self.game
         progress = (s.x - _LOW) / _ARENA
         seen = progress > _SIGHT
-        for i in (seen > s.alert).nonzero()[0]:
+        for i in (seen > s.alert).nonzero()[0].tolist():
             game.rng = self.rngs[i]
             game.state.vx = s.vx.item(i)
             s.delay[i] = game._reaction_delay()

@@ -33,7 +33,6 @@ from miniarcade.games.spaceship import (
     Spaceship,
 )
 from miniarcade.vector.game import VectorGame, rows_to_observations
-from miniarcade.vector.geometry import boxes_overlap
 
 # The coins of the row and, last, the asteroid are treated alike: as MAX_COINS + 1 things.
 _ASTEROID = MAX_COINS
@@ -42,14 +41,18 @@ _RADIUS = np.array([COIN_RADIUS] * MAX_COINS + [ASTEROID_RADIUS], float)  # px
 _REWARD = np.array([1.0] * MAX_COINS + [-2.0])  # for touching each
 _REACH = SHIP_WIDTH / 2 + _RADIUS[:, None] + 1  # px along x, beyond which nothing is touched
 _COIN_X = COIN_SPACING * np.arange(MAX_COINS)[:, None]  # px, of the coins from the first one
-_THERE = np.tri(MAX_COINS + 1, MAX_COINS, -1, dtype=bool).T  # coins of a row, by their number
+# By the number of coins in a row: how each scrolls, and which of their coordinates there are not.
+_ROW_SCROLL = SCROLL * np.tri(MAX_COINS + 1, MAX_COINS, -1).T
+_MISSING = (_ROW_SCROLL == 0).repeat(2, axis=0)
 _SCALE = np.array([[SIZE, SIZE, 10, 10] + [SIZE] * (2 * MAX_COINS + 2)], float).T  # observed
 
 # As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
-_THRUST, _DRAG, _SCROLL = map(np.array, (THRUST, DRAG, float(SCROLL)))
+_THRUST, _DRAG = np.array(THRUST), np.array(DRAG)
 _LEAST, _MOST = np.array([[LEFT], [TOP]]), np.array([[RIGHT], [BOTTOM]])  # px, ship's centre
 _COIN_EDGE, _ASTEROID_EDGE = np.array(-float(COIN_RADIUS)), np.array(-float(ASTEROID_RADIUS))  # px
-_COIN_STEPS = np.array(COIN_STEPS)
+# px, height of the next coin, by the number of its step and the height of the last one.
+_NEXT_Y = np.add.outer(COIN_STEPS, range(LOWEST_COIN_Y + 1)).clip(HIGHEST_COIN_Y, LOWEST_COIN_Y)
+_SHIP = np.array([[SHIP_WIDTH], [SHIP_HEIGHT]], float)  # px
 # What the first draws for a row stand for: the lowest number, and how many there are.
 _RANGES = [(MIN_COINS, MAX_COINS), ROW_GAP, ROW_Y, *[(0, len(COIN_STEPS) - 1)] * 3, ASTEROID_Y]
 _LOWEST = np.array([[low] for low, _ in _RANGES])
@@ -64,17 +67,20 @@ class VectorSpaceship(VectorGame):
     def __init__(self, game: Game, num_envs: int) -> None:
         """See `VectorGame`."""
         super().__init__(game, num_envs)
-        ship = self.pack("x", "y", "vx", "vy")
-        things = np.full((2 * MAX_COINS + 2, num_envs), _NOWHERE)
-        self._rows = np.concatenate((ship, things))  # as observed
+        self._rows = np.full((game.observation_size, num_envs), _NOWHERE)  # as observed
         s = self.state
         s.x, s.y, s.vx, s.vy = self._rows[:4]
         self._x, self._y = self._rows[4::2], self._rows[5::2]  # px, centres of the things
         self._scroll = np.full((MAX_COINS + 1, num_envs), float(SCROLL))  # px/step, 0 if nowhere
-        self._coin_y = np.zeros((MAX_COINS, num_envs), np.int64)  # px, of taken coins, too
+        self._coin_y = np.zeros((num_envs, MAX_COINS), np.int64)  # px, of taken coins, too
         self._taken_at = np.zeros((MAX_COINS, num_envs), np.int64)  # step of taking each coin
         self._born = np.zeros(num_envs, np.int64)  # step at which the asteroid appeared
         self._count = np.zeros(num_envs, np.int64)  # coins of the row
+        # Of thing k of environment i, at k * num_envs + i: the indices of its coordinates, k, i.
+        cells = np.arange(self._rows.size).reshape(self._rows.shape)
+        self._cells = np.array((cells[4::2].ravel(), cells[5::2].ravel()))
+        self._k, self._i = np.divmod(np.arange(self._scroll.size), num_envs)
+        self._radius = _RADIUS[self._k]
         self._block = np.empty((num_envs, ROW_DRAWS))
 
     def step(self, actions: np.ndarray) -> np.ndarray:
@@ -89,20 +95,21 @@ class VectorSpaceship(VectorGame):
         np.copyto(y[_ASTEROID], _NOWHERE, where=gone)
 
         # What has left the picture is near, perhaps, but touches no ship.
-        k, i = (np.abs(x - s.x) <= _REACH).nonzero()
-        touched = self._touches(k, i).nonzero()[0]
-        k, i = k[touched], i[touched]
-        rewards = np.bincount(i, _REWARD[k], self.num_envs).astype(np.float64)
+        things = (np.abs(x - s.x) <= _REACH).ravel().nonzero()[0]
+        things = things[self._touches(things)]
+        k, i = self._k.take(things), self._i.take(things)
+        rewards = np.bincount(i, _REWARD.take(k), self.num_envs).astype(np.float64)
         coins = k.searchsorted(_ASTEROID)  # their number: asteroids come last
         hit = i[coins:]
         s.hit_at[hit] = s.t[hit]
         if coins:
-            k, i = k[:coins], i[:coins]
-            self._taken_at[k, i] = s.sparkle_at[i] = s.t[i]
+            things, i = things[:coins], i[:coins]
+            self._taken_at.ravel()[things] = s.sparkle_at[i] = s.t[i]
             # Where a ship takes two coins at once, the last one counts, as in the game.
-            s.sparkle_x[i], s.sparkle_y[i] = x[k, i], y[k, i]
-            x[k, i] = y[k, i] = _NOWHERE
-            self._scroll[k, i] = 0.0
+            cells = self._cells.take(things, axis=1)
+            s.sparkle_x[i], s.sparkle_y[i] = self._rows.take(cells)
+            self._rows.ravel()[cells] = _NOWHERE
+            self._scroll.ravel()[things] = 0.0
         over = (x[:_ASTEROID].max(axis=0) < _COIN_EDGE).nonzero()[0]
         if len(over):
             self._place_rows(over)
@@ -118,7 +125,7 @@ class VectorSpaceship(VectorGame):
         self._count[i] = count = len(state.coin_y)
         x, y = self._x[:, i], self._y[:, i]
         x[:count] = range(state.row_x, state.row_x + COIN_SPACING * count, COIN_SPACING)
-        self._coin_y[:count, i] = y[:count] = state.coin_y
+        self._coin_y[i, :count] = y[:count] = state.coin_y
         x[count:] = y[count:] = _NOWHERE
         self._scroll[:count, i] = SCROLL
         self._scroll[count:_ASTEROID, i] = 0.0
@@ -135,7 +142,7 @@ class VectorSpaceship(VectorGame):
             x, y = self._x.item(_ASTEROID, i), self._y.item(_ASTEROID, i)
             asteroid = Asteroid(x, int(y), self._born.item(i))
         return {
-            "coin_y": self._coin_y[:count, i].tolist(),
+            "coin_y": self._coin_y[i, :count].tolist(),
             "taken_at": np.where(taken, self._taken_at[:count, i], -1).tolist(),
             "asteroid": asteroid,
         }
@@ -148,20 +155,15 @@ class VectorSpaceship(VectorGame):
         np.minimum(position, _MOST, out=position)
         velocity *= _DRAG
 
-    def _touches(self, k: np.ndarray, i: np.ndarray) -> np.ndarray:
-        """Whether the ships of environments `i` touch the boxes around their things `k`."""
-        s, radius = self.state, _RADIUS[k]
-        side = radius + radius
-        return boxes_overlap(
-            np.trunc(s.x[i] - LEFT),
-            np.trunc(s.y[i] - TOP),
-            SHIP_WIDTH,
-            SHIP_HEIGHT,
-            np.trunc(self._x[k, i] - radius),
-            self._y[k, i] - radius,
-            side,
-            side,
-        )
+    def _touches(self, things: np.ndarray) -> np.ndarray:
+        """Whether the ships touch the boxes around `things`, numbered k * num_envs + i."""
+        # As `boxes_overlap`, along x and y at once.
+        radius = self._radius.take(things)
+        ships = np.trunc(self._rows[0:2] - _LEAST).take(self._i.take(things), axis=1)
+        boxes = np.trunc(self._rows.take(self._cells.take(things, axis=1)) - radius)
+        boxes -= ships
+        overlap_x, overlap_y = (boxes < _SHIP) & (boxes > -(radius + radius))
+        return overlap_x & overlap_y
 
     def _place_rows(self, i: np.ndarray) -> None:
         """Puts new rows of coins, and perhaps asteroids, into environments `i`."""
@@ -173,23 +175,22 @@ class VectorSpaceship(VectorGame):
         count, gap, y = numbers[:3]
         self._count[i] = count
         s.row_x[i] = row_x = SIZE + gap
-        coin_y = np.empty((MAX_COINS, len(i)), np.int64)
+        new = np.empty((2 * MAX_COINS, len(i)))  # as in the observation
+        coin_x, coin_y = new[0::2], new[1::2]
+        np.add(row_x, _COIN_X, out=coin_x)
         coin_y[0] = y
-        for step, out in zip(_COIN_STEPS[numbers[3:6]], coin_y[1:], strict=True):
-            y = np.minimum(np.maximum(y + step, HIGHEST_COIN_Y), LOWEST_COIN_Y)
-            out[:] = y
-        coin_x = row_x + _COIN_X
-        there = _THERE[:, count]
-        self._coin_y[:, i] = coin_y
-        self._x[:_ASTEROID, i] = np.where(there, coin_x, _NOWHERE)
-        self._y[:_ASTEROID, i] = np.where(there, coin_y, _NOWHERE)
-        self._scroll[:_ASTEROID, i] = SCROLL * there
+        for n in range(1, MAX_COINS):
+            coin_y[n] = y = _NEXT_Y[numbers[2 + n], y]
+        self._coin_y[i] = coin_y.T
+        self._scroll[:_ASTEROID, i] = _ROW_SCROLL[:, count]
+        np.copyto(new, _NOWHERE, where=_MISSING[:, count])
+        self._rows[4 : 4 + 2 * MAX_COINS, i] = new
 
-        new = ((u[7] < ASTEROID_CHANCE) & (self._x[_ASTEROID, i] == _NOWHERE)).nonzero()[0]
-        if len(new):
+        j = ((u[7] < ASTEROID_CHANCE) & (self._x[_ASTEROID, i] == _NOWHERE)).nonzero()[0]
+        if len(j):
             low, high = ASTEROID_GAP
-            last = row_x[new] + (count[new] - 1) * COIN_SPACING
-            i = i[new]
-            self._x[_ASTEROID, i] = last + (low + (high - low) * u[8, new])
-            self._y[_ASTEROID, i] = numbers[6, new]
+            last = row_x[j] + (count[j] - 1) * COIN_SPACING
+            i = i[j]
+            self._x[_ASTEROID, i] = last + (low + (high - low) * u[8, j])
+            self._y[_ASTEROID, i] = numbers[6, j]
             self._born[i] = s.t[i]

@@ -1,0 +1,78 @@
+import dataclasses
+
+import pytest
+import torch
+
+from mmbench import catalog
+from newt_agent.agent import Agent
+from newt_agent.config import OptimizerConfig
+from newt_agent.learner import Learner
+from newt_agent.losses import Batch, LossConfig
+from newt_agent.planner import PlannerConfig
+
+TASKS = catalog.select("walker-walk,pygame-pong")
+
+
+def make(**settings) -> Learner:
+    agent = Agent.create(TASKS, "XS", "minilm", PlannerConfig(), torch.Generator().manual_seed(0))
+    return Learner(agent, LossConfig(), dataclasses.replace(OptimizerConfig(), **settings))
+
+
+def batch(seed: int = 0, rows: int = 16) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    return Batch(
+        obs=torch.randn(4, rows, 128, generator=generator),
+        action=torch.rand(3, rows, 16, generator=generator) * 2 - 1,
+        reward=torch.rand(3, rows, generator=generator),
+        task=torch.arange(rows) % 2,
+    )
+
+
+def test_updates_lower_the_losses_of_a_fixed_batch():
+    learner, generator = make(lr=1e-3), torch.Generator().manual_seed(0)
+    first = learner.update(batch(), generator)
+    for _ in range(60):
+        last = learner.update(batch(), generator)
+    assert last["reward_loss"] < 0.7 * first["reward_loss"]
+    assert last["consistency_loss"] < first["consistency_loss"]
+
+
+def test_target_lags_behind_by_tau():
+    learner = make(target_tau=0.25)
+    before = [p.clone() for p in learner.model.target_q_net.parameters()]
+    learner.update(batch(), torch.Generator().manual_seed(0))
+    for old, target, online in zip(
+        before,
+        learner.model.target_q_net.parameters(),
+        learner.model.q_net.parameters(),
+        strict=True,
+    ):
+        torch.testing.assert_close(target, old + 0.25 * (online - old))
+
+
+def test_learning_rates_fall_at_the_end_only():
+    learner = make(lr=1e-3, encoder_lr_scale=0.3, anneal=0.25)
+
+    def rates():
+        groups = [*learner.optimizer.param_groups, *learner.policy_optimizer.param_groups]
+        return sorted({group["lr"] for group in groups})
+
+    for done, factor in ((0.0, 1.0), (0.5, 1.0), (0.75, 1.0), (0.875, 0.5), (1.0, 0.0)):
+        learner.set_progress(done)
+        assert rates() == pytest.approx(sorted({factor * 3e-4, factor * 1e-3}))
+    constant = make(lr=1e-3)
+    constant.set_progress(1.0)
+    assert constant.optimizer.param_groups[-1]["lr"] == 1e-3
+
+
+def test_saved_and_loaded_continues_the_same():
+    ours, other = make(), make()
+    for seed in range(3):
+        ours.update(batch(seed), torch.Generator().manual_seed(seed))
+    other.model.load_state_dict(ours.model.state_dict())
+    other.load_state_dict(ours.state_dict())
+    for learner in (ours, other):
+        learner.update(batch(9), torch.Generator().manual_seed(9))
+    for a, b in zip(ours.model.parameters(), other.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert torch.equal(ours.scale.value, other.scale.value)
