@@ -30,6 +30,11 @@ def make(task: Task, frames: bool) -> DMControlSimulator:
     domain, name = task.native.split("/")
     # The seed given here is replaced at every reset.
     environment = suite.load(domain, name, task_kwargs={"random": 0})
+    if domain == "quadruped":
+        with warnings.catch_warnings():
+            # Its look-up of sensors, which it remembers, calls a deprecated function of NumPy.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            environment.task.get_observation(environment.physics)
     return DMControlSimulator(environment, task.action_repeat, _CAMERAS.get(domain, 0))
 
 
