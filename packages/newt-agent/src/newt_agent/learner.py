@@ -105,7 +105,7 @@ class Learner:
                 owner, _, rest = name.partition("/")
                 if owner == kind:
                     index, _, slot = rest.partition("/")
-                    state.setdefault(int(index), {})[slot] = value
+                    state.setdefault(int(index), {})[slot] = value.clone()
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
     def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
