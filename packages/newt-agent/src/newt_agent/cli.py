@@ -117,7 +117,7 @@ def parse_training(arguments: list[str]) -> tuple[str, Config]:
         return preset, config
 
     main.__doc__ = (
-        "Trains Newt on tasks of MMBench. Without arguments: four easy tasks, in about five "
+        "Trains Newt on tasks of MMBench. Without arguments: four easy tasks, in "
         "minutes on two cores."
     )
     try:

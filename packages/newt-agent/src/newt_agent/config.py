@@ -132,7 +132,7 @@ QUICKSTART = Config(
         lr=1e-3, encoder_lr_scale=1.0, policy_eps=1e-8, anneal=0.3, target_tau=0.02
     ),
 )
-"""Four easy tasks of two domains, sized for two cores and about five minutes."""
+"""Four easy tasks of two domains, sized for minutes on two cores (docs/results/quickstart.md)."""
 
 
 def fit_to_machine(device: str, num_tasks: int) -> Config:
