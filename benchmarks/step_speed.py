@@ -140,11 +140,12 @@ def measure_domain(tasks: tuple[Task, ...], steps: int) -> None:
     start = time.perf_counter()
     import mmbench.env  # noqa: F401 - counts as ours
 
-    reason = domains.unavailable(tasks[0])  # imports the adapter
-    imports = time.perf_counter() - start
-    if reason is not None:
-        tell({"unavailable": reason})
+    try:
+        domains.adapter(tasks[0])
+    except catalog.TaskUnavailableError as error:
+        tell({"unavailable": str(error)})
         return
+    imports = time.perf_counter() - start
     # All before the packages' own classes, whose imports and memory would blur ours.
     first, with_first = construction(tasks[0])
     rows = [first, *(construction(task)[0] for task in tasks[1:])]
@@ -173,7 +174,7 @@ def construction(task: Task) -> tuple[Row, float | None]:
             megabytes.append(memory())
     first, last = megabytes
     row = {
-        "task": task.name if task.version == 0 else f"{task.name}-v{task.version}",
+        "task": task.versioned_name,
         "domain": task.domain,
         "make": seconds[0],
         "again": median(seconds[1:]),

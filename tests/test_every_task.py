@@ -112,7 +112,7 @@ def test_whole_episode(task):
 
 @every_task
 def test_an_episode_is_a_function_of_its_seed(task):
-    sequence = actions(50 if task.action_repeat < 10 else 10)
+    sequence = actions(min(task.max_episode_steps, 50 if task.action_repeat < 10 else 10))
     env = make(task)
     first, _ = env.reset(seed=7)
     expected = rollout(env, sequence)
@@ -145,9 +145,15 @@ def test_restored_states_continue_exactly(task):
     env = make(task)
     env.reset(seed=2)
     rollout(env, actions(9))
+    if task.domain == "box2d":
+        with pytest.raises(NotImplementedError, match="Box2D"):
+            env.get_state()
+        return
     state = env.get_state()
     assert all(isinstance(value, np.ndarray) for value in state.values())
     assert int(state["env/step"]) == 9
+    if task.domain == "maniskill":
+        env.set_state(state)  # PhysX also remembers contacts, which no state holds
     *expected, last = rollout(env, future), env.get_state()
     other = make(task)
     other.reset(seed=3)

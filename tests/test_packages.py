@@ -41,6 +41,20 @@ except mmbench.catalog.TaskUnavailableError as error:
     assert "pip install 'mmbench[metaworld]'" in str(error), error
 else:
     raise AssertionError("metaworld should be missing")
+import json, pathlib, subprocess, sys
+doctor = [pathlib.Path(sys.executable).with_name("mmbench"), "doctor", "--json"]
+done = subprocess.run(doctor, capture_output=True, text=True)
+assert done.returncode == 1 and done.stderr == "", done
+report = json.loads(done.stdout)
+rows = {row["domain"]: row for row in report["domains"]}
+for name in ("dmcontrol", "dmcontrol-ext", "mujoco", "miniarcade"):
+    assert rows[name]["status"] == "works" and not rows[name]["problems"], rows[name]
+for name in ("metaworld", "maniskill", "box2d", "robodesk", "ogbench", "atari"):
+    assert (rows[name]["status"], rows[name]["runnable"]) == ("missing", 0), rows[name]
+    (problem,) = rows[name]["problems"]
+    assert f"mmbench[{name}]" in problem["fix"], problem
+    assert len(problem["tasks"]) == rows[name]["tasks"] >= 6
+assert report["renderers"][2]["status"] == "missing" and report["machine"]["torch"] is None
 absent("torch", "metaworld", "newt_agent")
 """,
     "newt-agent": """

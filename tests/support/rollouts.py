@@ -72,7 +72,11 @@ def roll(
 
 
 def differences(
-    ours: Episodes, recorded: dict[str, Any], floor: float = 1e-3, rare: bool = False
+    ours: Episodes,
+    recorded: dict[str, Any],
+    floor: float = 1e-3,
+    rare: bool = False,
+    stuck: bool = False,
 ) -> list[str]:
     """Compares our episodes with a recorded policy's statistics.
 
@@ -87,6 +91,8 @@ def differences(
         rare: Whether one recorded episode may have held something that none of ours did, such
             as a fall that happens once in a hundred episodes. Observations beyond our extremes
             may then shift a mean as far as one episode of them can.
+        stuck: Whether episodes get stuck (a finished game, a walker on its back), and one
+            recorded episode may have spent all its time at any value that was seen.
 
     Returns:
         One line for every statistic that differs by more; empty where all agree.
@@ -126,8 +132,10 @@ def differences(
     low, high = np.asarray(recorded["obs_min"]), np.asarray(recorded["obs_max"])
     beyond = rare * np.maximum(ours.low - low, high - ours.high)
     largest, recorded_largest = np.maximum(ours.low**2, ours.high**2), np.maximum(low**2, high**2)
+    beyond_square = rare * (recorded_largest - largest)
+    if stuck:
+        beyond = np.maximum(high, ours.high) - np.minimum(low, ours.low)
+        beyond_square = np.maximum(largest, recorded_largest)
     compare("obs mean", ours.obs[:, 0], mean, beyond=beyond)
-    compare(
-        "obs square", ours.obs[:, 1], mean**2 + std**2, beyond=rare * (recorded_largest - largest)
-    )
+    compare("obs square", ours.obs[:, 1], mean**2 + std**2, beyond=beyond_square)
     return found

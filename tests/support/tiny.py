@@ -12,6 +12,7 @@ TINY = dataclasses.replace(
     seed_steps=200,
     checkpoint_every=600,
     envs_per_task=1,
+    num_workers=0,
     batch_size=8,
     utd=0.02,
     replay_capacity=20_000,

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+import mmbench.domains
 from mmbench import catalog
 from newt_agent.agent import Agent
-from newt_agent.evaluate import Episode, evaluate, run_episodes, summarise
+from newt_agent.evaluate import Episode, evaluate, make_environments, run_episodes, summarise
 from newt_agent.planner import PlannerConfig
 
 
@@ -81,8 +82,45 @@ def test_same_seed_same_result():
     agent.plan = False
 
     def returns(agent, seed):
-        return [episode.episode_return for episode in evaluate(agent, tasks, 2, seed)]
+        return [
+            episode.episode_return for episode in evaluate(agent, tasks, 2, seed, num_workers=0)
+        ]
 
     assert returns(agent, 5) == returns(agent, 5)
     assert returns(None, 5) == returns(None, 5)
     assert returns(None, 5) != returns(None, 6)
+
+
+def test_a_few_tasks_at_a_time(monkeypatch):
+    made = []
+
+    def making(tasks, **settings):
+        env = make_environments(tasks=tasks, **settings)
+        made.append(env)
+        assert sum(not other.closed for other in made) == 1
+        return env
+
+    monkeypatch.setattr("newt_agent.evaluate.make_environments", making)
+    monkeypatch.setattr("newt_agent.evaluate.MAX_ENVS", 4)
+    names = "pygame-landing,pygame-cartpole-balance,pygame-pong"
+    tasks = catalog.select(names)
+    agent = Agent.create(tasks, "S", "minilm", PlannerConfig(), torch.Generator().manual_seed(0))
+    agent.plan = False
+    together = evaluate(agent, tasks, 2, 5, num_workers=0)
+    assert [env.num_envs for env in made] == [4, 2]
+    # The same episodes as of each task by itself.
+    for task in tasks:
+        alone = evaluate(agent, [task], 2, 5, num_workers=0)
+        own = [episode for episode in together if episode.task == task.name]
+        assert [e.length for e in alone] == [e.length for e in own]
+        assert [e.score for e in alone] == pytest.approx([e.score for e in own], rel=0.02)
+
+
+def test_tasks_that_cannot_run_are_left_out_where_asked_for(monkeypatch):
+    monkeypatch.setitem(mmbench.domains._PACKAGES, "dmcontrol", "no_such_module")
+    tasks = catalog.select("walker-walk,pygame-landing")
+    with pytest.raises(catalog.TaskUnavailableError, match="walker-walk"):
+        evaluate(None, tasks, 1, 0, num_workers=0)
+    monkeypatch.setattr("newt_agent.evaluate.MAX_ENVS", 1)
+    episodes = evaluate(None, tasks, 1, 0, num_workers=0, skip_missing=True)
+    assert [episode.task for episode in episodes] == ["pygame-landing"]

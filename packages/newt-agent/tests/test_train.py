@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from faults import Fault
 from tiny import TINY
 
 from mmbench.runs import RunError, RunFolder
@@ -166,19 +167,21 @@ def test_older_checkpoints_act_but_only_the_last_resumes(uninterrupted):
         assert agent.act(np.zeros((1, 128)), [agent.tasks[0].name], [True]).shape == (1, 16)
 
 
-def test_nan_from_an_environment_names_the_task(make_trainer, monkeypatch):
+def test_failure_of_an_environment_names_the_task_and_the_way_on(make_trainer):
     trainer = make_trainer()
-    step = trainer.env.step
-
-    def broken(actions):
-        obs, *rest = step(actions)
-        if trainer.step >= 100:
-            obs[1, 0] = np.nan
-        return obs, *rest
-
-    monkeypatch.setattr(trainer.env, "step", broken)
-    with pytest.raises(RunError, match=r"'cartpole-swingup' \(environment 1\).*NaN.*step 100"):
+    trainer.env.set_attr("advance", [Fault("none"), Fault("nan", after=50)])
+    expected = r"step 1\d\d task 'cartpole-swingup' \(environment 1\) returned the reward nan"
+    with pytest.raises(RunError, match=rf"(?s){expected}.*--resume {trainer.folder.path}"):
         trainer.run()
+
+
+def test_failed_environments_are_restarted_where_asked_for(make_trainer):
+    trainer = make_trainer(config=dataclasses.replace(TINY, on_error="restart"))
+    trainer.env.set_attr("advance", [Fault("none"), Fault("raise", after=50)])
+    trainer.run()
+    assert trainer.env.failures.tolist() == [0, 1]
+    lengths = [row["length"] for row in trainer.folder.metrics.rows() if row["phase"] == "train"]
+    assert set(lengths) == {"500"}  # the episode that was cut short is not among them
 
 
 def test_failure_while_saving_keeps_the_checkpoint_before(make_trainer, monkeypatch):

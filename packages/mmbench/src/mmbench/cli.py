@@ -19,7 +19,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from mmbench.catalog import DOMAINS, SPLITS, Task, tasks
+from mmbench.catalog import DOMAINS, SPLITS, Task, UnknownTaskError, tasks
+from mmbench.commands.assets import Assets
+from mmbench.commands.bench import Bench
+from mmbench.commands.doctor import Doctor
 from mmbench.runs import RunError, report_errors
 
 
@@ -62,7 +65,12 @@ class Tasks:
             _console().print(_table(selected))
 
 
-COMMANDS: dict[str, Callable[..., Command]] = {"tasks": Tasks}
+COMMANDS: dict[str, Callable[..., Command]] = {
+    "tasks": Tasks,
+    "doctor": Doctor,
+    "assets": Assets,
+    "bench": Bench,
+}
 """The subcommands. Further ones are a class here or in a module of their own."""
 
 
@@ -80,7 +88,7 @@ def main(args: Sequence[str] | None = None) -> None:
         config=(tyro.conf.FlagCreatePairsOff,),
     )
     try:
-        with report_errors("mmbench"):
+        with report_errors("mmbench", UnknownTaskError):
             command.run()
             sys.stdout.flush()
     except BrokenPipeError:
@@ -110,7 +118,7 @@ def _table(selected: Sequence[Task]) -> Table:
     table.add_column("score", no_wrap=True)
     for task in selected:
         table.add_row(
-            task.name if task.version == 0 else f"{task.name}-v{task.version}",
+            task.versioned_name,
             task.domain,
             task.split,
             str(task.obs_dim),

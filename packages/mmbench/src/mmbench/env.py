@@ -70,16 +70,21 @@ class TaskEnv(gymnasium.Env):
         self.obs_mode = obs
         self.render_mode = render_mode
         self._has_success = self.task.has_success
+        self._length = self.task.max_episode_steps
+        self._score = self.task.score
         self._obs_dim = self.task.obs_dim
         self._obs_size = MAX_OBS_DIM if unify else self.task.obs_dim
         self._action_dim = self.task.action_dim
         self._action_shape = (MAX_ACTION_DIM if unify else self.task.action_dim,)
-        self.observation_space = _observation_space(obs, self._obs_size)
-        self.action_space = spaces.Box(-1.0, 1.0, self._action_shape, np.float32)
+        self.observation_space = observation_space(obs, self._obs_size)
+        self.action_space = action_space(self._action_shape[0])
         self._window: Any = None
         self._elapsed: int | None = None
         self._return = 0.0
         self._simulator = make_simulator(self.task, frames=obs != "state" or bool(render_mode))
+        beside_frame = obs == "state+rgb"
+        simulator = self._simulator
+        self._write_state = simulator.observe_beside_frame if beside_frame else simulator.observe
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -94,15 +99,9 @@ class TaskEnv(gymnasium.Env):
         Returns:
             The first observation and the info described above.
         """
-        super().reset(seed=seed)
-        if options and "rng" in options:
-            unpack_generator(self.np_random, options["rng"])
-        rng = pack_generator(self.np_random)
-        self._simulator.reset(self.np_random)
-        self._elapsed = 0
-        self._return = 0.0
+        rng = self.begin(seed, options.get("rng") if options else None)
         info = {
-            **self._info(0.0),
+            **self._info(*self.progress),
             "task": self.task.name,
             "instruction": self.task.instruction,
             "action_mask": action_mask(self.task),
@@ -127,7 +126,36 @@ class TaskEnv(gymnasium.Env):
             ResetNeeded: The episode is over, or none was started.
             ValueError: The action has another shape, or NaN in the task's own entries.
         """
-        if self._elapsed is None or self._elapsed >= self.task.max_episode_steps:
+        reward, truncated, score, success = self.advance(action)
+        if self.render_mode == "human":
+            self.render()
+        return self._observation(), reward, False, truncated, self._info(score, success)
+
+    # What `reset` and `step` are made of, without their infos and new arrays: the vector
+    # environment calls these and has the observation written where it is needed.
+
+    def begin(self, seed: int | None = None, rng: np.ndarray | None = None) -> np.ndarray:
+        """Starts an episode; see :meth:`reset`.
+
+        Returns:
+            The generator from which it started, packed.
+        """
+        super().reset(seed=seed)
+        if rng is not None:
+            unpack_generator(self.np_random, rng)
+        started_from = pack_generator(self.np_random)
+        self._simulator.reset(self.np_random)
+        self._elapsed = 0
+        self._return = 0.0
+        return started_from
+
+    def advance(self, action: np.ndarray) -> tuple[float, bool, float, float]:
+        """Takes one agent step; see :meth:`step`.
+
+        Returns:
+            The reward, whether the episode is over, its score and its success.
+        """
+        if self._elapsed is None or self._elapsed >= self._length:
             raise ResetNeeded(
                 f"{self.task.name}: call reset() before step() "
                 f"({'no episode has started' if self._elapsed is None else 'the episode is over'})"
@@ -135,10 +163,29 @@ class TaskEnv(gymnasium.Env):
         reward, success = self._simulator.step(self._native_action(action))
         self._elapsed += 1
         self._return += reward
-        truncated = self._elapsed >= self.task.max_episode_steps
-        if self.render_mode == "human":
-            self.render()
-        return self._observation(), reward, False, truncated, self._info(success)
+        return (
+            reward,
+            self._elapsed >= self._length,
+            success if self._has_success else self._score(self._return, success),
+            success,
+        )
+
+    def observe(self, state: np.ndarray | None, frame: np.ndarray | None = None) -> None:
+        """Writes the current observation.
+
+        Args:
+            state: ``(obs_dim,)`` float32, or None.
+            frame: ``(224, 224, 3)`` uint8, or None.
+        """
+        if state is not None:
+            self._write_state(state)
+        if frame is not None:
+            frame[...] = self._simulator.render()
+
+    @property
+    def progress(self) -> tuple[float, float]:
+        """Score and success where the episode starts."""
+        return self.task.score(0.0, 0.0), 0.0
 
     def render(self) -> np.ndarray | None:
         """Draws the current state: an RGB frame, or None after showing it in a window."""
@@ -220,17 +267,22 @@ class TaskEnv(gymnasium.Env):
         if self.obs_mode == "rgb":
             return self._simulator.render()
         state = np.zeros(self._obs_size, np.float32)
-        self._simulator.observe(state[: self._obs_dim])
+        self._write_state(state[: self._obs_dim])
         if self.obs_mode == "state":
             return state
         return {"state": state, "rgb": self._simulator.render()}
 
-    def _info(self, success: float) -> dict[str, Any]:
-        score = self.task.score(self._return, success)
+    def _info(self, score: float, success: float) -> dict[str, Any]:
         return {"score": score, "success": success if self._has_success else UNDEFINED}
 
 
-def _observation_space(obs: str, size: int) -> spaces.Space:
+def action_space(size: int = MAX_ACTION_DIM) -> spaces.Box:
+    """The actions of a task with ``size`` entries, by default padded."""
+    return spaces.Box(-1.0, 1.0, (size,), np.float32)
+
+
+def observation_space(obs: str, size: int = MAX_OBS_DIM) -> spaces.Space:
+    """The observations of a mode with ``size`` entries in the state, by default padded."""
     state = spaces.Box(-np.inf, np.inf, (size,), np.float32)
     rgb = spaces.Box(0, 255, FRAME_SHAPE, np.uint8)
     if obs == "state":

@@ -40,11 +40,6 @@ class TaskInfo:
     discount: float
 
 
-def versioned_name(task: Task) -> str:
-    """The name under which agents and groups know a task: bare for version 0."""
-    return task.name if task.version == 0 else f"{task.name}-v{task.version}"
-
-
 class Agent:
     """Acts in any of its tasks.
 
@@ -104,7 +99,7 @@ class Agent:
             torch.from_numpy(np.stack([observation_mask(task) for task in tasks])),
             generator=generator,
         )
-        infos = [TaskInfo(versioned_name(t), t.instruction, t.discount) for t in tasks]
+        infos = [TaskInfo(t.versioned_name, t.instruction, t.discount) for t in tasks]
         return cls(model.to(device), infos, encoder, planner)
 
     @property

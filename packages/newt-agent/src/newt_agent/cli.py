@@ -13,7 +13,7 @@ from typing import Annotated
 import tyro
 
 from mmbench import catalog
-from mmbench.catalog import TaskUnavailableError, UnknownTaskError
+from mmbench.catalog import EnvironmentFailure, TaskUnavailableError, UnknownTaskError
 from mmbench.language import ENCODERS, EncoderUnavailableError
 from mmbench.runs import RunError, RunFolder, report_errors
 from newt_agent.config import PAPER, QUICKSTART, Config, Device, fit_to_machine
@@ -22,7 +22,12 @@ from newt_agent.display import Display, draw_curves, duration
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as of any program that SIGINT ends."""
 
-_USER_ERRORS = (UnknownTaskError, TaskUnavailableError, EncoderUnavailableError)
+_USER_ERRORS = (
+    UnknownTaskError,
+    TaskUnavailableError,
+    EncoderUnavailableError,
+    EnvironmentFailure,
+)
 _PRESETS = ("quickstart", "machine", "paper")
 
 
@@ -60,6 +65,8 @@ class EvalConfig:
     """Evaluate the random policy on the same tasks too."""
     skip_missing: bool = False
     """Leave out tasks that cannot run on this machine, instead of stopping."""
+    num_workers: int | None = None
+    """Processes that step the environments; by default one for each core. 0 steps in this one."""
     threads: int | None = None
     """CPU threads of the agent; by default all cores."""
 
@@ -238,8 +245,18 @@ def _evaluate(arguments: EvalConfig) -> None:
         if kind == "random" and not arguments.random:
             continue
         with display.evaluating(kind, arguments.episodes * len(tasks)) as on_episode:
-            episodes = evaluate(policy, tasks, arguments.episodes, arguments.seed, on_episode)
+            episodes = evaluate(
+                policy,
+                tasks,
+                arguments.episodes,
+                arguments.seed,
+                on_episode,
+                skip_missing=arguments.skip_missing,
+                num_workers=arguments.num_workers,
+            )
         result[kind] = summarise(episodes, tasks)
+        done = {episode.task for episode in episodes}
+        result[kind]["missing"] = [t.versioned_name for t in tasks if t.versioned_name not in done]
     display.evaluation(result["after"], result.get("random"))
     if arguments.json:
         write_json(

@@ -58,6 +58,10 @@ class Config:
     """Text encoder of the instructions: minilm (shipped) or clip (the paper's)."""
     envs_per_task: int = 1
     """Environments of each task."""
+    num_workers: int | None = None
+    """Processes that step the environments; by default one for each core. 0 steps in this one."""
+    on_error: Literal["raise", "restart"] = "raise"
+    """An environment that fails ends the run, or is rebuilt with its episode cut short."""
     batch_size: int = 1024
     """Windows of transitions in a batch."""
     utd: float = 0.075
@@ -89,6 +93,8 @@ class Config:
         for name in ("steps", "envs_per_task", "batch_size", "eval_episodes", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: at least 1")
+        if self.num_workers is not None and self.num_workers < 0:
+            raise ValueError(f"num_workers={self.num_workers}: at least 0, or None")
         for name in ("seed", "seed_steps", "eval_every", "utd"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: at least 0")

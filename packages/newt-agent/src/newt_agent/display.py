@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _REFRESH_SECONDS = 0.5
 _PLAIN_SECONDS = 15.0
+_BUILDING_SECONDS = 5.0
 _SHOWN_TASKS = 12
 _RECENT = 3
 
@@ -42,6 +43,7 @@ class Display:
         self.console = console or Console()
         self._live: Live | None = None
         self._shown = 0.0
+        self._told_building = time.perf_counter()
         self._start: tuple[float, int] | None = None
 
     def say(self, text: str) -> None:
@@ -51,6 +53,13 @@ class Display:
     def warn(self, text: str) -> None:
         """Prints a warning."""
         self.console.print(f"[yellow]warning:[/yellow] {text}", highlight=False)
+
+    def building(self, built: int, total: int) -> None:
+        """Tells now and then how many environments are there; called with each."""
+        now = time.perf_counter()
+        if now - self._told_building >= _BUILDING_SECONDS:
+            self._told_building = now
+            self.say(f"{built} of {total} environments are ready")
 
     @contextmanager
     def running(self, trainer: Trainer) -> Iterator[None]:

@@ -10,11 +10,13 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from mmbench.catalog import Task
-from newt_agent.agent import Agent, versioned_name
+from mmbench.catalog import Task, TaskUnavailableError
+from newt_agent.agent import Agent
 
 MULTITASK = "mmbench:mmbench/multitask-v0"
 MAX_ENVS_PER_TASK = 10
+MAX_ENVS = 64
+"""Environments that are open at once for an evaluation: a few tasks at a time."""
 
 
 class Episode(NamedTuple):
@@ -58,19 +60,21 @@ def run_episodes(
         policy: Chooses the actions.
         episodes: Episodes of each task. The first ones to finish count, in the order of steps
             and rows; the same of every task, however long its episodes are.
-        seed: Environment i starts from ``seed + i``.
+        seed: The k-th environment of each task starts from ``seed + k``, whatever tasks it is
+            evaluated with.
         on_episode: Called with each episode that counts.
 
     Returns:
         The episodes, in the order in which they ended.
     """
-    names = [versioned_name(task) for task in env.tasks]
+    names = [task.versioned_name for task in env.tasks]
     left = dict.fromkeys(names, episodes)
     returns = np.zeros(env.num_envs)
     lengths = np.zeros(env.num_envs, np.int64)
     first = np.ones(env.num_envs, bool)
     finished: list[Episode] = []
-    obs, _ = env.reset(seed=seed)
+    seeds = [seed + names[:i].count(name) for i, name in enumerate(names)]
+    obs, _ = env.reset(seed=seeds)
     while any(left.values()):
         obs, reward, _, truncated, infos = env.step(policy(obs, first))
         returns += reward
@@ -94,8 +98,9 @@ def evaluate(
     episodes: int,
     seed: int,
     on_episode: Callable[[Episode], None] | None = None,
+    **settings: Any,
 ) -> list[Episode]:
-    """Evaluates an agent, or the random policy.
+    """Evaluates an agent, or the random policy, on a few tasks at a time.
 
     Args:
         agent: The agent, acting without the noise of training; None acts at random, uniformly.
@@ -103,16 +108,28 @@ def evaluate(
         episodes: Episodes of each.
         seed: Seed of the environments and of the actions.
         on_episode: Called with each episode.
+        **settings: Of the vector environment, such as ``workers`` to share or ``num_workers``.
 
     Returns:
-        ``episodes`` episodes of each task.
+        ``episodes`` episodes of each task, those left out by ``skip_missing`` aside.
     """
-    env = make_environments(tasks=tasks, envs_per_task=min(episodes, MAX_ENVS_PER_TASK))
-    try:
-        policy = _random(env, seed) if agent is None else _acting(agent, env, seed)
-        return run_episodes(env, policy, episodes, seed, on_episode)
-    finally:
-        env.close()
+    per_task = min(episodes, MAX_ENVS_PER_TASK)
+    at_once = max(1, MAX_ENVS // per_task)
+    finished = []
+    for start in range(0, len(tasks), at_once):
+        some = tasks[start : start + at_once]
+        try:
+            env = make_environments(tasks=some, envs_per_task=per_task, **settings)
+        except TaskUnavailableError:
+            if not settings.get("skip_missing"):
+                raise
+            continue  # none of these can run here
+        try:
+            policy = _random(env, seed) if agent is None else _acting(agent, env, seed)
+            finished += run_episodes(env, policy, episodes, seed, on_episode)
+        finally:
+            env.close()
+    return finished
 
 
 def _random(env: Any, seed: int) -> Policy:
@@ -126,7 +143,7 @@ def _random(env: Any, seed: int) -> Policy:
 
 
 def _acting(agent: Agent, env: Any, seed: int) -> Policy:
-    rows = agent.index([versioned_name(task) for task in env.tasks])
+    rows = agent.index([task.versioned_name for task in env.tasks])
     generator = torch.Generator(agent.device).manual_seed(seed)
 
     def policy(obs: np.ndarray, first: np.ndarray) -> np.ndarray:
@@ -151,7 +168,7 @@ def summarise(episodes: Sequence[Episode], tasks: Sequence[Task]) -> dict[str, A
     per_task: dict[str, dict[str, Any]] = {}
     domains: dict[str, list[float]] = {}
     for task in tasks:
-        name = versioned_name(task)
+        name = task.versioned_name
         own = [episode for episode in episodes if episode.task == name]
         if not own:
             continue

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmbench.catalog import Task
+from mmbench.catalog import EnvironmentFailure, Task
 from mmbench.runs import RunError, RunFolder, provenance
-from newt_agent.agent import Agent, versioned_name
+from newt_agent.agent import Agent
 from newt_agent.checkpoint import TrainingState, load_training_state, save_checkpoint
 from newt_agent.config import Config
 from newt_agent.display import Display
@@ -60,9 +60,12 @@ class Trainer:
             tasks=config.tasks,
             envs_per_task=config.envs_per_task,
             skip_missing=config.skip_missing,
+            num_workers=config.num_workers,
+            on_error=config.on_error,
+            progress=display.building,
         )
         self.tasks: tuple[Task, ...] = tuple(dict.fromkeys(self.env.tasks))
-        names = [versioned_name(task) for task in self.env.tasks]
+        names = [task.versioned_name for task in self.env.tasks]
         state = load_training_state(folder.last_checkpoint()) if resume else None
         self.agent = self._make_agent(resume)
         self.agent.plan = config.plan
@@ -98,8 +101,18 @@ class Trainer:
 
         Raises:
             Interrupted: Ctrl-C or SIGTERM; a checkpoint was written.
-            RunError: An environment or a loss became NaN; the message names the task.
+            RunError: An environment failed (the message names the task), or a loss became NaN.
         """
+        try:
+            return self._run()
+        except EnvironmentFailure as failure:
+            raise RunError(
+                f"at step {self.step} {failure}\nThe last checkpoint is intact: newt-train "
+                f"--resume {self.folder.path} goes on from it. Leave the task out with --tasks, "
+                "or start with --on-error restart, which rebuilds environments that fail"
+            ) from failure
+
+    def _run(self) -> dict[str, Any]:
         with stop_requests() as stop, self._display.running(self):
             if not self._results:
                 self._results["random"] = self._evaluate("random", None)
@@ -149,7 +162,6 @@ class Trainer:
         actions = self._random_actions() if seeding else self._chosen_actions()
         obs, reward, _, truncated, infos = self.env.step(actions)
         final = np.where(truncated[:, None], infos["final_obs"], obs) if truncated.any() else obs
-        self._check_finite(final, reward)
         self.replay.add(
             torch.from_numpy(final), torch.from_numpy(actions), torch.from_numpy(reward).float()
         )
@@ -159,7 +171,7 @@ class Trainer:
         self.step += self.env.num_envs
         self._returns += reward
         self._lengths += 1
-        self._record(np.flatnonzero(truncated), infos)
+        self._record(truncated, infos)
         if not seeding:
             self._credit += self.config.utd * self.env.num_envs
 
@@ -185,11 +197,18 @@ class Trainer:
             self._obs, self._rows, first, explore=True, generator=self._generator
         )
 
-    def _record(self, ended: np.ndarray, infos: dict[str, Any]) -> None:
+    def _record(self, truncated: np.ndarray, infos: dict[str, Any]) -> None:
+        restarted = infos.get("restarted", np.zeros_like(truncated))
+        for i in np.flatnonzero(restarted):
+            self._display.warn(
+                f"task {self.env.tasks[i].versioned_name!r} (environment {i}) failed at step "
+                f"{self.step} and was restarted; {int(self.env.failures.sum())} restarts so far"
+            )
+            self._returns[i] = self._lengths[i] = 0
         episodes = []
-        for i in ended:
+        for i in np.flatnonzero(truncated & ~restarted):
             score, success = float(infos["score"][i]), float(infos["success"][i])
-            name = versioned_name(self.env.tasks[i])
+            name = self.env.tasks[i].versioned_name
             done = Episode(name, score, success, float(self._returns[i]), int(self._lengths[i]))
             episodes.append(done)
             self._returns[i] = self._lengths[i] = 0
@@ -223,16 +242,6 @@ class Trainer:
             )
         self._loggers.losses(self.step, values)
 
-    def _check_finite(self, obs: np.ndarray, reward: np.ndarray) -> None:
-        good = np.isfinite(obs).all(1) & np.isfinite(reward)
-        if not good.all():
-            i = int(np.flatnonzero(~good)[0])
-            raise RunError(
-                f"task {self.env.tasks[i].name!r} (environment {i}) returned a NaN or infinite "
-                f"observation or reward at step {self.step}; the last checkpoint is intact. "
-                "Leave the task out with --tasks, or report it"
-            )
-
     def _passed(self, every: int) -> bool:
         """Whether the last vector step reached a multiple of ``every``."""
         return every > 0 and self.step // every > (self.step - self.env.num_envs) // every
@@ -243,7 +252,15 @@ class Trainer:
         self.agent.plan = self.config.plan_in_eval
         seed = self.config.seed + _EVAL_SEED
         with self._display.evaluating(phase, total) as on_episode:
-            episodes = evaluate(agent, self.tasks, self.config.eval_episodes, seed, on_episode)
+            episodes = evaluate(
+                agent,
+                self.tasks,
+                self.config.eval_episodes,
+                seed,
+                on_episode,
+                workers=self.env,
+                on_error=self.config.on_error,
+            )
         self.agent.plan, self.agent.memory = self.config.plan, memory
         self._write(phase, episodes)
         result = summarise(episodes, self.tasks)
@@ -286,11 +303,11 @@ class Trainer:
         )
 
     def _start(self) -> None:
-        missing = [versioned_name(task) for task in self.env.missing]
+        missing = [task.versioned_name for task in self.env.missing]
         self.folder.write_config(
             {
                 "config": self.config.to_dict(),
-                "tasks": [versioned_name(task) for task in self.tasks],
+                "tasks": [task.versioned_name for task in self.tasks],
                 "missing": missing,
                 "device": str(self._device),
                 **provenance(),

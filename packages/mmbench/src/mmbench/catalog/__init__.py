@@ -9,7 +9,7 @@ Reading it loads no simulator::
     ['mw-door-open', 'mw-door-close', 'mw-door-lock', 'mw-door-unlock']
 """
 
-from mmbench.catalog.errors import TaskUnavailableError, UnknownTaskError
+from mmbench.catalog.errors import EnvironmentFailure, TaskUnavailableError, UnknownTaskError
 from mmbench.catalog.groups import PRESETS, get, select
 from mmbench.catalog.masks import action_mask, observation_mask
 from mmbench.catalog.table import DOMAINS, SPLITS, TASKS, tasks
@@ -22,6 +22,7 @@ __all__ = [
     "PRESETS",
     "SPLITS",
     "TASKS",
+    "EnvironmentFailure",
     "Task",
     "TaskUnavailableError",
     "UnknownTaskError",

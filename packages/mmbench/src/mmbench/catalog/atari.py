@@ -1,5 +1,6 @@
 """The tasks of Atari."""
 
+from dataclasses import replace
 from functools import partial
 
 from mmbench.catalog.task import Task
@@ -23,7 +24,7 @@ _JOYSTICK = (
     "which direction, and the fire button."
 )
 
-TASKS = (
+_PUBLISHED = (
     _task(
         "atari-alien",
         native="Alien",
@@ -271,3 +272,10 @@ TASKS = (
         ),
     ),
 )
+
+_DIFFERS = (
+    "The RAM beside a frame (state+rgb) is divided by 255, as it is without frames; in v0 it is 0 "
+    "to 255 there."
+)
+
+TASKS = _PUBLISHED + tuple(replace(task, version=1, differs=_DIFFERS) for task in _PUBLISHED)

@@ -1,4 +1,6 @@
-"""Errors about tasks that a user can mend."""
+"""What can go wrong with tasks."""
+
+from mmbench.catalog.task import Task
 
 
 class UnknownTaskError(ValueError):
@@ -7,3 +9,21 @@ class UnknownTaskError(ValueError):
 
 class TaskUnavailableError(RuntimeError):
     """A task exists and cannot run here: its simulator or an asset of it is missing."""
+
+
+class EnvironmentFailure(RuntimeError):
+    """An environment raised, hung, died with its process, or returned NaN or infinite numbers.
+
+    Attributes:
+        task: Name of its task.
+        index: Its row in the vector environment.
+        cause: What happened, with the worker's traceback where there is one.
+        lost: Number of the worker process that was lost with it; -1 if none was.
+    """
+
+    def __init__(self, task: Task, index: int, cause: str, lost: int = -1) -> None:
+        super().__init__(f"task {task.versioned_name!r} (environment {index}) {cause}")
+        self.task = task.versioned_name
+        self.index = index
+        self.cause = cause
+        self.lost = lost

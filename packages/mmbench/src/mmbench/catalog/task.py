@@ -64,6 +64,11 @@ class Task:
         return f"{NAMESPACE}/{self.name}-v{self.version}"
 
     @property
+    def versioned_name(self) -> str:
+        """The name, with the version where it is not 0: ``ms-ant-run-v1``."""
+        return self.name if self.version == 0 else f"{self.name}-v{self.version}"
+
+    @property
     def has_success(self) -> bool:
         """Whether success is defined; elsewhere it is reported as NaN."""
         return self.score_metric == "success"

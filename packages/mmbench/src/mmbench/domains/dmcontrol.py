@@ -41,11 +41,13 @@ def make(task: Task, frames: bool) -> DMControlSimulator:
 class DMControlSimulator(Simulator):
     """A dm_control environment, stepped without its per-step bookkeeping.
 
-    Observations are computed once an agent step rather than once a control step; everything
-    else happens in the order of ``dm_control.rl.control.Environment``.
+    Physics, rewards and observations are those of ``dm_control.rl.control.Environment`` to the
+    last bit. What is left out is what no suite task needs at every control step: wrappers around
+    MuJoCo's structures, controls written twice, observations that nobody sees.
 
     Args:
-        environment: A suite environment with a bounded action space.
+        environment: A suite environment with a bounded action space, whose task neither changes
+            the controls nor does anything after a step.
         action_repeat: Control steps per agent step.
         camera: Number or name of the camera of the frames.
     """
@@ -55,13 +57,21 @@ class DMControlSimulator(Simulator):
     ) -> None:
         self._physics = environment.physics
         self._task = environment.task
+        self._model = self._physics.model.ptr
+        self._data = self._physics.data.ptr
         self._sub_steps = environment._n_sub_steps
+        self._runge_kutta = self._model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4
         self._action_repeat = action_repeat
         self._camera = camera
         self._renderer: MujocoRenderer | None = None
+        self._flat: bool | None = None  # known with the first observation
         bounds = environment.action_spec()
         self._action_low = np.asarray(bounds.minimum, np.float64)
         self._action_scale = (np.asarray(bounds.maximum, np.float64) - self._action_low) / 2.0
+        self._control = np.empty_like(self._action_low)
+        # Views of MuJoCo's memory, as long as the model is not compiled again.
+        self._actuators = self._data.ctrl
+        self._warnings = self._data.warning.number
 
     def reset(self, rng: np.random.Generator) -> None:
         """Starts an episode with the task's own generator seeded from ``rng``."""
@@ -71,23 +81,45 @@ class DMControlSimulator(Simulator):
 
     def step(self, action: np.ndarray) -> tuple[float, float]:
         """Takes ``action_repeat`` control steps; success is undefined (NaN)."""
-        control_ = self._action_low + self._action_scale * (action.astype(np.float64) + 1.0)
-        physics, task = self._physics, self._task
+        own, task, physics = self._control, self._task, self._physics
+        own[:] = action
+        own += 1.0
+        own *= self._action_scale
+        own += self._action_low
+        self._actuators[:] = own
+        before = self._warnings.tobytes()
         reward = 0.0
         for _ in range(self._action_repeat):
-            task.before_step(control_, physics)
-            physics.step(self._sub_steps)
-            task.after_step(physics)
+            self._advance()
             reward += float(task.get_reward(physics))
+        if self._warnings.tobytes() != before:
+            self._raise_for_warnings(before)
         return reward, float("nan")
+
+    def _advance(self) -> None:
+        """One control step; see ``dm_control.mujoco.engine.Physics.step``."""
+        model, data = self._model, self._data
+        if self._runge_kutta:
+            mujoco.mj_step(model, data, self._sub_steps)
+        else:
+            mujoco.mj_step2(model, data)
+            if self._sub_steps > 1:
+                mujoco.mj_step(model, data, self._sub_steps - 1)
+        mujoco.mj_step1(model, data)
+
+    def _raise_for_warnings(self, before: bytes) -> None:
+        new = self._warnings > np.frombuffer(before, self._warnings.dtype)
+        names = [list(mujoco.mjtWarning.__members__)[i] for i in np.flatnonzero(new)]
+        raise control.PhysicsError(f"the physics has become invalid: {', '.join(names)}")
 
     def observe(self, out: np.ndarray) -> None:
         """Writes the observation entries, flattened, in the task's order."""
-        start = 0
-        for value in self._task.get_observation(self._physics).values():
-            end = start + np.size(value)
-            out[start:end] = np.ravel(value)
-            start = end
+        values = list(self._task.get_observation(self._physics).values())
+        if self._flat is None:
+            self._flat = all(np.ndim(value) == 1 for value in values)
+        if not self._flat:
+            values = [np.ravel(value) for value in values]
+        np.concatenate(values, out=out, casting="same_kind")
 
     def render(self) -> np.ndarray:
         """Draws the scene from the task's camera."""

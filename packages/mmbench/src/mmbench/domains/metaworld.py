@@ -24,7 +24,7 @@ import numpy as np
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 
 from mmbench.catalog import Task
-from mmbench.domains import mujoco_state
+from mmbench.domains import metaworld_maths, mujoco_state
 from mmbench.domains.simulator import Simulator
 from mmbench.rendering import MujocoRenderer
 
@@ -116,6 +116,7 @@ class MetaWorldSimulator(Simulator):
         environment.seeded_rand_vec = True  # draw from environment.np_random, set at each reset
         # The package's goes over all contacts in Python, up to half the time of a step.
         environment.touching_object = self._touching
+        metaworld_maths.use_in(environment)
         del environment.sawyer_observation_space  # cached with the goal hidden
         bounds = environment.sawyer_observation_space
         self._low, self._high = bounds.low, bounds.high

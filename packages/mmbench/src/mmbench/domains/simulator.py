@@ -45,6 +45,13 @@ class Simulator(abc.ABC):
             out: ``(obs_dim,)`` float32 array, all of which is overwritten.
         """
 
+    def observe_beside_frame(self, out: np.ndarray) -> None:
+        """Writes the state observation of ``obs="state+rgb"``.
+
+        The same as :meth:`observe`, but for published tasks that differ (Atari).
+        """
+        self.observe(out)
+
     @abc.abstractmethod
     def render(self) -> np.ndarray:
         """Draws the scene without changing any state or random stream.

@@ -1,22 +1,21 @@
-"""The multitask vector environment, ``mmbench/multitask-v0``.
-
-All environments live in the calling process and step one after the other.
-"""
+"""The multitask vector environment, ``mmbench/multitask-v0``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from mmbench import catalog
 from mmbench.catalog import Task, TaskUnavailableError, action_mask, observation_mask
 from mmbench.domains import unavailable
-from mmbench.env import OBS_MODES, TaskEnv
+from mmbench.env import OBS_MODES, action_space, observation_space
+from mmbench.vector.fleet import Fleet
+from mmbench.vector.pool import WorkerPool, available_cores
+from mmbench.vector.worker import WHOLE, rows_of
 
 HALVES = (0, 1)
 
@@ -32,6 +31,10 @@ class MultitaskVectorEnv(VectorEnv):
     and success. ``infos["score"]`` and ``infos["success"]`` (N,) are those of the step just
     taken, also where an episode ended.
 
+    The environments live in worker processes, each of which owns several and writes what a step
+    returns into shared memory. Trajectories depend on seeds and actions only, not on the number
+    of workers.
+
     Attributes:
         tasks: The N task records.
         action_mask: (N, 16) float32.
@@ -40,22 +43,38 @@ class MultitaskVectorEnv(VectorEnv):
         missing: Tasks that were left out by ``skip_missing``.
         episode_rng: (N, 6) uint64, the generators from which the running episodes started; with
             them and the actions since, an interrupted run is brought back (see ``reset``).
+        pool: The worker processes.
+        failures: (N,) int64, how often each environment has been restarted.
+        num_workers: Worker processes; 0 for none.
 
     Args:
         num_envs: What ``make_vec`` passes: 1 (ignored) or N.
         tasks: A group, domain, preset, glob, comma list, or an iterable of names or records
             (see :func:`mmbench.catalog.select`).
         envs_per_task: Environments of each task.
-        num_workers: Worker processes; only None (this process) is supported so far.
+        num_workers: Worker processes: by default one for each core, but no more than
+            environments. 0 steps in the calling process, one environment after the other.
         obs: ``state``, ``rgb`` or ``state+rgb``.
         skip_missing: Leave out tasks that cannot run here instead of raising.
         render_mode: None or ``rgb_array``.
+        copy: Whether observations are the caller's to keep. False returns views of shared
+            memory, which the next step overwrites.
+        on_error: What to do about an environment that raises, hangs, dies with its worker, or
+            returns a NaN or infinite observation or reward. ``raise``: an
+            :class:`EnvironmentFailure`. ``restart``: the environment is rebuilt; its step has
+            reward 0 and is truncated, and ``infos["restarted"]`` (N,) says where. With a worker
+            all of its environments are restarted; the others go on undisturbed.
+        time_limit: Seconds after which a worker that has not answered counts as hanging.
+        workers: Another multitask environment, whose workers to share, such as that of a
+            training run for its evaluations. ``num_workers`` is then that one's.
+        progress: Called with the number of environments built so far, and N.
 
     Raises:
         UnknownTaskError: A part of ``tasks`` matches nothing.
         TaskUnavailableError: A selected task's simulator is not there and ``skip_missing`` is off,
             or none is left.
         ValueError: An argument is out of range, or ``num_envs`` is neither 1 nor N.
+        EnvironmentFailure: An environment cannot be built.
     """
 
     metadata = {
@@ -72,13 +91,24 @@ class MultitaskVectorEnv(VectorEnv):
         obs: str = "state",
         skip_missing: bool = False,
         render_mode: str | None = None,
+        copy: bool = True,
+        on_error: str = "raise",
+        time_limit: float = 120.0,
+        workers: MultitaskVectorEnv | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> None:
         if envs_per_task < 1:
             raise ValueError(f"envs_per_task={envs_per_task}: at least 1")
-        if num_workers is not None:
-            raise ValueError(f"num_workers={num_workers}: worker processes are not supported yet")
+        if num_workers is not None and num_workers < 0:
+            raise ValueError(f"num_workers={num_workers}: at least 0, or None for one a core")
         if obs not in OBS_MODES:
             raise ValueError(f"unknown observation mode {obs!r}: one of {', '.join(OBS_MODES)}")
+        if on_error not in ("raise", "restart"):
+            raise ValueError(f"on_error={on_error!r}: raise or restart")
+        if time_limit <= 0:
+            raise ValueError(f"time_limit={time_limit}: more than 0 seconds")
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(f"unknown render mode {render_mode!r}: rgb_array, or None")
         selected, self.missing = _runnable(catalog.select(tasks), skip_missing)
         self.tasks = tuple(task for task in selected for _ in range(envs_per_task))
         self.num_envs = len(self.tasks)
@@ -92,12 +122,45 @@ class MultitaskVectorEnv(VectorEnv):
         self.action_mask = np.stack([action_mask(task) for task in self.tasks])
         self.observation_mask = np.stack([observation_mask(task) for task in self.tasks])
         self.discount = np.array([task.discount for task in self.tasks], np.float32)
-        self._envs = [TaskEnv(task, obs=obs, render_mode=render_mode) for task in self.tasks]
-        self.single_observation_space = self._envs[0].observation_space
-        self.single_action_space = self._envs[0].action_space
+        self.single_observation_space = observation_space(obs)
+        self.single_action_space = action_space()
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._sent: dict[int, np.ndarray] = {}
+        self._copy = copy
+        self._restarts = on_error == "restart"
+        self._sent: set[int] = set()
+        self._started = False
+        if workers is None:
+            cores = available_cores() if num_workers is None else num_workers
+            self.pool = WorkerPool(min(cores, self.num_envs))
+        else:
+            self.pool = workers.pool
+        self._fleet = Fleet(self.tasks, obs, render_mode, self.pool, self._restarts, time_limit)
+        self._arrays = self._fleet.arrays
+        self.num_workers = self.pool.num_processes
+        self.failures = self._fleet.failures
+        try:
+            self._fleet.build(progress)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def episode_rng(self) -> np.ndarray:
+        """(N, 6) uint64, the generators from which the running episodes started."""
+        return self._arrays.rng.copy()
+
+    @property
+    def owner(self) -> np.ndarray:
+        """(N,) int64, the worker of each environment; it changes where workers lag behind."""
+        return self._fleet.owner.copy()
+
+    @property
+    def step_seconds(self) -> np.ndarray:
+        """(N,) float64, seconds that the steps of each environment have taken in all."""
+        return self._arrays.seconds.copy()
+
+    # Gymnasium's interface
 
     def reset(
         self,
@@ -119,6 +182,7 @@ class MultitaskVectorEnv(VectorEnv):
 
         Raises:
             ValueError: The number of seeds or the mask's length is not N.
+            EnvironmentFailure: An environment failed.
         """
         seeds = _seeds(seed, self.num_envs)
         mask = np.ones(self.num_envs, bool)
@@ -126,25 +190,15 @@ class MultitaskVectorEnv(VectorEnv):
             mask = np.asarray(options["reset_mask"], bool)
             if mask.shape != (self.num_envs,):
                 raise ValueError(f"reset_mask of shape {mask.shape}, expected ({self.num_envs},)")
-            if not mask.all() and not hasattr(self, "_observations"):
+            if not mask.all() and not self._started:
                 raise ValueError("the first reset needs all environments: leave reset_mask out")
-        if mask.all():
-            self._observations = self._empty_observations()
-            self._score = np.zeros(self.num_envs)
-            self._success = np.zeros(self.num_envs)
-            self.episode_rng = np.zeros((self.num_envs, 6), np.uint64)
-        self._sent.clear()
         generators = options.get("rng") if options else None
-        for i in np.flatnonzero(mask):
-            own = None if generators is None else {"rng": generators[i]}
-            observation, info = self._envs[i].reset(seed=seeds[i], options=own)
-            self.episode_rng[i] = info["rng"]
-            self._write(self._observations, i, observation)
-            self._score[i], self._success[i] = info["score"], info["success"]
-        return self._copy(slice(None)), {
-            "score": self._score.copy(),
-            "success": self._success.copy(),
-        }
+        for half in sorted(self._sent):
+            self.recv(half)
+        self._fleet.reset(np.flatnonzero(mask), seeds, generators)
+        self._started = True
+        infos = {"score": self._arrays.score.copy(), "success": self._arrays.success.copy()}
+        return self._observations(slice(None)), infos
 
     def step(
         self, actions: np.ndarray
@@ -156,41 +210,51 @@ class MultitaskVectorEnv(VectorEnv):
 
         Returns:
             Observations (N, ...), rewards (N,) float64, terminations (N,) all False,
-            truncations (N,) and infos; see the class. All arrays are the caller's to keep.
+            truncations (N,) and infos; see the class.
+
+        Raises:
+            EnvironmentFailure: An environment failed.
         """
         if self._sent:
             raise RuntimeError(f"recv({min(self._sent)}) what was sent before calling step()")
-        return self._step(slice(0, self.num_envs), self._checked(actions, self.num_envs))
+        self._order(WHOLE, actions)
+        return self._finish(WHOLE)
 
     def send(self, actions: np.ndarray, half: int) -> None:
         """Hands over the actions of one half of the environments, without waiting for them.
 
-        Half 0 are the first N // 2 environments (N + 1 if N is odd), half 1 the others.
+        Half 0 are the environments with even numbers, half 1 those with odd ones: ``[half::2]``
+        of every array.
+
+        Args:
+            actions: (n, 16), n being the number of environments of the half.
+            half: 0 or 1.
 
         Raises:
             ValueError: There is no such half, or the actions have another shape.
             RuntimeError: The half was sent already and not received.
         """
-        part = self._half(half)
+        _check_half(half)
         if half in self._sent:
             raise RuntimeError(f"half {half} was sent already: recv({half}) first")
-        self._sent[half] = self._checked(actions, part.stop - part.start)
+        self._order(half, actions)
+        self._sent.add(half)
 
     def recv(self, half: int) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Returns what :meth:`step` would for one half, after :meth:`send`."""
-        part = self._half(half)
+        _check_half(half)
         if half not in self._sent:
             raise RuntimeError(f"half {half} has no actions: send(actions, {half}) first")
-        return self._step(part, self._sent.pop(half))
+        self._sent.discard(half)
+        return self._finish(half)
 
     def render(self) -> tuple[Any, ...]:
         """Returns a frame of each environment, (224, 224, 3) uint8."""
-        return tuple(env.render() for env in self._envs)
+        return self.call("render")
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Calls a method of every environment, or reads an attribute."""
-        values = (getattr(env, name) for env in self._envs)
-        return tuple(v(*args, **kwargs) if callable(v) else v for v in values)
+        return tuple(self._fleet.call(name, args, kwargs))
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """Reads an attribute of every environment."""
@@ -201,83 +265,73 @@ class MultitaskVectorEnv(VectorEnv):
         each = values if isinstance(values, (list, tuple)) else [values] * self.num_envs
         if len(each) != self.num_envs:
             raise ValueError(f"{len(each)} values for {self.num_envs} environments")
-        for env, value in zip(self._envs, each, strict=True):
-            setattr(env, name, value)
+        self._fleet.assign(name, each)
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Closes every environment."""
-        for env in self._envs:
-            env.close()
+        """Closes every environment, and the workers unless another environment uses them."""
+        if hasattr(self, "_fleet"):
+            self._fleet.close()
 
-    def _half(self, half: int) -> slice:
-        if half not in HALVES:
-            raise ValueError(f"half={half}: 0 or 1")
-        middle = (self.num_envs + 1) // 2
-        return slice(0, middle) if half == 0 else slice(middle, self.num_envs)
-
-    def _checked(self, actions: np.ndarray, count: int) -> np.ndarray:
+    def _order(self, part: int, actions: np.ndarray) -> None:
+        target = self._arrays.actions[rows_of(part)]
         actions = np.asarray(actions, np.float32)
-        expected = (count, *(self.single_action_space.shape or ()))
-        if actions.shape != expected:
-            raise ValueError(f"actions of shape {actions.shape}, expected {expected}")
-        if not hasattr(self, "_observations"):
+        if actions.shape != target.shape:
+            raise ValueError(f"actions of shape {actions.shape}, expected {target.shape}")
+        if not self._started:
             raise RuntimeError("call reset() before stepping")
-        return actions
+        target[:] = actions
+        self._fleet.order(part)
 
-    def _step(
-        self, part: slice, actions: np.ndarray
-    ) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        count = part.stop - part.start
-        rewards = np.zeros(count)
-        truncations = np.zeros(count, bool)
-        final = None
-        for row, i in enumerate(range(part.start, part.stop)):
-            env = self._envs[i]
-            observation, rewards[row], _, truncations[row], info = env.step(actions[row])
-            self._score[i], self._success[i] = info["score"], info["success"]
-            if truncations[row]:
-                final = self._empty_observations() if final is None else final
-                self._write(final, i, observation)
-                observation, fresh = env.reset()
-                self.episode_rng[i] = fresh["rng"]
-            self._write(self._observations, i, observation)
-        infos: dict[str, Any] = {
-            "score": self._score[part].copy(),
-            "success": self._success[part].copy(),
-        }
-        if final is not None:
-            infos["final_obs"] = _take(final, part)
-            infos["_final_obs"] = truncations.copy()
-            infos["final_info"] = {
-                "score": infos["score"].copy(),
-                "_score": truncations.copy(),
-                "success": infos["success"].copy(),
-                "_success": truncations.copy(),
+    def _finish(self, part: int) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        restarted = self._fleet.wait(part)
+        rows = rows_of(part)
+        truncated = self._arrays.truncated[rows].copy()
+        score, success = self._arrays.score[rows].copy(), self._arrays.success[rows].copy()
+        infos: dict[str, Any] = {"score": score, "success": success}
+        if self._restarts:
+            infos["restarted"] = restarted
+        if truncated.any():
+            infos |= {
+                "final_obs": self._final_observations(rows, truncated),
+                "_final_obs": truncated.copy(),
+                "final_info": {
+                    "score": score.copy(),
+                    "_score": truncated.copy(),
+                    "success": success.copy(),
+                    "_success": truncated.copy(),
+                },
+                "_final_info": truncated.copy(),
             }
-            infos["_final_info"] = truncations.copy()
-        return self._copy(part), rewards, np.zeros(count, bool), truncations, infos
+        return (
+            self._observations(rows),
+            self._arrays.reward[rows].copy(),
+            np.zeros(len(truncated), bool),
+            truncated,
+            infos,
+        )
 
-    def _empty_observations(self) -> Any:
-        space = self.observation_space
-        if isinstance(space, spaces.Dict):
-            return {key: np.zeros(box.shape, box.dtype) for key, box in space.items()}
-        return np.zeros(space.shape or (), space.dtype)
+    def _observations(self, rows: slice) -> Any:
+        arrays = {"state": self._arrays.state, "rgb": self._arrays.frames}
+        parts = {
+            name: array[rows].copy() if self._copy else array[rows]
+            for name, array in arrays.items()
+            if array is not None
+        }
+        return parts if len(parts) > 1 else next(iter(parts.values()))
 
-    def _write(self, target: Any, row: int, observation: Any) -> None:
-        if isinstance(target, dict):
-            for key, array in target.items():
-                array[row] = observation[key]
-        else:
-            target[row] = observation
+    def _final_observations(self, rows: slice, truncated: np.ndarray) -> Any:
+        arrays = {"state": self._arrays.final_state, "rgb": self._arrays.final_frames}
+        parts = {}
+        for name, array in arrays.items():
+            if array is not None:
+                parts[name] = np.zeros_like(array[rows])
+                parts[name][truncated] = array[rows][truncated]
+        return parts if len(parts) > 1 else next(iter(parts.values()))
 
-    def _copy(self, part: slice) -> Any:
-        return _take(self._observations, part)
 
-
-def _take(observations: Any, part: slice) -> Any:
-    if isinstance(observations, dict):
-        return {key: array[part].copy() for key, array in observations.items()}
-    return observations[part].copy()
+def _check_half(half: int) -> None:
+    if half not in HALVES:
+        raise ValueError(f"half={half}: 0 or 1")
 
 
 def _runnable(

@@ -1,0 +1,147 @@
+"""Writes docs/tasks.md: `uv run python docs/tasks_table.py`.
+
+Every task a row, from the catalogue, the recordings and the tests. Nothing in it depends on the
+machine, except that listing the tests needs every simulator installed.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import tasks_checks
+
+from mmbench.assets import ASSETS, required_asset
+from mmbench.catalog import DOMAINS, TASKS, Task
+from mmbench.doctor import packages
+
+PAGE = Path(__file__).parent / "tasks.md"
+IMAGES = Path(__file__).parent / "images"
+
+TITLES = {
+    "dmcontrol": "DMControl",
+    "dmcontrol-ext": "DMControl-Ext",
+    "metaworld": "Meta-World",
+    "maniskill": "ManiSkill3",
+    "mujoco": "MuJoCo",
+    "box2d": "Box2D",
+    "robodesk": "RoboDesk",
+    "ogbench": "OGBench",
+    "miniarcade": "MiniArcade",
+    "atari": "Atari",
+}
+SPLITS = {"train": "train", "test": "held out", "extra": "extra"}
+
+HEADER = """\
+# The tasks
+
+<!-- Written by `uv run python docs/tasks_table.py`: change the catalogue or the tests instead. -->
+
+{total} tasks: {train} to train on, {test} held out, and {extra} more that the benchmark defines
+and uses for neither. {corrected} of them have a corrected version beside the published one.
+`mmbench doctor` tells which can run on a machine, and how to get the rest.
+
+* **obs**, **action**: entries before padding to 128 and 16. **steps**: agent steps of an episode.
+  **repeat**: native steps in each.
+* **score**: the returns that count as 0 and 1, or the success of the last step.
+* **needs**: what to install, and what to fetch besides (`mmbench assets download --tasks NAME`).
+* **checked by**: what is tested of the task beyond what is tested of every task that can run
+  ([tests/test_every_task.py](../tests/test_every_task.py): sizes, masks, whole episodes, seeds,
+  exact save and restore).
+  * *recorded steps, rollouts, episodes*: equal to what was recorded from the published benchmark:
+    exact steps or whole rollouts, and statistics of episodes under three policies
+    ([tests/reference](../tests/reference/README.md), [how close](results/conformance.md)).
+  * *package*: equal to the simulator package's own step. *returns*: mean returns as published.
+  * *rewards*: rewards or success computed by hand, at states set by hand or reached by scripted
+    actions. *v1*: what the corrected version corrects.
+  * *{stand_in}*: the task's own asset was never at hand; its class is tested with a stand-in.
+  * *{generic}*: only what is tested of every task.
+"""
+
+
+def render(checks: Mapping[str, str]) -> str:
+    """Returns the page.
+
+    Args:
+        checks: What every record of the catalogue is checked by, by id.
+    """
+    published = [task for task in TASKS if task.version == 0]
+    count = {split: sum(task.split == split for task in published) for split in SPLITS}
+    header = HEADER.format(
+        total=len(published),
+        **count,
+        corrected=len({task.name for task in TASKS if task.version > 0}),
+        stand_in=tasks_checks.STAND_IN,
+        generic=tasks_checks.ONLY_GENERIC,
+    )
+    sections = [_section(domain, checks) for domain in DOMAINS]
+    return "\n".join([header, _overview(published), *sections])
+
+
+def _overview(published: list[Task]) -> str:
+    lines = [
+        "| domain | train | held out | extra | with a v1 | needs | tested by |",
+        "| --- | ---: | ---: | ---: | ---: | --- | --- |",
+    ]
+    for domain in DOMAINS:
+        tasks = [task for task in published if task.domain == domain]
+        counts = [str(sum(task.split == split for task in tasks) or "") for split in SPLITS]
+        v1 = sum(task.domain == domain and task.version > 0 for task in TASKS) or ""
+        title = f"[{TITLES[domain]}](#{TITLES[domain].lower()})"
+        files = [
+            f"[{path.stem}](../{path.relative_to(tasks_checks.ROOT)})"
+            for path in tasks_checks.test_files(domain)
+            if "miniarcade/tests" not in str(path)
+        ]
+        if domain == "miniarcade":
+            files = ["[packages/miniarcade/tests](../packages/miniarcade/tests)", *files]
+        row = [title, *counts, str(v1), _install(domain), ", ".join(files)]
+        lines.append(f"| {' | '.join(row)} |")
+    assets = ", ".join(f"`{asset.name}` ([source]({asset.url}))" for asset in ASSETS)
+    return "\n".join([*lines, "", f"Assets: {assets}.", ""])
+
+
+def _install(domain: str) -> str:
+    package = packages.package(packages.SIMULATORS[domain][0], packages.requirements())
+    extra = f"`mmbench[{package.extra}]`" if package.extra else "`mmbench`"
+    return f"{extra}, Python {package.python}" if package.python else extra
+
+
+def _section(domain: str, checks: Mapping[str, str]) -> str:
+    lines = [f"## {TITLES[domain]}", ""]
+    if (IMAGES / f"{domain}.png").is_file():
+        lines += [f"![A frame of every task of {TITLES[domain]}](images/{domain}.png)", ""]
+    lines += [
+        "| task | split | obs | action | steps | repeat | score | instruction | needs "
+        "| checked by |",
+        "| --- | --- | ---: | ---: | ---: | ---: | --- | --- | --- | --- |",
+    ]
+    tasks = [task for task in TASKS if task.domain == domain]
+    first = {task.name: index for index, task in reversed(list(enumerate(tasks)))}
+    for task in sorted(tasks, key=lambda task: (first[task.name], task.version)):
+        lines.append(f"| {' | '.join(_row(task, checks[task.id]))} |")
+    return "\n".join([*lines, ""])
+
+
+def _row(task: Task, checked_by: str) -> list[str]:
+    asset = required_asset(task)
+    score = "success"
+    if task.score_metric == "return":
+        score = f"{task.score_low:g} to {task.score_high:g}"
+    text = task.instruction if task.version == 0 else f"*As v0, but:* {task.differs}"
+    return [
+        f"`{task.versioned_name}`",
+        SPLITS[task.split],
+        str(task.obs_dim),
+        str(task.action_dim),
+        str(task.max_episode_steps),
+        str(task.action_repeat),
+        score,
+        text.replace("|", "\\|"),
+        _install(task.domain) + (f", asset `{asset.name}`" if asset else ""),
+        checked_by,
+    ]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(tasks_checks.checks()))
+    print(f"{PAGE}: {len(TASKS)} rows", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Subcommands of ``mmbench`` that are too long for :mod:`mmbench.cli`."""

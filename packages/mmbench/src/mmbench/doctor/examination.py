@@ -1,0 +1,232 @@
+"""The examination: which probes to run, and what their outcomes mean."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import mmbench
+from mmbench.assets import missing_assets
+from mmbench.catalog import DOMAINS, TASKS, Task
+from mmbench.doctor import packages
+from mmbench.doctor.jobs import Job, Outcome, run
+from mmbench.doctor.report import Domain, Machine, Package, Problem, Renderer, Report
+
+SECONDS = 55.0
+"""How long an examination may take."""
+
+_RENDERERS = {
+    "EGL": (
+        Job("EGL", ("opengl", "egl")),
+        "MuJoCo scenes",
+        "apt-get install libegl1 libgl1 libgles2",
+    ),
+    "OSMesa": (
+        Job("OSMesa", ("opengl", "osmesa")),
+        "MuJoCo scenes, where EGL does not",
+        "apt-get install libosmesa6",
+    ),
+    "Vulkan": (
+        Job("Vulkan", ("vulkan",)),
+        "ManiSkill scenes",
+        "apt-get install libvulkan1 and the GPU's driver, or mesa-vulkan-drivers (24.3 or later) "
+        "to draw on the CPU",
+    ),
+}
+_SLOWEST_FIRST = ("maniskill", "Vulkan", "torch", "metaworld")
+
+_KNOWN_FIXES = {
+    "libGL.so": "apt-get install libgl1",
+    "libX11.so": "apt-get install libx11-6",
+    "libEGL.so": "apt-get install libegl1",
+    # What importing mujoco says where the variable names a library that is not there.
+    "'eglQueryString'": "unset MUJOCO_GL",
+    "'glGetError'": "unset MUJOCO_GL",
+}
+"""What helps, by a part of the message."""
+
+
+def examine(
+    tasks: Iterable[Task] | None = None,
+    seconds: float = SECONDS,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> Report:
+    """Finds out what can run on this machine.
+
+    Args:
+        tasks: The tasks to ask for, by default all 228.
+        seconds: Time for everything; one probe gets half of it.
+        on_progress: Called with the name of what was just tried, how many were, and of how many.
+
+    Returns:
+        The report.
+    """
+    start = time.monotonic()
+    asked: dict[str, list[Task]] = {domain: [] for domain in DOMAINS}
+    for task in tasks if tasks is not None else (task for task in TASKS if task.version == 0):
+        asked[task.domain].append(task)
+    asked = {domain: group for domain, group in asked.items() if group}
+
+    jobs = [Job(name, ("tasks", *(task.id for task in group))) for name, group in asked.items()]
+    jobs += [job for job, _, _ in _RENDERERS.values()]
+    if importlib.util.find_spec("torch") is not None:
+        jobs.append(Job("torch", ("torch",)))
+    jobs.sort(key=lambda job: job.name not in _SLOWEST_FIRST)
+    outcomes: dict[str, Outcome] = {}
+    for job, outcome in run(jobs, limit=seconds / 2, deadline=seconds):
+        outcomes[job.name] = outcome
+        if on_progress is not None:
+            on_progress(job.name, len(outcomes), len(jobs))
+
+    known = packages.requirements()
+    domains = tuple(_domain(name, group, outcomes[name], known) for name, group in asked.items())
+    simulators = {name for group in packages.SIMULATORS.values() for name in group}
+    return Report(
+        ok=all(domain.runnable == domain.tasks for domain in domains),
+        mmbench=mmbench.__version__,
+        machine=_machine(outcomes.get("torch")),
+        domains=domains,
+        renderers=tuple(_renderer(name, outcomes[name]) for name in _RENDERERS),
+        others=tuple(packages.package(name, known) for name in known if name not in simulators),
+        seconds=round(time.monotonic() - start, 1),
+    )
+
+
+def _domain(
+    name: str, tasks: Sequence[Task], outcome: Outcome, known: dict[str, packages.Requirement]
+) -> Domain:
+    group = tuple(packages.package(each, known) for each in packages.SIMULATORS[name])
+    first = group[0]
+    problems = [
+        Problem(
+            f"{each.name} {each.installed} is outside the tested range {each.tested}",
+            packages.install_command(each),
+        )
+        for each in group
+        if each.in_range is False
+    ]
+    unavailable: dict[str, str] = outcome.said.get("unavailable", {})
+    able = [task for task in tasks if task.id not in unavailable]
+    if outcome.failure:
+        # The one task that was tried failed, and nothing is known of the others.
+        names = tuple(task.versioned_name for task in able)
+        fix = _known_fix(outcome.failure) or (
+            packages.install_command(first) if first.installed is None else ""
+        )
+        problems.append(Problem(outcome.failure, fix, names, outcome.log))
+        able = []
+    problems += _reasons(tasks, unavailable, first)
+    if len(able) == len(tasks):
+        status = "works" if all(each.in_range is not False for each in group) else "untested"
+    elif able:
+        status = "partial"
+    else:
+        lacking = first.installed is None or all(map(missing_assets, tasks))
+        status = "missing" if lacking else "fails"
+    return Domain(
+        domain=name,
+        status=status,
+        packages=group,
+        tasks=len(tasks),
+        runnable=len(able),
+        tried=outcome.said.get("tried"),
+        seconds=round(outcome.seconds, 1),
+        problems=tuple(problems),
+    )
+
+
+def _reasons(
+    tasks: Sequence[Task], unavailable: dict[str, str], simulator: Package
+) -> list[Problem]:
+    """Why tasks cannot run, those with the same reason together."""
+    groups: dict[str, list[Task]] = {}
+    for task in tasks:
+        if task.id in unavailable:
+            reason = _reason(task, unavailable[task.id], simulator)
+            groups.setdefault(reason, []).append(task)
+    return [
+        Problem(
+            reason, _fix(group[0], reason, simulator), tuple(task.versioned_name for task in group)
+        )
+        for reason, group in groups.items()
+    ]
+
+
+def _reason(task: Task, told: str, simulator: Package) -> str:
+    if simulator.installed is None and not simulator.for_this_python:
+        return f"{simulator.name} is for Python {simulator.python} only"
+    if simulator.installed is None:
+        return f"{simulator.name} is not installed"
+    assets = missing_assets(task)
+    return f"the asset {' and '.join(assets)} is not on this machine" if assets else told
+
+
+def _fix(task: Task, reason: str, simulator: Package) -> str:
+    if simulator.installed is None:
+        install = packages.install_command(simulator)
+        suited = simulator.for_this_python
+        return install if suited else f"with Python {simulator.python}: {install}"
+    if missing_assets(task):
+        # The archive that one task needs serves the others of the group.
+        return f"mmbench assets download --tasks {task.versioned_name}"
+    return _known_fix(reason)
+
+
+def _known_fix(message: str) -> str:
+    return next((fix for part, fix in _KNOWN_FIXES.items() if part in message), "")
+
+
+def _renderer(name: str, outcome: Outcome) -> Renderer:
+    _, draws, fix = _RENDERERS[name]
+    missing = outcome.said.get("missing")
+    problem = None
+    if outcome.failure:
+        problem = Problem(outcome.failure, log=outcome.log)
+    elif missing:
+        lacks_sapien = missing.startswith("sapien")
+        problem = Problem(missing, "pip install 'mmbench[maniskill]'" if lacks_sapien else fix)
+    return Renderer(
+        name=name,
+        draws=draws,
+        status="fails" if outcome.failure else "missing" if missing else "works",
+        device=outcome.said.get("device"),
+        seconds=round(outcome.seconds, 1),
+        problem=problem,
+    )
+
+
+def _machine(torch: Outcome | None) -> Machine:
+    problem = Problem(torch.failure, log=torch.log) if torch and torch.failure else None
+    return Machine(
+        python=platform.python_version(),
+        python_tested=packages.python_range(),
+        executable=sys.executable,
+        system=platform.platform(),
+        cores=_cores(),
+        memory=_memory(),
+        torch=packages.installed_version("torch"),
+        gpus=tuple(torch.said.get("gpus", ())) if torch else (),
+        torch_problem=problem,
+    )
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _memory() -> int | None:
+    limits = []
+    with contextlib.suppress(ValueError, OSError, AttributeError):
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    # A container's own limit; "max" where there is none.
+    with contextlib.suppress(ValueError, OSError):
+        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return min(limits, default=None)

@@ -1,0 +1,150 @@
+"""Versions of the simulators: which is installed, and which the tests hold for.
+
+The tested ranges are the requirements of the installed distributions themselves, so they stand in
+one place only: ``pyproject.toml``.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import operator
+import platform
+import re
+from dataclasses import dataclass
+
+from mmbench.doctor.report import Package
+
+SIMULATORS: dict[str, tuple[str, ...]] = {
+    "dmcontrol": ("dm-control", "mujoco"),
+    "dmcontrol-ext": ("dm-control", "mujoco"),
+    "metaworld": ("metaworld", "mujoco"),
+    "maniskill": ("mani-skill", "sapien"),
+    "mujoco": ("gymnasium", "mujoco"),
+    "box2d": ("box2d", "gymnasium"),
+    "robodesk": ("robodesk", "dm-control", "mujoco"),
+    "ogbench": ("ogbench", "mujoco"),
+    "miniarcade": ("miniarcade", "pygame-ce"),
+    "atari": ("ale-py",),
+}
+"""The distributions that simulate a domain, the one it is installed by first."""
+
+_OWN = ("mmbench", "miniarcade")
+"""Distributions whose requirements are tested ranges."""
+
+_COMPARE = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A line of a distribution's metadata, as far as ours use the format.
+
+    Attributes:
+        name: The required distribution.
+        versions: Such as ``<3.4,>=3.3.7``.
+        extra: The extra that asks for it, or empty.
+        python: The Python versions it is asked for on, such as ``<3.13``, or empty for all.
+    """
+
+    name: str
+    versions: str
+    extra: str
+    python: str
+
+
+def parse(line: str) -> Requirement:
+    """Reads a ``Requires-Dist`` line."""
+    required, _, marker = line.partition(";")
+    name = re.match(r"\s*([\w.-]+)", required)
+    extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)", marker)
+    python = re.search(r"python_version\s*([<>=!]+)\s*['\"]([^'\"]+)", marker)
+    assert name is not None, line
+    return Requirement(
+        name=name.group(1),
+        versions=re.sub(r"\[[^\]]*\]|\s", "", required[name.end() :]).strip("()"),
+        extra=extra.group(1) if extra else "",
+        python="".join(python.groups()) if python else "",
+    )
+
+
+def within(version: str, versions: str) -> bool:
+    """Whether a version is in a range such as ``<3.4,>=3.3.7``, by its release numbers alone."""
+    for part in filter(None, versions.split(",")):
+        bound = re.match(r"([<>=!]+)(.+)", part)
+        assert bound is not None, versions
+        ours, theirs = _release(version), _release(bound.group(2))
+        length = max(len(ours), len(theirs))
+        padded = [numbers + (0,) * (length - len(numbers)) for numbers in (ours, theirs)]
+        if not _COMPARE[bound.group(1)](*padded):
+            return False
+    return True
+
+
+def _release(version: str) -> tuple[int, ...]:
+    numbers = re.match(r"\d+(\.\d+)*", version)
+    return tuple(map(int, numbers.group().split("."))) if numbers else ()
+
+
+def readable(versions: str) -> str:
+    """A range with its lower bound first: ``>=3.3.7,<3.4``."""
+    return ",".join(sorted(filter(None, versions.split(",")), reverse=True))
+
+
+def installed_version(name: str) -> str | None:
+    """The version of a distribution, or None where it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def requirements() -> dict[str, Requirement]:
+    """The requirements of mmbench and its extras, and of miniarcade, by name."""
+    found: dict[str, Requirement] = {}
+    for distribution in reversed(_OWN):
+        try:
+            lines = importlib.metadata.requires(distribution) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue  # run from a source tree that was never installed: the ranges are unknown
+        for requirement in map(parse, lines):
+            # What an extra lists appears again under "all".
+            if requirement.extra != "all" and (distribution == "mmbench" or not requirement.extra):
+                found[requirement.name] = requirement
+    return found
+
+
+def package(name: str, known: dict[str, Requirement]) -> Package:
+    """What is known of one distribution."""
+    requirement = known.get(name)
+    installed = installed_version(name)
+    tested = readable(requirement.versions) if requirement else None
+    python = requirement.python if requirement else ""
+    return Package(
+        name=name,
+        installed=installed,
+        tested=tested,
+        in_range=None if installed is None or tested is None else within(installed, tested),
+        extra=requirement.extra or None if requirement else None,
+        python=python or None,
+        for_this_python=within(platform.python_version(), python),
+    )
+
+
+def python_range() -> str | None:
+    """The Python versions that mmbench is for, or None where it is not installed."""
+    try:
+        versions = importlib.metadata.metadata("mmbench")["Requires-Python"]
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    return readable(versions.replace(" ", "")) if versions else None
+
+
+def install_command(package: Package) -> str:
+    """What installs the tested version of a package."""
+    return f"pip install 'mmbench[{package.extra}]'" if package.extra else "pip install mmbench"

@@ -1,0 +1,284 @@
+"""Worker processes of the multitask vector environment: the same trajectories, and what fails."""
+
+import dataclasses
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from faults import Fault, write_nan
+
+from mmbench import catalog
+from mmbench.catalog import EnvironmentFailure
+
+ID = "mmbench:mmbench/multitask-v0"
+TASKS = "pygame-pong,walker-walk,pygame-landing,cartpole-swingup,pygame-cowboy"
+GUARD = 120  # s, for what must not hang
+
+
+def make(tasks=TASKS, num_workers=2, **kwargs):
+    return gym.make_vec(ID, tasks=tasks, num_workers=num_workers, **kwargs).unwrapped
+
+
+def actions(env, count, seed=0):
+    shape = (count, *env.action_space.shape)
+    return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
+
+
+def assert_same(ours, theirs):
+    for a, b in zip(ours[:4], theirs[:4], strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_equal(ours[4], theirs[4])
+
+
+@pytest.mark.parametrize("num_workers", [1, 3])
+def test_trajectories_do_not_depend_on_the_workers(num_workers):
+    alone, spread = make(num_workers=0), make(num_workers=num_workers)
+    assert alone.num_workers == 0
+    assert spread.num_workers == num_workers
+    np.testing.assert_array_equal(alone.reset(seed=7)[0], spread.reset(seed=7)[0])
+    for batch in actions(alone, 505):  # past the ends of episodes of 200 and of 500 steps
+        assert_same(spread.step(batch), alone.step(batch))
+    np.testing.assert_array_equal(alone.episode_rng, spread.episode_rng)
+    alone.close()
+    spread.close()
+
+
+def test_halves_of_workers_step_as_the_whole_does():
+    whole, halves = make(num_workers=0), make()
+    whole.reset(seed=1)
+    halves.reset(seed=1)
+    for batch in actions(whole, 205):
+        expected = whole.step(batch)
+        halves.send(batch[0::2], 0)
+        halves.send(batch[1::2], 1)
+        for half in (1, 0):
+            received = halves.recv(half)
+            for ours, theirs in zip(received[:4], expected[:4], strict=True):
+                np.testing.assert_array_equal(ours, theirs[half::2])
+            np.testing.assert_array_equal(received[4]["score"], expected[4]["score"][half::2])
+    halves.close()
+
+
+def test_views_instead_of_copies():
+    env = make("pygame-pong,pygame-cowboy", num_workers=1, copy=False)
+    first, _ = env.reset(seed=0)
+    before = first.copy()
+    later, *_ = env.step(actions(env, 1)[0])
+    assert np.shares_memory(first, later)
+    assert (first != before).any()
+    env.close()
+
+
+def test_frames_attributes_and_calls_of_workers():
+    env = make("pygame-pong,pygame-cowboy", obs="state+rgb", render_mode="rgb_array")
+    obs, _ = env.reset(seed=0)
+    frames = env.render()
+    for i in range(2):
+        np.testing.assert_array_equal(frames[i], obs["rgb"][i])
+    assert [task.name for task in env.get_attr("task")] == ["pygame-pong", "pygame-cowboy"]
+    env.set_attr("note", ["a", "b"])
+    assert env.get_attr("note") == ("a", "b")
+    obs, *_ = env.step(actions(env, 1)[0])
+    assert (obs["rgb"] != frames).any()
+    env.close()
+
+
+def test_environments_that_share_workers():
+    env = make()
+    env.reset(seed=0)
+    processes = [worker.pid for worker in env.pool.workers]
+    evaluation = make("walker-walk,pygame-pong", num_workers=None, workers=env)
+    alone = make("walker-walk,pygame-pong", num_workers=0)
+    np.testing.assert_array_equal(evaluation.reset(seed=5)[0], alone.reset(seed=5)[0])
+    assert len(multiprocessing.active_children()) == 2
+    evaluation.close()
+    env.step(actions(env, 1)[0])
+    assert [worker.pid for worker in env.pool.workers] == processes
+    env.close()
+    assert not multiprocessing.active_children()
+
+
+def test_environments_move_away_from_a_worker_that_lags(monkeypatch, tmp_path):
+    monkeypatch.setenv("MMBENCH_CACHE", str(tmp_path))
+    # A table so wrong that one worker gets both walkers.
+    (tmp_path / "step_costs.json").write_text('{"mmbench/pygame-pong-v0": 1e6}')
+    tasks = "pygame-pong,pygame-cowboy,walker-walk,pygame-landing,walker-run"
+    alone, env = make(tasks, num_workers=0), make(tasks)
+    before = env.owner
+    assert before[2] == before[4] != before[0]
+    np.testing.assert_array_equal(alone.reset(seed=2)[0], env.reset(seed=2)[0])
+    for batch in actions(alone, 520):  # episodes of the walkers end after 500
+        assert_same(env.step(batch), alone.step(batch))
+    assert env.owner[2] != env.owner[4]
+    assert (env.step_seconds > 0).all()
+    alone.close()
+    env.close()
+
+
+def failing(kind, on_error, **kwargs):
+    """Environments of two workers, one of which fails in the third step; and its index."""
+    env = make(on_error=on_error, **kwargs)
+    env.reset(seed=0)
+    faults = [Fault("none") for _ in env.tasks]
+    faults[1] = Fault(kind, after=2)
+    env.set_attr("advance", faults)
+    batch = actions(env, 1)[0]
+    env.step(batch)
+    env.step(batch)
+    return env, batch
+
+
+CAUSES = {
+    "raise": "ArithmeticError: the contact solver gave up(?s:.*)Traceback",
+    "kill": "its worker process was killed by SIGKILL",
+    "segfault": "its worker process was killed by SIGSEGV",
+    "hang": "its worker process did not finish within 2 s",
+    "nan": "returned the reward nan",
+}
+
+
+@pytest.mark.parametrize("kind", CAUSES)
+def test_a_failure_is_one_error_that_names_it(kind):
+    env, batch = failing(kind, "raise", time_limit=2.0 if kind == "hang" else 60.0)
+    with pytest.raises(EnvironmentFailure, match=CAUSES[kind]) as caught:
+        env.step(batch)
+    assert (caught.value.task, caught.value.index) == ("walker-walk", 1)
+    assert "'walker-walk' (environment 1)" in str(caught.value)
+    with pytest.raises(RuntimeError, match="closed after a failure"):
+        env.step(batch)
+    began = time.monotonic()
+    env.close()
+    assert time.monotonic() - began < GUARD
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("kind", CAUSES)
+def test_a_failure_restarts_where_asked_for(kind):
+    env, batch = failing(kind, "restart", time_limit=2.0 if kind == "hang" else 60.0)
+    processes = [worker.pid for worker in env.pool.workers]
+    obs, reward, _, truncated, infos = env.step(batch)
+    restarted = infos["restarted"]
+    assert restarted[1]
+    replaced = [a.pid != b for a, b in zip(env.pool.workers, processes, strict=True)]
+    if kind in ("raise", "nan"):
+        assert not any(replaced)
+        assert restarted.sum() == 1
+    else:
+        assert sum(replaced) == 1
+        assert 1 <= restarted.sum() < env.num_envs
+    np.testing.assert_array_equal(truncated, restarted)
+    np.testing.assert_array_equal(infos["_final_obs"], restarted)
+    assert (reward[restarted] == 0).all()
+    assert (reward[~restarted] == 0.1).all()  # the others did not notice
+    assert np.isfinite(obs).all()
+    assert env.failures.tolist() == [0, 1, 0, 0, 0]
+    # The new episode is one like any other.
+    _, reward, _, truncated, infos = env.step(batch)
+    assert not truncated.any()
+    assert not infos["restarted"].any()
+    assert (reward[restarted] != 0.1).all()
+    env.close()
+
+
+def test_nan_in_an_observation_is_named():
+    env = make("pygame-pong,walker-walk", num_workers=1)
+    env.reset(seed=0)
+    env.set_attr("observe", [write_nan, write_nan])
+    with pytest.raises(EnvironmentFailure, match=r"'pygame-pong' .*observation nan in entry 2"):
+        env.step(actions(env, 1)[0])
+    env.close()
+
+
+def test_a_failure_in_one_half_is_told_of_in_the_other_too():
+    env = make(on_error="restart", num_workers=1)
+    env.reset(seed=0)
+    faults = [Fault("none") for _ in env.tasks]
+    faults[2] = Fault("kill")
+    env.set_attr("advance", faults)
+    batch = actions(env, 1)[0]
+    env.send(batch[0::2], 0)
+    env.send(batch[1::2], 1)
+    assert env.recv(0)[4]["restarted"].all()
+    assert env.recv(1)[4]["restarted"].all()
+    # Nothing was stepped: the new episodes are at their start.
+    assert [int(state["env/step"]) for state in env.call("get_state")] == [0] * env.num_envs
+    assert not env.step(batch)[4]["restarted"].any()
+    env.close()
+
+
+def test_an_environment_that_always_fails_is_an_error_in_the_end():
+    env = make("pygame-pong", num_workers=0, on_error="restart")
+    env.reset(seed=0)
+    with pytest.raises(EnvironmentFailure, match="11 times in a row.*solver gave up"):
+        for _ in range(50):
+            env.set_attr("advance", Fault("raise"))
+            env.step(actions(env, 1)[0])
+    env.close()
+
+
+def test_a_task_that_cannot_be_built_is_named():
+    broken = dataclasses.replace(catalog.get("walker-walk"), native="walker/fly")
+    with pytest.raises(
+        EnvironmentFailure, match=r"'walker-walk' \(environment 0\) cannot be built"
+    ):
+        make([broken], num_workers=1)
+    assert not multiprocessing.active_children()
+
+
+SCRIPT = textwrap.dedent(
+    """
+    import sys, time
+    import gymnasium as gym, numpy as np
+    env = gym.make_vec(
+        "mmbench:mmbench/multitask-v0", tasks="pygame-pong,pygame-cowboy", num_workers=2
+    )
+    env.reset(seed=0)
+    print(*[worker.pid for worker in env.unwrapped.pool.workers], flush=True)
+    while True:
+        env.step(np.zeros((2, 16), np.float32))
+    """
+)
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_when_the_parent_ends(how, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)  # without an `if __name__ == "__main__"`, as people write them
+    before = set(os.listdir("/dev/shm"))
+    process = subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    workers = [int(pid) for pid in process.stdout.readline().split()]
+    assert len(workers) == 2
+    assert all(alive(pid) for pid in workers)
+    if how == signal.SIGINT:
+        os.killpg(process.pid, how)  # as a terminal does
+    else:
+        process.send_signal(how)
+    _, errors = process.communicate(timeout=GUARD)
+    if how == signal.SIGINT:
+        assert "KeyboardInterrupt" in errors
+    deadline = time.monotonic() + GUARD
+    while any(alive(pid) for pid in workers) or set(os.listdir("/dev/shm")) - before:
+        assert time.monotonic() < deadline, errors
+        time.sleep(0.1)

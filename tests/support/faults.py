@@ -1,0 +1,46 @@
+"""Environments that fail, for tests. A worker process can import this module."""
+
+import ctypes
+import math
+import os
+import signal
+import time
+
+import numpy as np
+
+
+class Fault:
+    """Takes the place of ``TaskEnv.advance``: some good steps, then a fault.
+
+    Args:
+        kind: ``raise``, ``kill``, ``segfault``, ``hang``, ``nan`` (a reward), or ``none``.
+        after: Good steps before it.
+        length: Of the episodes.
+    """
+
+    def __init__(self, kind: str, after: int = 0, length: int = 500) -> None:
+        self.kind = kind
+        self.after = after
+        self.length = length
+        self.steps = 0
+
+    def __call__(self, action: np.ndarray) -> tuple[float, bool, float, float]:
+        self.steps += 1
+        reward = 0.1
+        if self.steps > self.after:
+            if self.kind == "raise":
+                raise ArithmeticError("the contact solver gave up")
+            if self.kind == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if self.kind == "segfault":
+                ctypes.string_at(0)
+            if self.kind == "hang":
+                time.sleep(10_000)
+            if self.kind == "nan":
+                reward = math.nan
+        return reward, self.steps % self.length == 0, 0.0, math.nan
+
+
+def write_nan(state: np.ndarray, frame: np.ndarray | None = None) -> None:
+    """Takes the place of ``TaskEnv.observe``."""
+    state[2] = math.nan
