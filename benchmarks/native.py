@@ -35,6 +35,10 @@ class Native:
         model: Its compiled model; None if it has none, or is another than ours.
         data: The state of its simulation, likewise.
         restored: Called after another state was written into `data`.
+        follow: Puts its simulation into the state of ours, where it has no `model`.
+        state: Tells the state of a simulation without a `model`.
+        physics: Takes the physics steps of an agent step of ours, in a simulation apart, and tells
+            the seconds of CPU time, where it has no `model`.
         note: What distinguishes it from what the package ships, or which stand-in it is.
     """
 
@@ -44,6 +48,9 @@ class Native:
     model: mujoco.MjModel | None = None
     data: mujoco.MjData | None = None
     restored: Callable[[], None] = lambda: None
+    follow: Callable[[TaskEnv], None] | None = None
+    state: Callable[[], np.ndarray] | None = None
+    physics: Callable[[TaskEnv], float] | None = None
     note: str = ""
 
 
@@ -52,7 +59,10 @@ def make(task: Task) -> Native:
 
     Raises:
         ImportError: The package's own classes need something that is not installed.
+        NotImplementedError: There is no comparison for the domain.
     """
+    if task.domain not in _BUILDERS:
+        raise NotImplementedError(f"no comparison for {task.domain}")
     return _BUILDERS[task.domain](task)
 
 
@@ -66,13 +76,28 @@ def start_episode(env: TaskEnv, native: Native | None, seed: int) -> None:
         mujoco_state.set_state(native.model, native.data, mujoco_state.get_state(*simulation(env)))
         mujoco.mj_step1(native.model, native.data)
         native.restored()
+    elif native.follow is not None:
+        native.follow(env)
 
 
 def together(env: TaskEnv, native: Native | None) -> bool:
     """Whether both have taken the same way since the episode's start, as far as can be told."""
-    if native is None or native.model is None:
+    if native is None:
+        return True
+    if native.state is not None:
+        return np.allclose(env.get_state()["state"], native.state(), atol=1e-4)
+    if native.model is None:
         return True
     return np.allclose(simulation(env)[1].qpos, native.data.qpos, atol=1e-6)
+
+
+def physics(env: TaskEnv, native: Native | None) -> Callable[[], float] | None:
+    """What times the physics steps inside an agent step, alone; None where nothing can."""
+    if native is not None and native.physics is not None:
+        return partial(native.physics, env)
+    if native is None or env.task.domain in _WITHOUT_PHYSICS:
+        return None
+    return Physics(env).time
 
 
 def simulation(env: TaskEnv) -> tuple[mujoco.MjModel, mujoco.MjData]:
@@ -270,6 +295,49 @@ def _miniarcade(task: Task) -> Native:
     )
 
 
+def _maniskill(task: Task) -> Native:
+    maniskill = importlib.import_module("mmbench.domains.maniskill")
+
+    def build() -> Any:
+        # Of the adapter that takes the package's step, only what sets states is used.
+        environment = maniskill.build(task, frames=False)
+        return maniskill.ManiSkillSimulator(environment, task.action_repeat, frames=False)
+
+    theirs, spare = build(), build()
+
+    def follow(env: TaskEnv) -> None:
+        # A state that was set is not to the last bit the one that it was read from.
+        state = env.get_state()
+        env.set_state(state)
+        theirs.set_state(state)
+
+    def physics(env: TaskEnv) -> float:
+        spare.set_state(env.get_state())
+        ours, apart = (
+            simulator._environment.agent.robot._objs[0].active_joints
+            for simulator in (env._simulator, spare)
+        )
+        for our_joint, joint in zip(ours, apart, strict=True):
+            joint.set_drive_target(float(our_joint.drive_target[0]))
+        environment = spare._environment
+        step = environment.scene.px.step
+        start = time.process_time()
+        for _ in range(task.action_repeat * environment._sim_steps_per_control):
+            step()
+        return time.process_time() - start
+
+    return Native(
+        step=_repeat(theirs._environment.step, task.action_repeat),
+        reset=lambda seed: None,
+        scale=np.ascontiguousarray,
+        follow=follow,
+        state=lambda: theirs.get_state()["state"],
+        physics=physics,
+    )
+
+
+_WITHOUT_PHYSICS = ("miniarcade",)
+
 _BUILDERS: dict[str, Callable[[Task], Native]] = {
     "dmcontrol": _dmcontrol,
     "dmcontrol-ext": _dmcontrol_ext,
@@ -278,4 +346,5 @@ _BUILDERS: dict[str, Callable[[Task], Native]] = {
     "robodesk": _robodesk,
     "ogbench": _ogbench,
     "miniarcade": _miniarcade,
+    "maniskill": _maniskill,
 }

@@ -206,11 +206,11 @@ def stepping(task: Task, steps: int) -> Row:
     try:
         theirs = native.make(task)
         note = theirs.note
-    except ImportError as error:
+    except (ImportError, NotImplementedError) as error:
         note = f"the package's own cannot be built: {error}"
     env.reset(seed=0)
     block = block_steps(env)
-    physics = native.Physics(env) if task.domain != "miniarcade" else None
+    physics = native.physics(env, theirs)
 
     times: dict[str, list[float]] = {"ours": [], "package": [], "physics": []}
     elapsed = task.max_episode_steps
@@ -228,7 +228,7 @@ def stepping(task: Task, steps: int) -> Row:
         for who in turns if count % 2 else reversed(turns):
             times[who].append(time_block(*turns[who]))
         if physics:
-            times["physics"].append(physics.time())
+            times["physics"].append(physics())
         apart = apart or not native.together(env, theirs)
         elapsed += block
         count += 1

@@ -51,8 +51,10 @@ def load() -> Callable[[str], Any]:
         ImportError: A part of the package, or a system library, is missing.
     """
     with _environment(), warnings.catch_warnings():
-        # Where the system has no Vulkan loader sapien takes its own, which does as well.
-        warnings.filterwarnings("ignore", "Failed to find system libvulkan", UserWarning)
+        # Where the system has no Vulkan loader, or an NVIDIA driver no description of itself,
+        # sapien takes its own, and says so to those too who want no frames.
+        found = "Failed to find (system libvulkan|Vulkan ICD file|glvnd ICD file)"
+        warnings.filterwarnings("ignore", found, UserWarning)
         before = dict(os.environ)
         importlib.import_module("sapien")
         _sapien_environment.update(dict(os.environ.items() - before.items()))

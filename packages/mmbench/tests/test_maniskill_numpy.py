@@ -1,0 +1,449 @@
+"""ManiSkill's arms in NumPy against the package's own step, and physics without a past."""
+
+import math
+
+import numpy as np
+import pytest
+from stand_ins import point_maniskill_at
+
+from mmbench.catalog import get
+from mmbench.domains import maniskill, maniskill_numpy
+from mmbench.domains.maniskill_numpy import scene
+from mmbench.domains.maniskill_numpy.simulator import NumpySimulator
+
+TOLERANCE = 1e-5  # of max(1, |the package's|)
+
+GRASPING = (
+    "ms-pick-cube",
+    "ms-pick-cube-eepose",
+    "ms-pull-cube-tool",
+    "ms-stack-cube",
+    "ms-place-sphere",
+    "ms-lift-peg",
+    "ms-poke-cube",
+)
+WITH_STAND_INS = (
+    "ms-pick-apple",
+    "ms-pick-hammer",
+    "ms-push-apple",
+    "ms-pick-cube-xarm6",
+    "ms-reach-xarm6",
+)
+ARMS = (
+    *GRASPING,
+    "ms-pick-cube-so",
+    "ms-push-cube",
+    "ms-pull-cube",
+    "ms-reach",
+    "ms-reach-eepose",
+    *WITH_STAND_INS,
+)
+BODIES = ("ms-cartpole-swingup", "ms-hopper-hop", "ms-ant-run", "ms-anymal-reach")
+FEW = ("ms-pick-cube-eepose", "ms-pick-cube-so", "ms-place-sphere", "ms-pick-cube-xarm6")
+
+
+@pytest.fixture(scope="module")
+def pair(stand_in_data):
+    """Returns a task's simulator and the package's own, each with a scene of its own."""
+    made = {}
+
+    def both(name):
+        if name not in made:
+            task = get(name)
+            ours = maniskill.make(task, frames=False)
+            assert isinstance(ours, NumpySimulator)
+            package = maniskill.build(task, frames=False)
+            made[name] = ours, maniskill.ManiSkillSimulator(package, task.action_repeat, False)
+        return made[name]
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        point_maniskill_at(stand_in_data, monkeypatch)
+        yield both
+        for simulators in made.values():
+            for simulator in simulators:
+                simulator.close()
+
+
+def difference(ours, package):
+    """The largest difference, relative to the package's where that is more than 1."""
+    ours, package = np.asarray(ours, np.float64), np.asarray(package, np.float64)
+    return float(np.max(np.abs(ours - package) / np.maximum(1, np.abs(package))))
+
+
+def assert_same(task, simulators):
+    """Observations and states agree."""
+    seen = np.full((2, task.obs_dim), np.nan, np.float32)
+    for simulator, out in zip(simulators, seen, strict=True):
+        simulator.observe(out)
+    assert difference(*seen) <= TOLERANCE
+    ours, package = (simulator.get_state() for simulator in simulators)
+    assert ours.keys() == package.keys()
+    for key in ours:
+        assert difference(ours[key], package[key]) <= TOLERANCE, key
+
+
+def step_both(task, simulators, action):
+    """Takes a step in both, and checks all that comes of it."""
+    ours, package = (simulator.step(action.copy()) for simulator in simulators)
+    assert difference(ours[0], package[0]) <= TOLERANCE
+    assert ours[1] == package[1]
+    assert_same(task, simulators)
+
+
+def reset_both(simulators, seed):
+    for simulator in simulators:
+        simulator.reset(np.random.default_rng(seed))
+
+
+class Policies:
+    """Actions of three kinds: random ones, one held, and a script that grasps and carries."""
+
+    kinds = ("random", "held", "scripted")
+
+    def __init__(self, name, simulator, seed):
+        self._simulator = simulator
+        self._size = get(name).action_dim
+        self._rng = np.random.default_rng(seed)
+        self._held = self._draw()
+        self._count = 0
+
+    def _draw(self):
+        return self._rng.uniform(-1, 1, self._size).astype(np.float32)
+
+    def action(self, kind):
+        self._count += 1
+        if kind == "random" or (kind == "scripted" and self._size == 6):  # joints, not a hand
+            return self._draw()
+        return self._held.copy() if kind == "held" else self._scripted()
+
+    def _scripted(self):
+        """Over the thing, down to it, close, then away with some noise."""
+        task = self._simulator._task
+        things = [getattr(task, name, None) for name in ("_thing", "_peg", "_tool", "_goal")]
+        target = next(thing for thing in things if thing is not None).entity_pose.p.copy()
+        closing = self._count > 7
+        if self._count <= 3:
+            target[2] += 0.1
+        if task.arm.moving == 6:  # its gripper closes with positive actions
+            grip = 1.0 if closing else -1.0
+        else:
+            grip = -1.0 if closing else 1.0
+        action = np.zeros(self._size, np.float32)
+        action[:3] = np.clip((target - task.arm.tool()[0]) / 0.1, -1, 1)
+        if self._count > 11:
+            action[:-1] = 0.3 * self._draw()[:-1]
+            action[2] += 0.2
+        action[-1] = grip
+        return action
+
+
+# Rotations.
+
+
+@pytest.fixture(scope="module")
+def package():
+    """The package's rotations; here only because the package sets variables when imported."""
+    from mmbench.domains import maniskill_package
+
+    try:
+        maniskill_package.load()
+    except ImportError as error:
+        pytest.skip(f"ManiSkill cannot be imported: {error}")
+    from mani_skill.utils.geometry import rotation_conversions
+
+    return rotation_conversions
+
+
+def rotations(count, seed):
+    q = np.random.default_rng(seed).normal(size=(count, 4)).astype(np.float32)
+    return q / np.linalg.norm(q, axis=1, keepdims=True)
+
+
+def test_products_of_quaternions_are_the_package_s_to_the_last_bit(package):
+    import torch
+
+    from mmbench.domains.maniskill_numpy import maths
+
+    a, b = rotations(300, seed=0), rotations(300, seed=1)
+    v = np.random.default_rng(2).normal(size=(300, 3)).astype(np.float32)
+    for i in range(300):
+        ta, tb, tv = (torch.from_numpy(x[i : i + 1]) for x in (a, b, v))
+        np.testing.assert_array_equal(
+            maths.multiply(a[i], b[i]), package.quaternion_raw_multiply(ta, tb)[0]
+        )
+        np.testing.assert_array_equal(
+            maths.compose(a[i], b[i]), package.quaternion_multiply(ta, tb)[0]
+        )
+        np.testing.assert_array_equal(
+            maths.rotate(a[i], v[i]), package.quaternion_apply(ta, tv)[0]
+        )
+
+
+@pytest.mark.parametrize("upright", [True, False])
+def test_relative_poses_are_the_package_s_to_the_last_bit(package, upright):
+    import torch
+    from mani_skill.utils.structs import Pose
+
+    from mmbench.domains.maniskill_numpy import maths
+
+    rng = np.random.default_rng(3)
+    for base_q, q in zip(rotations(300, seed=4), rotations(300, seed=5), strict=True):
+        if upright:  # but, as PhysX has it, not quite of length 1
+            base_q[:] = rng.choice(np.float32([1.0000001, 1.0, 0.9999999])), 0, 0, 0
+        base_p, p = rng.normal(size=(2, 3)).astype(np.float32)
+        base, pose = (
+            Pose.create_from_pq(torch.from_numpy(x)[None], torch.from_numpy(y)[None])
+            for x, y in ((base_p, base_q), (p, q))
+        )
+        theirs = (base.inv() * pose).raw_pose[0].numpy()
+        ours = np.concatenate(maths.relative_pose(base_p, base_q, p, q))
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_commanded_rotations_are_the_package_s_to_the_last_bit(package):
+    import torch
+
+    from mmbench.domains.maniskill_numpy import maths
+
+    for angles in np.random.default_rng(6).uniform(-0.1, 0.1, (300, 3)).astype(np.float32):
+        matrix = package.euler_angles_to_matrix(torch.from_numpy(angles)[None], "XYZ")
+        np.testing.assert_array_equal(
+            maths.quaternion_of_small_angles(angles), package.matrix_to_quaternion(matrix)[0]
+        )
+
+
+def test_readings_of_rotations_are_the_package_s(package):
+    import torch
+
+    from mmbench.domains.maniskill_numpy import maths
+
+    for q in rotations(300, seed=7):
+        matrix = package.quaternion_to_matrix(torch.from_numpy(q)[None])
+        np.testing.assert_array_equal(maths.y_axis(q), matrix[0, :, 1])
+        assert maths.x_axis_height(q) == matrix[0, 2, 0]
+        angle = float(package.matrix_to_euler_angles(matrix, "XYZ")[0, 2])
+        assert maths.third_euler_angle(q) == pytest.approx(angle, abs=1e-6)
+
+
+def test_a_vector_is_shortened_to_length_1_and_not_lengthened():
+    from mmbench.domains.maniskill_numpy import maths
+
+    short, long = np.float32([0.3, -0.4, 0.5]), np.float32([1, -1, 1])
+    np.testing.assert_array_equal(maths.clipped_to_unit(short), short)
+    np.testing.assert_allclose(maths.clipped_to_unit(long), long / math.sqrt(3), rtol=1e-6)
+
+
+# Steps.
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_an_episode_is_the_package_s(pair, name):
+    check_episodes(pair, name, episodes=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ARMS)
+def test_episodes_are_the_package_s(pair, name):
+    grasps = check_episodes(pair, name, episodes=6)
+    if name in GRASPING:
+        assert grasps > 0
+
+
+def check_episodes(pair, name, episodes):
+    """Whole episodes from the same generator, by each policy; returns in how many steps it held."""
+    task, simulators = get(name), pair(name)
+    grasps = 0
+    for seed in range(episodes):
+        for kind in Policies.kinds:
+            reset_both(simulators, seed)
+            assert_same(task, simulators)
+            policies = Policies(name, simulators[0], seed)
+            for _ in range(task.max_episode_steps):
+                step_both(task, simulators, policies.action(kind))
+                grasps += held(simulators[0])
+    return grasps
+
+
+def held(simulator):
+    """Whether anything is grasped."""
+    task = simulator._task
+    things = [getattr(task, name, None) for name in ("_thing", "_peg", "_tool")]
+    return any(task.arm.is_grasping(thing) for thing in things if thing is not None)
+
+
+@pytest.mark.parametrize("name", FEW[:1])
+def test_a_step_from_a_state_is_the_package_s(pair, name):
+    check_steps(pair, name, states=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ARMS)
+def test_steps_from_many_states_are_the_package_s(pair, name):
+    check_steps(pair, name, states=30)
+
+
+def check_steps(pair, name, states):
+    """One agent step from the same state, in a fresh scene, along an episode of each policy."""
+    task, simulators = get(name), pair(name)
+    ours = simulators[0]
+    for kind in Policies.kinds:
+        ours.reset(np.random.default_rng(states))
+        policies = Policies(name, ours, seed=states)
+        for _ in range(-(-states // 3)):
+            state = ours.get_state()
+            action = policies.action(kind)
+            for simulator in simulators:
+                simulator.set_state(state)
+            step_both(task, simulators, action)
+            ours.step(policies.action(kind))  # on from a scene with contacts of its own
+
+
+# Rewards at states that hands make.
+
+
+@pytest.mark.parametrize("name", ["ms-push-cube", "ms-poke-cube", "ms-pick-apple"])
+def test_rewards_and_successes_of_arranged_states(pair, name):
+    check_arranged(pair, name, count=40)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ARMS)
+def test_rewards_and_successes_of_many_arranged_states(pair, name):
+    check_arranged(pair, name, count=300)
+
+
+def check_arranged(pair, name, count):
+    """Puts things where successes and rewards begin, and compares what both make of it."""
+    task, (ours, package) = get(name), pair(name)
+    reset_both((ours, package), seed=0)
+    rng = np.random.default_rng(count)
+    start = ours.get_state()["state"]
+    native = package._environment
+    successes = 0
+    for _ in range(count):
+        state = arranged(start, package._layout, ours._task.arm.tool()[0], name, rng)
+        for simulator in (ours, package):
+            write(simulator, state)
+        info = native.evaluate()
+        action = np.zeros((1, task.action_dim), np.float32)
+        reward = native.compute_normalized_dense_reward(obs=None, action=action, info=info)
+        our_reward, our_success = ours._task.evaluate()
+        assert our_success == float(info["success"])
+        assert difference(our_reward, float(reward)) <= TOLERANCE
+        seen = np.full(task.obs_dim, np.nan, np.float32)
+        ours._task.observe(seen)
+        assert difference(seen, native.get_obs(info)[0].numpy()) <= TOLERANCE
+        successes += int(our_success)
+    assert 0 < successes < count
+
+
+def write(simulator, flat):
+    """Sets a state where it is, without a fresh scene: nothing will be stepped."""
+    import torch
+
+    parts = maniskill._unflatten(torch.from_numpy(flat)[None], simulator._layout)
+    simulator._environment.set_state_dict(parts)
+
+
+UPRIGHT = np.float32([math.sqrt(0.5), 0, -math.sqrt(0.5), 0])
+ON_TOP = {"cubeA": ("cubeB", 0.04), "sphere": ("bin", 0.0225)}
+"""What is to be placed on what, and by how much higher its centre then is."""
+
+
+def arranged(flat, layout, tool, name, rng):
+    """A state in which each thing is near another, or near where it should be."""
+    flat = flat.copy()
+    scale = rng.choice([1e-3, 5e-3, 2e-2, 1e-1])
+    at, start = {}, 0
+    for kind, part, size in layout:
+        at[kind, part] = slice(start, start + size)
+        start += size
+    fixed = ("table-workspace", "ground")
+    things = [at[kind, part] for kind, part in at if kind == "actors" and part not in fixed]
+    for where in things:
+        anchor = rng.choice(len(things) + 2)
+        if anchor < len(things):
+            centre = flat[things[anchor]][:3]
+        else:
+            centre = tool if anchor == len(things) else flat[where][:3]
+        flat[where][:3] = centre + rng.normal(0, scale, 3)
+        if rng.random() < 0.5:
+            flat[where][3:7] = rng.choice([UPRIGHT, rotations(1, int(rng.integers(1000)))[0]])
+        if rng.random() < 0.3 and name == "ms-lift-peg":
+            flat[where][2] = 0.12 + rng.normal(0, 0.004)
+        flat[where][7:13] = rng.choice([0, 1e-2, 0.3]) * rng.normal(size=6)
+    for thing, (place, height) in ON_TOP.items():
+        if ("actors", thing) in at and rng.random() < 0.5:
+            position = flat[at["actors", place]][:3] + np.float32([0, 0, height])
+            flat[at["actors", thing]][:3] = position + rng.normal(0, 3e-3, 3)
+            flat[at["actors", thing]][7:13] = rng.choice([0, 5e-3]) * rng.normal(size=6)
+    (robot,) = [where for (kind, _), where in at.items() if kind == "articulations"]
+    joints = (robot.stop - robot.start - 13) // 2
+    flat[robot][13 + joints :] = rng.choice([0, 0.1, 0.5]) * rng.normal(size=joints)
+    return flat.astype(np.float32)
+
+
+# Physics without a past.
+
+
+@pytest.mark.parametrize("name", ["ms-pull-cube-tool", "ms-pick-cube-xarm6"])
+def test_new_physics_continue_as_a_rebuilt_scene(pair, name):
+    check_continuations(pair, name, states=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", (*ARMS, *BODIES))
+def test_new_physics_continue_as_a_rebuilt_scene_from_many_states(pair, name):
+    check_continuations(pair, name, states=20)
+
+
+def check_continuations(pair, name, states):
+    """Several steps from states in contact: ours moves into new physics, the package rebuilds."""
+    simulators = pair(name)
+    ours = simulators[0]
+    ours.reset(np.random.default_rng(5))
+    policies = Policies(name, ours, seed=5)
+    for index in range(states):
+        for _ in range(6):
+            ours.step(policies.action("scripted" if name in ARMS else "random"))
+        state = ours.get_state()
+        actions = [policies.action(kind) for kind in ("random", "held", "random", "random")]
+        for simulator in simulators:
+            simulator.set_state(state)
+        for count, action in enumerate(actions):
+            for simulator in simulators:
+                simulator.step(action.copy())
+            ours_state, package_state = (s.get_state()["state"] for s in simulators)
+            np.testing.assert_array_equal(ours_state, package_state, f"{index}, step {count}")
+
+
+def test_things_come_to_rest_as_in_a_rebuilt_scene(pair):
+    simulators = ours, _ = pair("ms-pull-cube-tool")
+    ours.reset(np.random.default_rng(0))
+    policies = Policies("ms-pull-cube-tool", ours, seed=0)
+    for _ in range(25):  # in contact, bodies may stay awake for longer than they would if new
+        ours.step(policies.action("scripted"))
+    reset_both(simulators, seed=5)
+    for _ in range(8):
+        for simulator in simulators:
+            simulator.step(np.zeros(7, np.float32))
+        ours_state, package_state = (s.get_state()["state"] for s in simulators)
+        np.testing.assert_array_equal(ours_state, package_state)
+
+
+def test_new_physics_leave_the_old_scene_without_bodies(pair):
+    ours, _ = pair("ms-reach")
+    old = ours._environment.scene.sub_scenes[0]
+    count = len(old.entities)
+    scene.renew_physics(ours._environment)
+    ours._stepped = True  # the task has the old physics still
+    assert len(old.entities) == 0
+    assert len(ours._environment.scene.sub_scenes[0].entities) == count
+
+
+def test_every_task_has_a_numpy_version():
+    from mmbench import catalog
+
+    tasks = [task for task in catalog.TASKS if task.domain == "maniskill"]
+    assert len(tasks) > 40
+    assert not [task.name for task in tasks if maniskill_numpy.task_class(task.native) is None]
