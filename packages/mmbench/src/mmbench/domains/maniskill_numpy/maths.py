@@ -122,7 +122,7 @@ def third_euler_angle(q: Vector) -> float:
     return math.atan2(-(two * (i * j - k * r)), _ONE - two * (j * j + k * k))
 
 
-def angle_between(a: Vector, b: Vector) -> float:
+def angle_between(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> float:
     """The angle between two vectors of length 3 that are not zero, in radians."""
     cosine = sum(float(x) * float(y) for x, y in zip(a, b, strict=True))
     cosine /= math.hypot(*a) * math.hypot(*b)

@@ -89,7 +89,7 @@ class RawTask(abc.ABC):
 def renew_physics(environment: Any) -> bool:
     """Moves everything in the package's scene into new physics, which remembers no contacts.
 
-    It is what the package reaches by building the scene again, in a thousandth of the time: robot
+    It is what the package reaches by building the scene again, in a fiftieth of the time: robot
     and objects stay, with their shapes and materials, but lose the contacts of the steps before,
     by which the same state would continue differently. Their state is not changed.
 
