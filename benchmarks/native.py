@@ -313,9 +313,9 @@ def _maniskill(task: Task) -> Native:
 
     def physics(env: TaskEnv) -> float:
         spare.set_state(env.get_state())
+        simulators: list[Any] = [env._simulator, spare]
         ours, apart = (
-            simulator._environment.agent.robot._objs[0].active_joints
-            for simulator in (env._simulator, spare)
+            simulator._environment.agent.robot._objs[0].active_joints for simulator in simulators
         )
         for our_joint, joint in zip(ours, apart, strict=True):
             joint.set_drive_target(float(our_joint.drive_target[0]))

@@ -140,12 +140,20 @@ def measure_domain(tasks: tuple[Task, ...], steps: int) -> None:
     start = time.perf_counter()
     import mmbench.env  # noqa: F401 - counts as ours
 
-    try:
-        domains.adapter(tasks[0])
-    except catalog.TaskUnavailableError as error:
-        tell({"unavailable": str(error)})
-        return
+    runnable, missing = [], []
+    for task in tasks:
+        try:
+            domains.adapter(task)
+        except catalog.TaskUnavailableError as error:
+            missing.append(str(error))
+        else:
+            runnable.append(task)
     imports = time.perf_counter() - start
+    if missing:
+        tell({"unavailable": f"{len(missing)} of {len(tasks)} cannot run here: {missing[0]}"})
+    if not runnable:
+        return
+    tasks = tuple(runnable)
     # All before the packages' own classes, whose imports and memory would blur ours.
     first, with_first = construction(tasks[0])
     rows = [first, *(construction(task)[0] for task in tasks[1:])]

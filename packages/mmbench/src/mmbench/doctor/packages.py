@@ -7,10 +7,12 @@ one place only: ``pyproject.toml``.
 from __future__ import annotations
 
 import importlib.metadata
-import operator
 import platform
 import re
 from dataclasses import dataclass
+
+from packaging import requirements as requirements_
+from packaging.specifiers import SpecifierSet
 
 from mmbench.doctor.report import Package
 
@@ -31,16 +33,6 @@ SIMULATORS: dict[str, tuple[str, ...]] = {
 _OWN = ("mmbench", "miniarcade")
 """Distributions whose requirements are tested ranges."""
 
-_COMPARE = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    "==": operator.eq,
-    "!=": operator.ne,
-    ">": operator.gt,
-    "<": operator.lt,
-}
-
-
 @dataclass(frozen=True)
 class Requirement:
     """A line of a distribution's metadata, as far as ours use the format.
@@ -60,35 +52,21 @@ class Requirement:
 
 def parse(line: str) -> Requirement:
     """Reads a ``Requires-Dist`` line."""
-    required, _, marker = line.partition(";")
-    name = re.match(r"\s*([\w.-]+)", required)
-    extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)", marker)
-    python = re.search(r"python_version\s*([<>=!]+)\s*['\"]([^'\"]+)", marker)
-    assert name is not None, line
+    stated = requirements_.Requirement(line)
+    marker = str(stated.marker or "")
+    extra = re.search(r"extra == \"([^\"]+)", marker)
+    python = re.search(r"python_version ([<>=!]+) \"([^\"]+)", marker)
     return Requirement(
-        name=name.group(1),
-        versions=re.sub(r"\[[^\]]*\]|\s", "", required[name.end() :]).strip("()"),
+        name=stated.name,
+        versions=str(stated.specifier),
         extra=extra.group(1) if extra else "",
         python="".join(python.groups()) if python else "",
     )
 
 
 def within(version: str, versions: str) -> bool:
-    """Whether a version is in a range such as ``<3.4,>=3.3.7``, by its release numbers alone."""
-    for part in filter(None, versions.split(",")):
-        bound = re.match(r"([<>=!]+)(.+)", part)
-        assert bound is not None, versions
-        ours, theirs = _release(version), _release(bound.group(2))
-        length = max(len(ours), len(theirs))
-        padded = [numbers + (0,) * (length - len(numbers)) for numbers in (ours, theirs)]
-        if not _COMPARE[bound.group(1)](*padded):
-            return False
-    return True
-
-
-def _release(version: str) -> tuple[int, ...]:
-    numbers = re.match(r"\d+(\.\d+)*", version)
-    return tuple(map(int, numbers.group().split("."))) if numbers else ()
+    """Whether a version is in a range such as ``<3.4,>=3.3.7``, pre-releases included."""
+    return SpecifierSet(versions).contains(version, prereleases=True)
 
 
 def readable(versions: str) -> str:
