@@ -299,15 +299,15 @@ def check_steps(pair, name, states):
 # Rewards at states that hands make.
 
 
-@pytest.mark.parametrize("name", ["ms-push-cube", "ms-poke-cube", "ms-pick-apple"])
+@pytest.mark.parametrize("name", ARMS)
 def test_rewards_and_successes_of_arranged_states(pair, name):
-    check_arranged(pair, name, count=40)
+    check_arranged(pair, name, count=80)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ARMS)
 def test_rewards_and_successes_of_many_arranged_states(pair, name):
-    check_arranged(pair, name, count=300)
+    check_arranged(pair, name, count=500)
 
 
 def check_arranged(pair, name, count):

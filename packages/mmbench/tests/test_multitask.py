@@ -167,6 +167,14 @@ def test_tasks_that_cannot_run_are_listed_or_left_out(monkeypatch):
         make("walker-walk", skip_missing=True)
 
 
+def test_tasks_that_lack_the_same_share_a_sentence(monkeypatch):
+    reason = "mmbench.vector.multitask.unavailable"
+    monkeypatch.setattr(reason, lambda task: f"it needs an asset: fetch --tasks {task.name}")
+    with pytest.raises(TaskUnavailableError) as caught:
+        make("pygame-pong,walker-walk")
+    assert "it needs an asset: fetch --tasks pygame-pong,walker-walk. Pass" in str(caught.value)
+
+
 def test_frames_of_all_environments():
     env = make("pygame-pong,pygame-cowboy", obs="state+rgb", render_mode="rgb_array")
     obs, _ = env.reset(seed=0)

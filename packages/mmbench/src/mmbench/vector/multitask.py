@@ -343,7 +343,11 @@ def _runnable(
     if missing and not (skip_missing and runnable):
         names = ", ".join(task.name for task in missing[:8])
         more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-        why = "; ".join(dict.fromkeys(reason for reason in reasons.values() if reason))
+        # One sentence for all tasks that lack the same: where it names its task, it names them all.
+        alike: dict[str, list[str]] = {}
+        for task in missing:
+            alike.setdefault(str(reasons[task]).replace(task.name, "\0"), []).append(task.name)
+        why = "; ".join(reason.replace("\0", ",".join(own)) for reason, own in alike.items())
         raise TaskUnavailableError(
             f"{len(missing)} of {len(selected)} tasks cannot run here ({names}{more}): {why}. "
             "Pass skip_missing=True (--skip-missing) to leave them out"
