@@ -1,5 +1,6 @@
 """The paper's text encoder, on a small CLIP with random weights."""
 
+import subprocess
 import sys
 import types
 
@@ -143,3 +144,23 @@ def test_random_weights_never_pass_for_the_paper_s(monkeypatch):
         "require_pretrained": True,
         "device": "cpu",
     }
+
+
+def test_encoders_load_after_a_frame_was_drawn():
+    # Mesa's software renderer and triton each bring an LLVM.
+    script = (
+        "import gymnasium as gym, mmbench\n"
+        "from mmbench.language import encoders\n"
+        "env = gym.make('mmbench/walker-walk-v0', render_mode='rgb_array')\n"
+        "env.reset(seed=0)\n"
+        "print(env.render().shape)\n"
+        "encoders._require('clip', 'open_clip')\n"
+        "print('loaded')\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    if "RendererUnavailableError" in result.stderr:
+        pytest.skip("this machine cannot draw MuJoCo scenes")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == ["(224, 224, 3)", "loaded"]

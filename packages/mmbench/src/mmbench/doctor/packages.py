@@ -33,6 +33,7 @@ SIMULATORS: dict[str, tuple[str, ...]] = {
 _OWN = ("mmbench", "miniarcade")
 """Distributions whose requirements are tested ranges."""
 
+
 @dataclass(frozen=True)
 class Requirement:
     """A line of a distribution's metadata, as far as ours use the format.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import os
+import sys
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -153,6 +156,7 @@ def encode_clip(model: Any, tokenizer: Any, texts: Sequence[str]) -> np.ndarray:
 def _require(encoder: str, module: str) -> ModuleType:
     # RuntimeError and OSError too: a torchvision of another build fails that way.
     try:
+        _load_triton_apart()
         return importlib.import_module(module)
     except (ImportError, RuntimeError, OSError) as error:
         hint = ""
@@ -167,6 +171,22 @@ def _require(encoder: str, module: str) -> ModuleType:
             f"({type(error).__name__}: {error}). Install it with `pip install "
             f"'mmbench[language]'`{hint}"
         ) from error
+
+
+def _load_triton_apart() -> None:
+    """Loads triton so that it finds its own LLVM and not that of Mesa's software renderer.
+
+    Torch's libraries load it sooner or later. After a frame was drawn without a GPU, its symbols
+    would be looked up in Mesa's LLVM first, another version, and the process would crash.
+    """
+    if not hasattr(os, "RTLD_DEEPBIND") or importlib.util.find_spec("triton") is None:
+        return
+    flags = sys.getdlopenflags()
+    sys.setdlopenflags(flags | os.RTLD_DEEPBIND)
+    try:
+        importlib.import_module("triton._C.libtriton")
+    finally:
+        sys.setdlopenflags(flags)
 
 
 def _no_weights(encoder: str, source: str, error: Exception) -> EncoderUnavailableError:
