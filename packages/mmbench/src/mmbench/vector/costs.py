@@ -15,11 +15,11 @@ _FRAME_MICROSECONDS = 20_000.0
 """Drawing a frame, without a GPU."""
 
 _DOMAIN_MICROSECONDS = {
-    "maniskill": 3000.0,
+    "maniskill": 900.0,
     "robodesk": 6000.0,
-    "metaworld": 600.0,
-    "atari": 300.0,
-    "box2d": 150.0,
+    "metaworld": 350.0,
+    "atari": 250.0,
+    "box2d": 80.0,
     "miniarcade": 8.0,
 }
 """Tasks that nobody has measured."""

@@ -28,12 +28,12 @@ _LAG = 0.1
 
 
 def group(domains: Sequence[str], costs: Sequence[float], num_workers: int) -> np.ndarray:
-    """Distributes environments over workers so that each half takes all of them equally long.
+    """Distributes environments over workers so that all of them have equally much to do.
 
-    The environments of heavy libraries come first: laid end to end, and cut into as many equal
+    The environments of heavy libraries are laid end to end, which is cut into as many equal
     lengths as there are workers, so that a library is in two workers only where a cut falls into
-    it. The light ones then fill up: the most expensive first, each to the worker with the least
-    to do.
+    it. The light ones fill up, the most expensive first: each goes where there is room, and there
+    to the worker with the least to do in the environment's half, so that the halves are even too.
 
     Args:
         domains: The domain of each environment.
@@ -43,33 +43,31 @@ def group(domains: Sequence[str], costs: Sequence[float], num_workers: int) -> n
     Returns:
         The number of the worker of each environment, (N,) int64.
     """
-    owner = np.zeros(len(domains), np.int64)
-    for half in (0, 1):
-        _group_half(owner, half, domains, np.asarray(costs, np.float64), num_workers)
-    return owner
-
-
-def _group_half(
-    owner: np.ndarray, half: int, domains: Sequence[str], costs: np.ndarray, num_workers: int
-) -> None:
-    members = range(half, len(domains), 2)
-    megabytes = [LIBRARY_MEGABYTES.get(domains[i], _HEAVY) for i in members]
-    heavy = [i for i, size in zip(members, megabytes, strict=True) if size >= _HEAVY]
-    heavy.sort(key=lambda i: (-LIBRARY_MEGABYTES.get(domains[i], _HEAVY), domains[i], i))
-    light = [i for i, size in zip(members, megabytes, strict=True) if size < _HEAVY]
-    light.sort(key=lambda i: (-costs[i], i))
-    share = costs[list(members)].sum() / num_workers
-    load = np.zeros(num_workers)
-    worker = 0
+    megabytes = [LIBRARY_MEGABYTES.get(domain, _HEAVY) for domain in domains]
+    everyone = range(len(domains))
+    heavy = [i for i in everyone if megabytes[i] >= _HEAVY]
+    largest: dict[str, float] = {}
     for i in heavy:
-        # The next worker begins where this one would go further past its share than it is short.
-        if worker < num_workers - 1 and load[worker] + costs[i] / 2 > share:
-            worker += 1
+        largest[domains[i]] = max(costs[i], largest.get(domains[i], 0.0))
+    # Those with the largest steps first: the cuts then fall between small ones.
+    heavy.sort(key=lambda i: (-largest[domains[i]], domains[i], i))
+    light = [i for i in everyone if megabytes[i] < _HEAVY]
+    light.sort(key=lambda i: (-costs[i], i))
+    owner = np.zeros(len(domains), np.int64)
+    load, half_load = np.zeros(num_workers), np.zeros((2, num_workers))
+    share = sum(costs) / num_workers
+    position = 0.0
+    for i in heavy + light:
+        if megabytes[i] >= _HEAVY:
+            worker = min(int((position + costs[i] / 2) / share), num_workers - 1)
+            position += costs[i]
+        else:
+            room = np.flatnonzero(load + costs[i] <= share)
+            worker = int(room[half_load[i % 2, room].argmin()] if len(room) else load.argmin())
         owner[i] = worker
         load[worker] += costs[i]
-    for i in light:
-        owner[i] = int(load.argmin())
-        load[owner[i]] += costs[i]
+        half_load[i % 2, worker] += costs[i]
+    return owner
 
 
 def better_place(
@@ -92,22 +90,18 @@ def better_place(
         The environment and its new worker, or None where no move helps by more than a tenth of a
         worker's share.
     """
-    for half in (0, 1):
-        loads = np.bincount(owner[half::2], costs[half::2], num_workers)
-        slow, fast = int(loads.argmax()), int(loads.argmin())
-        gap = loads[slow] - loads[fast]
-        if gap < _LAG * loads.mean():
-            continue
-        there = {domains[i] for i in np.flatnonzero(owner == fast)}
-        movable = [
-            int(i)
-            for i in candidates
-            if i % 2 == half
-            and owner[i] == slow
-            and costs[i] < gap
-            and (domains[i] in there or LIBRARY_MEGABYTES.get(domains[i], _HEAVY) < _HEAVY)
-        ]
-        if movable:
-            # The one that leaves the two most alike.
-            return min(movable, key=lambda i: abs(gap - 2 * costs[i])), fast
-    return None
+    loads = np.bincount(owner, costs, num_workers)
+    slow, fast = int(loads.argmax()), int(loads.argmin())
+    gap = loads[slow] - loads[fast]
+    if gap < _LAG * loads.mean():
+        return None
+    there = {domains[i] for i in np.flatnonzero(owner == fast)}
+    movable = [
+        int(i)
+        for i in candidates
+        if owner[i] == slow
+        and costs[i] < gap
+        and (domains[i] in there or LIBRARY_MEGABYTES.get(domains[i], _HEAVY) < _HEAVY)
+    ]
+    # The one that leaves the two most alike.
+    return (min(movable, key=lambda i: abs(gap - 2 * costs[i])), fast) if movable else None
