@@ -2,7 +2,7 @@
 
 import mujoco
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from metaworld.envs import SawyerPushEnvV3
 from metaworld.utils import reward_utils
@@ -24,6 +24,8 @@ def test_quaternions_are_scipy_s(quaternion):
     np.testing.assert_array_equal(metaworld_maths.Rotation.from_matrix(matrix).as_quat(), expected)
 
 
+@example(x=0.0, lower=1.0, width=0.0, margin=6e-217, sigmoid="long_tail")
+@example(x=0.0, lower=1.0, width=0.0, margin=5e-155, sigmoid="long_tail")
 @given(
     NUMBERS,
     NUMBERS,

@@ -59,7 +59,10 @@ def test_existing_run_is_not_touched(trained):
     ("arguments", "parts"),
     [
         ("--tasks walker-wlk", ("walker-wlk", "walker-walk")),
-        ("--tasks atari-pong,walker-walk --preset paper", ("atari-pong", "--skip-missing")),
+        (
+            "--tasks ms-pick-apple,walker-walk --preset paper",
+            ("ms-pick-apple", "mmbench assets download", "--skip-missing"),
+        ),
         ("--preset quick", ("quick", "quickstart, machine, paper")),
         ("--device tpu", ("--device", "tpu")),
         ("--steps 0", ("steps=0",)),
@@ -70,7 +73,8 @@ def test_existing_run_is_not_touched(trained):
 )
 def test_bad_arguments_are_one_message(arguments, parts, tmp_path):
     out = "" if "--resume" in arguments else f" --out {tmp_path / 'run'}"
-    assert_one_message(run(TRAIN, arguments + out, cwd=tmp_path), *parts)
+    no_assets = {**os.environ, "MS_ASSET_DIR": str(tmp_path)}
+    assert_one_message(run(TRAIN, arguments + out, cwd=tmp_path, env=no_assets), *parts)
     assert not (tmp_path / "run").exists()
 
 

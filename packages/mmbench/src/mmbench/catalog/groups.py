@@ -12,7 +12,7 @@ from mmbench.catalog.task import NAMESPACE, Task
 
 PRESETS: dict[str, tuple[str, ...]] = {
     "quickstart": (
-        "cartpole-swingup",
+        "cartpole-balance-sparse",
         "cup-catch",
         "pygame-cowboy",
         "pygame-landing",

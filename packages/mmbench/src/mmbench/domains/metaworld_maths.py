@@ -36,8 +36,11 @@ def tolerance(
     if lower <= x <= upper:
         return 1.0
     distance = float(lower - x if x < lower else x - upper) / float(margin)
-    scale = math.sqrt(1.0 / value_at_margin - 1.0)
-    return 1.0 / ((distance * scale) ** 2 + 1.0)
+    scaled = distance * math.sqrt(1.0 / value_at_margin - 1.0)
+    try:
+        return 1.0 / (scaled**2 + 1.0)  # a product may differ in the last bit
+    except OverflowError:
+        return 0.0
 
 
 class Rotation:
