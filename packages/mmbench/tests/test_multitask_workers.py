@@ -255,6 +255,13 @@ def alive(pid):
         return False
 
 
+@pytest.mark.skipif(not hasattr(os, "getpgid"), reason="needs process groups")
+def test_signals_to_the_group_of_the_parent_do_not_reach_workers():
+    env = make("pygame-pong,pygame-cowboy")
+    assert os.getpgid(0) not in [os.getpgid(worker.pid) for worker in env.pool.workers]
+    env.close()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_nothing_is_left_when_the_parent_ends(how, tmp_path):

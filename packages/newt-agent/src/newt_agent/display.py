@@ -75,7 +75,8 @@ class Display:
         """Called after every step of the loop; draws now and then."""
         now = time.perf_counter()
         if self._start is None:
-            self._start = (now, trainer.step - trainer.env.num_envs)
+            # The first line waits for a rate worth telling.
+            self._start, self._shown = (now, trainer.step - trainer.env.num_envs), now
         interval = _REFRESH_SECONDS if self._live else _PLAIN_SECONDS
         if now - self._shown < interval and trainer.step < trainer.config.steps:
             return

@@ -175,8 +175,11 @@ def run_worker(number: int, pipe: Any, go: Any, done: Any, orders: Any) -> None:
         done: Semaphores, by half, released for each step that is done.
         orders: Shared integers, ``RING`` pairs.
     """
-    # Ctrl-C reaches the whole terminal group. The parent decides what it means.
+    # Ctrl-C, and SIGTERM from `timeout` and its like, go to a whole process group. The parent
+    # decides what they mean: it may want to finish a step and save.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sets: dict[int, EnvironmentSet] = {}
     ring = np.frombuffer(orders, np.int64).reshape(RING, 2)
