@@ -8,7 +8,8 @@ medians over the blocks. Run it on a machine that does nothing else.
 
 * `efficiency`: (sum of the single environments' step times) / cores, over our time per vector
   step. The single times are taken with every core busy: as many processes as we have workers step
-  the same environments, each its share, one environment after the other. Resets count in both.
+  the same environments, each its share; `alone` one environment for a while and then the next, `in
+  turn` a step of each, as a vector environment has to. Resets count everywhere.
 * `async`: `gymnasium.vector.AsyncVectorEnv` over the same environments (one process each, shared
   memory), over ours.
 * `overhead`: 200 environments that do nothing, `TaskEnv` included: our time per environment step
@@ -71,12 +72,12 @@ def main() -> None:
     arguments = parser.parse_args()
     rows: list[Row] = []
     print(f"{CORES} cores")
-    print(f"{'question':12} {'what':34} {'ours':>12} {'other':>12} {'ratio':>7}")
+    print(f"{'question':12} {'what':42} {'ours':>12} {'other':>12} {'ratio':>7}")
     for name in arguments.only.split(","):
         for row in QUESTIONS[name]():
             rows.append({"question": name, **row})
             print(
-                f"{name:12} {row['what']:34} {row['ours']:>12} {row['other']:>12} "
+                f"{name:12} {row['what']:42} {row['ours']:>12} {row['other']:>12} "
                 f"{row.get('ratio', ''):>7}",
                 flush=True,
             )
@@ -130,25 +131,35 @@ def in_turn(*steps: Callable[[int], Any]) -> list[float]:
 
 
 def single_times(tasks: list[Any], barrier: Any, results: Any) -> None:
-    """Process: steps each of its environments by itself and reports the sum of their times."""
+    """Process: steps its environments by themselves, and in turn, and reports both sums."""
     from mmbench.env import TaskEnv
 
     envs = [TaskEnv(task) for task in tasks]
     actions = random_actions(1)[:, 0]
     for i, env in enumerate(envs):
         env.reset(seed=i)
+
+    def step(env: Any, i: int) -> None:
+        if env.step(actions[i % len(actions)])[3]:
+            env.reset()
+
     while barrier.wait() or True:
-        total = 0.0
+        alone = 0.0
         for env in envs:
-            times = []
             start = time.perf_counter()
-            while len(times) < 5 or time.perf_counter() - start < BLOCK_SECONDS / len(envs):
-                before = time.perf_counter()
-                if env.step(actions[len(times) % len(actions)])[3]:
-                    env.reset()
-                times.append(time.perf_counter() - before)
-            total += float(np.mean(times))
-        results.put(total)
+            steps = 0
+            while steps < 5 or time.perf_counter() - start < BLOCK_SECONDS / len(envs):
+                step(env, steps)
+                steps += 1
+            alone += (time.perf_counter() - start) / steps
+        barrier.wait()
+        start = time.perf_counter()
+        rounds = 0
+        while rounds < 3 or time.perf_counter() - start < BLOCK_SECONDS:
+            for env in envs:
+                step(env, rounds)
+            rounds += 1
+        results.put((alone, (time.perf_counter() - start) / rounds))
 
 
 def efficiency() -> Any:
@@ -167,22 +178,25 @@ def efficiency() -> Any:
         ]
         for process in processes:
             process.start()
-        ours, single = [], []
+        ours: list[float] = []
+        bare: list[Any] = []
         for _ in range(BLOCKS):
             barrier.wait()
-            single.append(sum(results.get() for _ in processes))
-            ours.append(seconds(stepping(env), max(3, round(0.7 / single[-1]))))
+            barrier.wait()
+            told = np.array([results.get() for _ in processes])
+            bare.append(told.sum(0) / env.num_workers)
+            ours.append(seconds(stepping(env), max(3, round(0.7 / told.sum(0)[0]))))
         for process in processes:
             process.kill()
         env.close()
-        ideal = [total / env.num_workers for total in single]
-        ratios = [fastest / own for fastest, own in zip(ideal, ours, strict=True)]
-        yield {
-            "what": f"{what} ({len(tasks)})",
-            "ours": f"{1e3 * median(ours):.2f} ms",
-            "other": f"{1e3 * median(ideal):.2f} ms",
-            "ratio": round(median(ratios), 3),
-        }
+        for name, ideal in zip(("alone", "in turn"), np.transpose(bare), strict=True):
+            ratios = [fastest / own for fastest, own in zip(ideal, ours, strict=True)]
+            yield {
+                "what": f"{what}, {name} ({len(tasks)})",
+                "ours": f"{1e3 * median(ours):.2f} ms",
+                "other": f"{1e3 * median(ideal):.2f} ms",
+                "ratio": round(median(ratios), 3),
+            }
 
 
 # Against Gymnasium's

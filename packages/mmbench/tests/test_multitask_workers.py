@@ -255,11 +255,26 @@ def alive(pid):
         return False
 
 
-@pytest.mark.skipif(not hasattr(os, "getpgid"), reason="needs process groups")
-def test_signals_to_the_group_of_the_parent_do_not_reach_workers():
-    env = make("pygame-pong,pygame-cowboy")
-    assert os.getpgid(0) not in [os.getpgid(worker.pid) for worker in env.pool.workers]
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_workers_leave_signals_to_their_parent(how):
+    # Ctrl-C reaches all processes of a terminal, and Slurm and systemd end them all by SIGTERM.
+    env = make("pygame-pong,pygame-cowboy", num_workers=2)
+    env.reset(seed=0)
+    for worker in env.pool.workers:
+        os.kill(worker.pid, how)
+    env.step(np.zeros((2, 16), np.float32))
     env.close()
+    assert not multiprocessing.active_children()
+
+
+def test_a_script_that_does_not_close_its_environment_ends(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.replace("while True:", "for _ in range(3):"))
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=GUARD, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")

@@ -37,33 +37,32 @@ def simnorm(x: Tensor, group: int = 8) -> Tensor:
 
 
 class _CpuMish(torch.autograd.Function):
-    """Mish with one exponential.
+    """Mish with one sigmoid.
 
-    With ``e = exp(x)``: ``tanh(softplus(x)) = n / (n + 2)``, ``n = e * (e + 2)``. Past 20 the
-    ratio is 1 in float32, so clamping there avoids the overflow and changes nothing.
+    With ``s = sigmoid(-x)``: ``tanh(softplus(x)) = (1 - s^2) / (1 + s^2)``.
     """
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        e = x.clamp(max=20).exp_()
-        n = (e + 2).mul_(e)
-        return n.div_(n + 2).mul_(x)
+        minus_x = x.neg()
+        s = minus_x.sigmoid()
+        ctx.save_for_backward(x, s)
+        return torch.addcdiv(minus_x, x, s.square().add_(1), value=2)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        e = x.clamp(max=20).exp_()
-        n = (e + 2).mul_(e)
-        d = n + 2
-        slope = (e + 1).mul_(e).mul_(4).div_(d).div_(d).mul_(x)
-        return slope.add_(n.div_(d)).mul_(grad)
+        x, s = ctx.saved_tensors
+        square = s.square()
+        inverse = (square + 1).reciprocal_()
+        # The ratio is 2 * inverse - 1, and its slope 4 * square * (1 - s) * inverse^2.
+        slope = torch.addcmul(square, square, s, value=-1).mul_(inverse).mul_(x)
+        return slope.mul_(2).add_(1).mul_(inverse).mul_(2).sub_(1).mul_(grad)
 
 
 def mish(x: Tensor) -> Tensor:
     """The activation ``x * tanh(softplus(x))``, by the faster way on each device."""
-    # PyTorch's CPU kernel takes an exp, a log1p and a tanh: 2 to 3 times slower.
+    # PyTorch's CPU kernel takes an exp, a log1p and a tanh: 4 times slower.
     if x.device.type == "cpu" and not torch.compiler.is_compiling():
         return _CpuMish.apply(x)
     return F.mish(x)

@@ -21,7 +21,10 @@ LIBRARY_MEGABYTES = {
 """What a worker's memory grows by when a domain's first task is made, roughly."""
 
 _HEAVY = 100
-"""Megabytes from which on a library should load in as few workers as possible."""
+"""Megabytes from which on a library should not load in every worker of a large machine."""
+
+_LIBRARY_BUDGET = 2000
+"""Megabytes that a heavy library may take in all workers together, if speed needs no more."""
 
 _LAG = 0.1
 """Difference of two workers' loads, in shares, from which on environments move."""
@@ -30,10 +33,10 @@ _LAG = 0.1
 def group(domains: Sequence[str], costs: Sequence[float], num_workers: int) -> np.ndarray:
     """Distributes environments over workers so that all of them have equally much to do.
 
-    The environments of heavy libraries are laid end to end, which is cut into as many equal
-    lengths as there are workers, so that a library is in two workers only where a cut falls into
-    it. The light ones fill up, the most expensive first: each goes where there is room, and there
-    to the worker with the least to do in the environment's half, so that the halves are even too.
+    Not only on average, but in every step: the episodes of a domain are equally long, so all of
+    its environments reset in the same step, which takes many times as long as another. A domain
+    is therefore spread evenly, those of heavy libraries over as many workers as the memory allows.
+    The light ones fill up. Within this, the halves are made even too.
 
     Args:
         domains: The domain of each environment.
@@ -43,31 +46,49 @@ def group(domains: Sequence[str], costs: Sequence[float], num_workers: int) -> n
     Returns:
         The number of the worker of each environment, (N,) int64.
     """
-    megabytes = [LIBRARY_MEGABYTES.get(domain, _HEAVY) for domain in domains]
-    everyone = range(len(domains))
-    heavy = [i for i in everyone if megabytes[i] >= _HEAVY]
-    largest: dict[str, float] = {}
-    for i in heavy:
-        largest[domains[i]] = max(costs[i], largest.get(domains[i], 0.0))
-    # Those with the largest steps first: the cuts then fall between small ones.
-    heavy.sort(key=lambda i: (-largest[domains[i]], domains[i], i))
-    light = [i for i in everyone if megabytes[i] < _HEAVY]
-    light.sort(key=lambda i: (-costs[i], i))
+    cost = np.asarray(costs, np.float64)
+    share = cost.sum() / num_workers
     owner = np.zeros(len(domains), np.int64)
     load, half_load = np.zeros(num_workers), np.zeros((2, num_workers))
-    share = sum(costs) / num_workers
-    position = 0.0
-    for i in heavy + light:
-        if megabytes[i] >= _HEAVY:
-            worker = min(int((position + costs[i] / 2) / share), num_workers - 1)
-            position += costs[i]
+
+    def place(i: int, allowed: np.ndarray, prior: np.ndarray) -> None:
+        room = allowed[load[allowed] + cost[i] <= share]
+        if len(room):
+            worker = int(room[np.lexsort((half_load[i % 2, room], prior[room]))[0]])
         else:
-            room = np.flatnonzero(load + costs[i] <= share)
-            worker = int(room[half_load[i % 2, room].argmin()] if len(room) else load.argmin())
+            worker = int(load.argmin())
         owner[i] = worker
-        load[worker] += costs[i]
-        half_load[i % 2, worker] += costs[i]
+        load[worker] += cost[i]
+        half_load[i % 2, worker] += cost[i]
+        prior[worker] += cost[i]
+
+    def falling(members: list[int]) -> list[int]:
+        return sorted(members, key=lambda i: (-cost[i], i))
+
+    heavy, light = _by_library(domains)
+    for domain, members in sorted(heavy.items(), key=lambda item: -cost[item[1]].max()):
+        affordable = int(_LIBRARY_BUDGET // LIBRARY_MEGABYTES.get(domain, _HEAVY))
+        needed = int(np.ceil(cost[members].sum() / share))
+        count = min(max(affordable, needed), num_workers)
+        allowed = np.sort(load.argsort(kind="stable")[:count])
+        own_load = np.zeros(num_workers)
+        for i in falling(members):
+            place(i, allowed, own_load)
+    for i in falling(light):
+        place(i, np.arange(num_workers), np.zeros(num_workers))
     return owner
+
+
+def _by_library(domains: Sequence[str]) -> tuple[dict[str, list[int]], list[int]]:
+    """The environments of heavy libraries by domain, and all others."""
+    heavy: dict[str, list[int]] = {}
+    light = []
+    for i, domain in enumerate(domains):
+        if LIBRARY_MEGABYTES.get(domain, _HEAVY) >= _HEAVY:
+            heavy.setdefault(domain, []).append(i)
+        else:
+            light.append(i)
+    return heavy, light
 
 
 def better_place(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import itertools
 import multiprocessing
@@ -11,6 +12,7 @@ import threading
 import time
 import traceback
 import types
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import reduction
 from typing import Any
@@ -46,9 +48,14 @@ class RemoteError(Exception):
 
 
 class WorkerProcess:
-    """A worker process and the means to reach it."""
+    """A worker process and the means to reach it.
 
-    def __init__(self, number: int) -> None:
+    Args:
+        number: Number of this worker.
+        home: The core on which it wakes up, or None for any.
+    """
+
+    def __init__(self, number: int, home: int | None = None) -> None:
         context = multiprocessing.get_context("spawn")
         self.number = number
         self._pipe, theirs = context.Pipe()
@@ -60,13 +67,14 @@ class WorkerProcess:
         self._asked_at = 0.0
         self._process = context.Process(
             target=run_worker,
-            args=(number, theirs, self._go, self._done, orders),
+            args=(number, theirs, self._go, self._done, orders, home),
             name=f"mmbench-worker-{number}",
             daemon=True,
         )
         with _clean_start():
             self._process.start()
         theirs.close()
+        _RUNNING.add(self)
 
     @property
     def pid(self) -> int | None:
@@ -146,6 +154,7 @@ class WorkerProcess:
             self._process.kill()
         self._process.join()
         self._pipe.close()
+        _RUNNING.discard(self)
 
     def _lost(self) -> WorkerLost:
         self._process.join(_POLL)
@@ -228,7 +237,8 @@ class WorkerPool:
     """
 
     def __init__(self, num_workers: int) -> None:
-        self.workers: list[Worker] = [WorkerProcess(i) for i in range(num_workers)]
+        self._homes = _homes(num_workers)
+        self.workers: list[Worker] = [WorkerProcess(i, self._homes[i]) for i in range(num_workers)]
         self.num_processes = num_workers
         if num_workers == 0:
             self.workers = [LocalWorker()]
@@ -263,7 +273,7 @@ class WorkerPool:
     def replace(self, number: int) -> Worker:
         """Kills a worker, whatever state it is in, and starts another in its place."""
         self.workers[number].end(0.0)
-        self.workers[number] = WorkerProcess(number)
+        self.workers[number] = WorkerProcess(number, self._homes[number])
         self.generation[number] += 1
         return self.workers[number]
 
@@ -326,6 +336,29 @@ def available_cores() -> int:
     """Cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _homes(num_workers: int) -> list[int | None]:
+    """A core for each worker to wake up on, where there are no more cores than workers."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = sorted(affinity(0)) if affinity else []
+    if not cores or num_workers < len(cores):
+        return [None] * num_workers
+    return [cores[i % len(cores)] for i in range(num_workers)]
+
+
+_RUNNING: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
+
+
+@atexit.register
+def _end_all() -> None:
+    """Ends workers that nobody has closed.
+
+    Runs before what `multiprocessing` does at exit, which is to ask them by SIGTERM, to which
+    they do not listen, and to wait for them.
+    """
+    for worker in list(_RUNNING):
+        worker.end(0.0)
 
 
 _STARTING = threading.Lock()

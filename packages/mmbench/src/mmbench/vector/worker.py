@@ -162,7 +162,7 @@ class EnvironmentSet:
         self._rows = [[row for row in rows if row[0] % 2 == half] for half in (0, 1)] + [rows]
 
 
-def run_worker(number: int, pipe: Any, go: Any, done: Any, orders: Any) -> None:
+def run_worker(number: int, pipe: Any, go: Any, done: Any, orders: Any, home: int | None) -> None:
     """The body of a worker process.
 
     Orders come as pairs (set, half) through a ring in shared memory, each announced by ``go``.
@@ -174,17 +174,29 @@ def run_worker(number: int, pipe: Any, go: Any, done: Any, orders: Any) -> None:
         go: Semaphore, released by the parent for each order.
         done: Semaphores, by half, released for each step that is done.
         orders: Shared integers, ``RING`` pairs.
+        home: The core on which to wake up, or None for any.
     """
-    # Ctrl-C, and SIGTERM from `timeout` and its like, go to a whole process group. The parent
-    # decides what they mean: it may want to finish a step and save.
+    # Ctrl-C, `timeout`, Slurm and systemd signal every process. The parent decides what that
+    # means: it may want to finish a step and save. The worker ends with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "setpgid"):
-        os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sets: dict[int, EnvironmentSet] = {}
     ring = np.frombuffer(orders, np.int64).reshape(RING, 2)
+    # As a batch process it does not take the core from the parent that wakes it, which has others
+    # to wake: those would wait for a whole slice (3 ms).
+    if hasattr(os, "SCHED_BATCH"):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    anywhere = None if home is None else os.sched_getaffinity(0)
     for turn in itertools.count():
+        # While the parent gives its orders one core is taken, and Linux often wakes two workers
+        # on one of the others, where one waits for a whole slice (3 ms) of the other. So each
+        # wakes up on a core of its own, and is free to move from then on.
+        if home is not None:
+            os.sched_setaffinity(0, {home})
         go.acquire()
+        if anywhere is not None:
+            os.sched_setaffinity(0, anywhere)
         which, part = ring[turn % RING].tolist()
         if part != REQUEST:
             sets[which].step(part)
