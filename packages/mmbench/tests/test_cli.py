@@ -92,7 +92,7 @@ def test_help_names_the_flags():
         assert flag in done.stdout
 
 
-@pytest.mark.parametrize("flags", [[], ["--json"]])
+@pytest.mark.parametrize("flags", [[], ["--json"], ["--help"]])
 def test_a_reader_that_stops_early_is_no_error(flags):
     process = subprocess.Popen(
         [COMMAND, "tasks", *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -182,3 +182,14 @@ def test_presets():
 
 def test_settings_survive_config_json():
     assert Config.from_dict(json.loads(json.dumps(QUICKSTART.to_dict()))) == QUICKSTART
+
+
+@pytest.mark.parametrize("code", [TRAIN, EVAL])
+def test_a_reader_that_stops_early_is_no_error(code):
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    stderr = process.stderr.read()
+    process.wait(HANG)
+    assert b"Traceback" not in stderr and b"BrokenPipe" not in stderr

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Protocol
@@ -80,21 +79,15 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: The arguments, by default those of the process.
     """
-    command = tyro.extras.subcommand_cli_from_dict(
-        COMMANDS,
-        prog="mmbench",
-        description="MMBench: 220 continuous-control tasks from ten domains.",
-        args=args,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
-    try:
-        with report_errors("mmbench", UnknownTaskError):
-            command.run()
-            sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader of a pipe has gone, such as `head`: nothing is wrong. Python would complain
-        # once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with report_errors("mmbench", UnknownTaskError):
+        command = tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            prog="mmbench",
+            description="MMBench: 220 continuous-control tasks from ten domains.",
+            args=args,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+        command.run()
 
 
 def _fields(task: Task) -> dict[str, object]:

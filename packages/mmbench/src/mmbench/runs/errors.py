@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import sys
 from collections.abc import Iterator
 
 EXIT_USAGE = 2
+EXIT_PIPE = 141
+"""What a shell reports of a program that SIGPIPE ended."""
 
 _DISK = {
     errno.ENOSPC: "the disk is full",
@@ -26,13 +29,22 @@ class RunError(Exception):
 def report_errors(program: str, *known: type[Exception]) -> Iterator[None]:
     """Ends the program with one message for errors that the user can mend.
 
+    Where nobody reads the output any more (``| head``) it ends without a message.
+
     Args:
         program: Name of the command, for the message.
         *known: Exceptions besides :class:`RunError` whose text is meant for the user.
     """
     known_errors: tuple[type[Exception], ...] = (RunError, *known)
     try:
-        yield
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(EXIT_PIPE) from None
     except known_errors as error:
         _end(program, str(error))
     except OSError as error:

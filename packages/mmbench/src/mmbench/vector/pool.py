@@ -12,7 +12,6 @@ import threading
 import time
 import traceback
 import types
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import reduction
 from typing import Any
@@ -25,6 +24,8 @@ from mmbench.vector.worker import REQUEST, RING, WHOLE, EnvironmentSet, run_work
 
 _POLL = 0.2
 """Seconds between two looks at whether a worker that is waited for is still there."""
+
+_NAME = "mmbench-worker-"
 
 _GRACE = 2.0
 """Seconds that all workers together get to close their environments."""
@@ -68,13 +69,12 @@ class WorkerProcess:
         self._process = context.Process(
             target=run_worker,
             args=(number, theirs, self._go, self._done, orders, home),
-            name=f"mmbench-worker-{number}",
+            name=f"{_NAME}{number}",
             daemon=True,
         )
         with _clean_start():
             self._process.start()
         theirs.close()
-        _RUNNING.add(self)
 
     @property
     def pid(self) -> int | None:
@@ -154,7 +154,6 @@ class WorkerProcess:
             self._process.kill()
         self._process.join()
         self._pipe.close()
-        _RUNNING.discard(self)
 
     def _lost(self) -> WorkerLost:
         self._process.join(_POLL)
@@ -347,9 +346,6 @@ def _homes(num_workers: int) -> list[int | None]:
     return [cores[i % len(cores)] for i in range(num_workers)]
 
 
-_RUNNING: weakref.WeakSet[WorkerProcess] = weakref.WeakSet()
-
-
 @atexit.register
 def _end_all() -> None:
     """Ends workers that nobody has closed.
@@ -357,8 +353,9 @@ def _end_all() -> None:
     Runs before what `multiprocessing` does at exit, which is to ask them by SIGTERM, to which
     they do not listen, and to wait for them.
     """
-    for worker in list(_RUNNING):
-        worker.end(0.0)
+    for process in multiprocessing.active_children():
+        if process.name.startswith(_NAME):
+            process.kill()
 
 
 _STARTING = threading.Lock()
