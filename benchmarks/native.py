@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import io
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -341,7 +342,51 @@ def _maniskill(task: Task) -> Native:
     )
 
 
-_WITHOUT_PHYSICS = ("miniarcade",)
+def _atari(task: Task) -> Native:
+    with warnings.catch_warnings():  # the package changes the user's filters when it is imported
+        environments = importlib.import_module("ale_py.env")
+    game = importlib.import_module("mmbench.domains.atari")._rom(task.native)
+    environment = environments.AtariEnv(
+        game,
+        obs_type="ram",
+        frameskip=task.action_repeat,
+        repeat_action_probability=0.0,
+        continuous=True,
+    )
+
+    def follow(env: TaskEnv) -> None:
+        simulator: Any = env._simulator
+        environment.ale.restoreState(simulator._clone())
+
+    def scale(actions: np.ndarray) -> np.ndarray:
+        push, direction, button = np.moveaxis(actions, -1, 0)
+        return np.stack([(push + 1) / 2, np.pi * direction, (button + 1) / 2], axis=-1)
+
+    return Native(
+        step=environment.step,
+        reset=lambda seed: environment.reset(seed=seed),
+        scale=scale,
+        follow=follow,
+    )
+
+
+def _box2d(task: Task) -> Native:
+    package = importlib.import_module("gymnasium.envs.box2d")
+    robot, variant = task.native.split("/")
+    environment = (
+        package.LunarLander(continuous=True)
+        if robot == "lunarlander"
+        else package.BipedalWalker(hardcore="obstacle" in variant)
+    )
+    return Native(
+        step=_repeat(environment.step, task.action_repeat),
+        reset=lambda seed: environment.reset(seed=seed),
+        scale=np.ascontiguousarray,
+        note="an episode of its own, on the package's ground",
+    )
+
+
+_WITHOUT_PHYSICS = ("miniarcade", "atari", "box2d")
 
 _BUILDERS: dict[str, Callable[[Task], Native]] = {
     "dmcontrol": _dmcontrol,
@@ -352,4 +397,6 @@ _BUILDERS: dict[str, Callable[[Task], Native]] = {
     "ogbench": _ogbench,
     "miniarcade": _miniarcade,
     "maniskill": _maniskill,
+    "atari": _atari,
+    "box2d": _box2d,
 }

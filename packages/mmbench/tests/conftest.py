@@ -1,6 +1,7 @@
 """Fixtures that several test modules share; they live in ``tests/support``."""
 
 from file_server import serve
+from maniskill_pair import pair
 from maniskill_scenes import make, stand_in_data
 
-__all__ = ["make", "serve", "stand_in_data"]
+__all__ = ["make", "pair", "serve", "stand_in_data"]

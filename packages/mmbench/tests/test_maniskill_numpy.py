@@ -4,14 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from stand_ins import point_maniskill_at
+from maniskill_pair import TOLERANCE, assert_same, difference, step_both
 
 from mmbench.catalog import get
 from mmbench.domains import maniskill, maniskill_numpy
 from mmbench.domains.maniskill_numpy import scene
-from mmbench.domains.maniskill_numpy.simulator import NumpySimulator
-
-TOLERANCE = 1e-5  # of max(1, |the package's|)
 
 GRASPING = (
     "ms-pick-cube",
@@ -40,54 +37,6 @@ ARMS = (
 )
 BODIES = ("ms-cartpole-swingup", "ms-hopper-hop", "ms-ant-run", "ms-anymal-reach")
 FEW = ("ms-pick-cube-eepose", "ms-pick-cube-so", "ms-place-sphere", "ms-pick-cube-xarm6")
-
-
-@pytest.fixture(scope="module")
-def pair(stand_in_data):
-    """Returns a task's simulator and the package's own, each with a scene of its own."""
-    made = {}
-
-    def both(name):
-        if name not in made:
-            task = get(name)
-            ours = maniskill.make(task, frames=False)
-            assert isinstance(ours, NumpySimulator)
-            package = maniskill.build(task, frames=False)
-            made[name] = ours, maniskill.ManiSkillSimulator(package, task.action_repeat, False)
-        return made[name]
-
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        point_maniskill_at(stand_in_data, monkeypatch)
-        yield both
-        for simulators in made.values():
-            for simulator in simulators:
-                simulator.close()
-
-
-def difference(ours, package):
-    """The largest difference, relative to the package's where that is more than 1."""
-    ours, package = np.asarray(ours, np.float64), np.asarray(package, np.float64)
-    return float(np.max(np.abs(ours - package) / np.maximum(1, np.abs(package))))
-
-
-def assert_same(task, simulators):
-    """Observations and states agree."""
-    seen = np.full((2, task.obs_dim), np.nan, np.float32)
-    for simulator, out in zip(simulators, seen, strict=True):
-        simulator.observe(out)
-    assert difference(*seen) <= TOLERANCE
-    ours, package = (simulator.get_state() for simulator in simulators)
-    assert ours.keys() == package.keys()
-    for key in ours:
-        assert difference(ours[key], package[key]) <= TOLERANCE, key
-
-
-def step_both(task, simulators, action):
-    """Takes a step in both, and checks all that comes of it."""
-    ours, package = (simulator.step(action.copy()) for simulator in simulators)
-    assert difference(ours[0], package[0]) <= TOLERANCE
-    assert ours[1] == package[1]
-    assert_same(task, simulators)
 
 
 def reset_both(simulators, seed):
