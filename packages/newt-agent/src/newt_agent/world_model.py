@@ -81,14 +81,14 @@ class ModelConfig:
 
 
 SIZES: dict[str, ModelConfig] = {
-    "XS": ModelConfig(enc_dim=64, mlp_dim=128, latent_dim=128, num_enc_layers=2, num_q=2),
+    "XS": ModelConfig(enc_dim=64, mlp_dim=64, latent_dim=64, num_enc_layers=2, num_q=2),
     "S": ModelConfig(enc_dim=128, mlp_dim=256, latent_dim=384, num_enc_layers=2, num_q=3),
     "B": ModelConfig(enc_dim=256, mlp_dim=512, latent_dim=512, num_enc_layers=2, num_q=5),
     "L": ModelConfig(enc_dim=1024, mlp_dim=1024, latent_dim=512, num_enc_layers=3, num_q=5),
     "XL": ModelConfig(enc_dim=2048, mlp_dim=2048, latent_dim=704, num_enc_layers=4, num_q=7),
 }
 """The published sizes, of 2M (S), 7M (B; 5M without language), 20M (L) and 82M (XL) parameters,
-and one that is not the paper's: XS, 0.6M, with which two cores learn something in minutes."""
+and one that is not the paper's: XS, 0.3M, with which two cores learn something in minutes."""
 
 
 class TaskContext(NamedTuple):

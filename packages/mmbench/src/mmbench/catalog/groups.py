@@ -13,7 +13,7 @@ from mmbench.catalog.task import NAMESPACE, Task
 PRESETS: dict[str, tuple[str, ...]] = {
     "quickstart": (
         "cartpole-balance-sparse",
-        "cup-catch",
+        "cartpole-swingup",
         "pygame-cowboy",
         "pygame-landing",
     ),
