@@ -278,6 +278,29 @@ def test_a_script_that_does_not_close_its_environment_ends(tmp_path):
     assert not done.stderr
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs affinities")
+def test_workers_wait_on_a_core_each_only_where_there_is_none_to_spare():
+    all_cores = os.sched_getaffinity(0)
+    if len(all_cores) < 2:
+        pytest.skip("needs two cores")
+    cores = set(sorted(all_cores)[:2])
+    os.sched_setaffinity(0, cores)
+    try:
+        for num_workers, expected in ((2, [{core} for core in cores]), (1, [cores])):
+            env = make("pygame-pong", envs_per_task=num_workers, num_workers=num_workers)
+            env.reset(seed=0)
+            deadline = time.monotonic() + GUARD
+            while True:
+                waiting = [os.sched_getaffinity(worker.pid) for worker in env.pool.workers]
+                if all(one in waiting for one in expected):
+                    break
+                assert time.monotonic() < deadline, waiting
+                time.sleep(0.01)
+            env.close()
+    finally:
+        os.sched_setaffinity(0, all_cores)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_nothing_is_left_when_the_parent_ends(how, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import multiprocessing
 import os
@@ -186,17 +187,18 @@ def run_worker(number: int, pipe: Any, go: Any, done: Any, orders: Any, home: in
     # As a batch process it does not take the core from the parent that wakes it, which has others
     # to wake: those would wait for a whole slice (3 ms).
     if hasattr(os, "SCHED_BATCH"):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        with contextlib.suppress(OSError):  # it decides about speed only
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     anywhere = None if home is None else os.sched_getaffinity(0)
     for turn in itertools.count():
         # While the parent gives its orders one core is taken, and Linux often wakes two workers
         # on one of the others, where one waits for a whole slice (3 ms) of the other. So each
         # wakes up on a core of its own, and is free to move from then on.
         if home is not None:
-            os.sched_setaffinity(0, {home})
+            _run_on({home})
         go.acquire()
         if anywhere is not None:
-            os.sched_setaffinity(0, anywhere)
+            _run_on(anywhere)
         which, part = ring[turn % RING].tolist()
         if part != REQUEST:
             sets[which].step(part)
@@ -219,6 +221,11 @@ def run_worker(number: int, pipe: Any, go: Any, done: Any, orders: Any, home: in
             pipe.send((True, answer))
     for environments in sets.values():
         environments.close()
+
+
+def _run_on(cores: set[int]) -> None:
+    with contextlib.suppress(OSError):  # a core may have been taken away meanwhile
+        os.sched_setaffinity(0, cores)
 
 
 def _open(
