@@ -120,8 +120,8 @@ PAPER = Config()
 
 QUICKSTART = Config(
     tasks="quickstart",
-    steps=72_000,
-    checkpoint_every=18_000,
+    steps=60_000,
+    checkpoint_every=15_000,
     size="XS",
     envs_per_task=4,
     batch_size=160,
