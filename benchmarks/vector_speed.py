@@ -10,6 +10,7 @@ medians over the blocks. Run it on a machine that does nothing else.
   step. The single times are taken with every core busy: as many processes as we have workers step
   the same environments, each its share; `alone` one environment for a while and then the next, `in
   turn` a step of each, as a vector environment has to. Resets count everywhere.
+* `after`: what a step costs when another environment has just taken one, over what it costs alone.
 * `async`: `gymnasium.vector.AsyncVectorEnv` over the same environments (one process each, shared
   memory), over ours.
 * `overhead`: 200 environments that do nothing, `TaskEnv` included: our time per environment step
@@ -199,6 +200,36 @@ def efficiency() -> Any:
             }
 
 
+def after() -> Any:
+    from mmbench.env import TaskEnv
+
+    actions = random_actions(1)[:, 0]
+    first = TaskEnv("reacher-easy")
+    others = {"alone": None} | {
+        name: TaskEnv(name) for name in ("reacher-hard", "pygame-pong", "cheetah-run", "mw-reach")
+    }
+    times: dict[str, list[float]] = {name: [] for name in others}
+    for block in range(BLOCKS):
+        for name, other in others.items():
+            first.reset(seed=block)
+            if other:
+                other.reset(seed=block)
+            for i in range(90):  # shorter than any of their episodes
+                start = time.perf_counter()
+                first.step(actions[i % len(actions)])
+                times[name].append(time.perf_counter() - start)
+                if other:
+                    other.step(actions[i % len(actions)])
+    alone = median(times.pop("alone"))
+    for name, own in times.items():
+        yield {
+            "what": f"reacher-easy after {name}",
+            "ours": f"{1e6 * median(own):.0f} us",
+            "other": f"{1e6 * alone:.0f} us",
+            "ratio": round(median(own) / alone, 2),
+        }
+
+
 # Against Gymnasium's
 
 
@@ -322,6 +353,7 @@ def frames() -> Any:
 
 QUESTIONS: dict[str, Callable[[], Any]] = {
     "efficiency": efficiency,
+    "after": after,
     "async": against_async,
     "overhead": overhead,
     "halves": halves,
