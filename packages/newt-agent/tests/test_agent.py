@@ -56,6 +56,19 @@ def test_unknown_task_is_named(agent):
         agent.act(observations(1), ["cheetah-run"], [True])
 
 
+def test_limited_discounts_are_used_and_saved(agent, tmp_path):
+    own = [task.discount for task in TASKS]
+    assert agent.discount.tolist() == pytest.approx(own)
+    # What holds the tensor already, as a learner does, sees the limit too.
+    held = agent.discount
+    agent.limit_discount(1.0)
+    assert held.tolist() == pytest.approx(own)
+    agent.limit_discount(0.5)
+    assert held.tolist() == [0.5] * 3
+    publish_folder(tmp_path / "checkpoint", agent.save)
+    assert Agent.load(tmp_path / "checkpoint").discount.tolist() == [0.5] * 3
+
+
 def test_memory_belongs_to_the_rows_and_ends_with_the_episode(agent):
     names = ["walker-walk"] * 2
     with pytest.raises(ValueError, match="pass first=True"):

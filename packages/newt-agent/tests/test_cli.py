@@ -66,6 +66,7 @@ def test_existing_run_is_not_touched(trained):
         ("--preset quick", ("quick", "quickstart, machine, paper")),
         ("--device tpu", ("--device", "tpu")),
         ("--steps 0", ("steps=0",)),
+        ("--discount-max 1.5", ("discount_max=1.5", "at most 1")),
         ("--encoder bert", ("bert", "minilm")),
         ("--checkpoint nowhere", ("nowhere",)),
         ("--resume nowhere", ("nowhere",)),

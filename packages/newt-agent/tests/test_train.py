@@ -200,6 +200,12 @@ def test_failure_while_saving_keeps_the_checkpoint_before(make_trainer, monkeypa
     Agent.load(before)
 
 
+def test_discounts_are_limited_in_learning_and_planning(make_trainer):
+    trainer = make_trainer(config=dataclasses.replace(TINY, discount_max=0.5))
+    assert trainer.learner._discount.tolist() == [0.5] * len(trainer.tasks)
+    assert trainer.agent.discount.tolist() == [0.5] * len(trainer.tasks)
+
+
 def test_stop_request_is_honoured_between_steps(make_trainer):
     trainer = make_trainer()
     collect = trainer._collect

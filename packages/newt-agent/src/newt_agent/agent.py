@@ -32,7 +32,7 @@ class TaskInfo:
     Attributes:
         name: The task's name (with ``-v1`` for a corrected version).
         instruction: Its text.
-        discount: Its discount factor.
+        discount: The discount factor it is learned with.
     """
 
     name: str
@@ -106,6 +106,13 @@ class Agent:
     def device(self) -> torch.device:
         """Where the model computes."""
         return self.model.bins.device
+
+    def limit_discount(self, largest: float) -> None:
+        """Learns and plans with at most this discount, in every task."""
+        self.tasks = tuple(
+            dataclasses.replace(task, discount=min(task.discount, largest)) for task in self.tasks
+        )
+        self.discount.clamp_(max=largest)
 
     def index(self, names: Sequence[str]) -> Tensor:
         """Returns the rows of the task table, [len(names)] int64.

@@ -66,6 +66,8 @@ class Config:
     """Windows of transitions in a batch."""
     utd: float = 0.075
     """Updates per step."""
+    discount_max: float = 1.0
+    """Largest discount; tasks that have a smaller one keep it."""
     seed_steps: int = 1_000_000
     """Steps with random actions, before the first update."""
     replay_capacity: int = 10_000_000
@@ -95,6 +97,8 @@ class Config:
                 raise ValueError(f"{name}={getattr(self, name)}: at least 1")
         if self.num_workers is not None and self.num_workers < 0:
             raise ValueError(f"num_workers={self.num_workers}: at least 0, or None")
+        if not 0.0 < self.discount_max <= 1.0:
+            raise ValueError(f"discount_max={self.discount_max}: above 0, at most 1")
         for name in ("seed", "seed_steps", "eval_every", "utd"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: at least 0")

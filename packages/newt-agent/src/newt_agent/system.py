@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,16 +13,30 @@ import torch
 
 from mmbench.runs import RunError
 
+ONE_REQUEST_S = 1.0
+"""Signals within this time of the first count as the same request."""
+
 
 @contextmanager
 def stop_requests() -> Iterator[threading.Event]:
-    """Turns the first Ctrl-C or SIGTERM into a request; a second one acts at once."""
+    """Turns the first Ctrl-C or SIGTERM into a request; a later one acts at once.
+
+    Signals that come within `ONE_REQUEST_S` of the first are the same request: a terminal,
+    `timeout` or Slurm signals the whole process group, and a launcher such as `uv run` in it
+    passes its copy on.
+    """
     stop = threading.Event()
     before: dict[signal.Signals, Any] = {}
+    requested = 0.0
 
     def handle(number: int, frame: Any) -> None:
-        stop.set()
-        signal.signal(number, before[signal.Signals(number)])
+        nonlocal requested
+        if not stop.is_set():
+            requested = time.monotonic()
+            stop.set()
+        elif time.monotonic() - requested > ONE_REQUEST_S:
+            signal.signal(number, before[signal.Signals(number)])
+            signal.raise_signal(number)
 
     if threading.current_thread() is not threading.main_thread():
         yield stop

@@ -68,6 +68,7 @@ class Trainer:
         names = [task.versioned_name for task in self.env.tasks]
         state = load_training_state(folder.last_checkpoint()) if resume else None
         self.agent = self._make_agent(resume)
+        self.agent.limit_discount(config.discount_max)
         self.agent.plan = config.plan
         self._rows = self.agent.index(names)
         self.learner = Learner(self.agent, config.loss, config.optimizer)

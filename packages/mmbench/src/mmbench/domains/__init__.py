@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from typing import Any
 
 from mmbench.catalog import Task, TaskUnavailableError
@@ -49,6 +50,10 @@ _PACKAGES = {
     "atari": "ale_py",
 }
 """The module of each domain's simulator."""
+
+
+_BEFORE_3_13 = ("dmcontrol", "dmcontrol-ext", "maniskill", "robodesk", "ogbench")
+"""Domains whose simulator pip does not install on Python 3.13: a dependency has no wheel."""
 
 
 def make_simulator(task: Task, frames: bool) -> Simulator:
@@ -99,4 +104,6 @@ def unavailable(task: Task) -> str | None:
 def _not_importable(task: Task, why: str) -> str:
     extra = _EXTRAS.get(task.domain)
     install = f"pip install 'mmbench[{extra}]'" if extra else "pip install mmbench"
+    if task.domain in _BEFORE_3_13 and sys.version_info >= (3, 13):
+        install += " with Python 3.11 or 3.12; mmbench's README says what can be done on 3.13"
     return f"the simulator of {task.domain!r} cannot be imported ({why}): {install}"
