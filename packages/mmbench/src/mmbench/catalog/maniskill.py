@@ -57,107 +57,129 @@ _ANYMAL = (
     "one at the knee of each leg."
 )
 
+
+def _robot(uid: str, control: str | None = None) -> tuple[tuple[str, str], ...]:
+    mode = (("control_mode", control),) if control else ()
+    return (("robot_uids", uid), *mode)
+
+
+_ant = partial(
+    _task,
+    native_kwargs=_robot("ant"),
+    obs_dim=114,
+    action_dim=8,
+    max_episode_steps=500,
+    discount=0.99,
+)
+_hopper = partial(
+    _task,
+    native_kwargs=_robot("hopper"),
+    obs_dim=15,
+    action_dim=4,
+    max_episode_steps=250,
+    discount=0.99,
+    score_metric="return",
+    score_high=600,
+)
+_cartpole = partial(
+    _task,
+    native_kwargs=_robot("cart_pole"),
+    obs_dim=10,
+    action_dim=1,
+    max_episode_steps=500,
+    discount=0.99,
+    score_metric="return",
+    score_high=1000,
+)
+_panda = partial(_task, native_kwargs=_robot("panda", "pd_ee_delta_pos"), action_dim=4)
+_panda_pose = partial(_task, native_kwargs=_robot("panda", "pd_ee_delta_pose"))
+_xarm = partial(_task, native_kwargs=_robot("xarm6_robotiq", "pd_ee_delta_pos"), action_dim=4)
+
+
+def _pick(name: str, model: str, thing: str, split: str = "train") -> Task:
+    """Picking up one object of the YCB set."""
+    return _task(
+        name,
+        split=split,
+        native="PickSingleYCB-v1",
+        native_kwargs=(*_robot("panda_wristcam", "pd_ee_delta_pose"), ("model_id", model)),
+        obs_dim=45,
+        instruction=(
+            f"{_PANDA_CAMERA} Pick up {thing} and hold it still at the goal position above the "
+            "table."
+        ),
+    )
+
+
+def _push(name: str, model: str, thing: str, split: str) -> Task:
+    """Pushing one object of the YCB set."""
+    return _panda_pose(
+        name,
+        split=split,
+        native="PushYCB-v1",
+        native_kwargs=(*_robot("panda", "pd_ee_delta_pose"), ("model_id", model)),
+        obs_dim=35,
+        instruction=(
+            f"{_PANDA_POSE} Push {thing} forward over the table, away from the robot, onto the "
+            "round red and white target."
+        ),
+    )
+
+
 _PUBLISHED = (
-    _task(
+    _ant(
         "ms-ant-walk",
         native="MS-AntWalk-v1",
-        native_kwargs=(("robot_uids", "ant"),),
-        obs_dim=114,
-        action_dim=8,
-        max_episode_steps=500,
-        discount=0.99,
         instruction=(
             f"{_ANT} Walk forward slowly, at half a metre per second, with the torso held up."
         ),
     ),
-    _task(
+    _ant(
         "ms-ant-run",
         native="MS-AntRun-v1",
-        native_kwargs=(("robot_uids", "ant"),),
-        obs_dim=114,
-        action_dim=8,
-        max_episode_steps=500,
-        discount=0.99,
         instruction=f"{_ANT} Run forward fast, at four metres per second, with the torso held up.",
     ),
-    _task(
+    _cartpole(
         "ms-cartpole-balance",
         native="MS-CartpoleBalance-v1",
-        native_kwargs=(("robot_uids", "cart_pole"),),
-        obs_dim=10,
-        action_dim=1,
-        max_episode_steps=500,
-        discount=0.99,
-        score_metric="return",
-        score_high=1000,
         instruction=(
             f"{_CARTPOLE} The pole starts almost upright: keep it balanced over the middle of the "
             "rail, for a smooth reward that fades gradually as the pole tilts or the cart drifts."
         ),
     ),
-    _task(
+    _cartpole(
         "ms-cartpole-swingup",
         native="MS-CartpoleSwingUp-v1",
-        native_kwargs=(("robot_uids", "cart_pole"),),
-        obs_dim=10,
-        action_dim=1,
-        max_episode_steps=500,
-        discount=0.99,
-        score_metric="return",
-        score_high=1000,
         instruction=(
             f"{_CARTPOLE} The pole starts hanging down: swing it up and balance it over the middle "
             "of the rail, for a smooth reward that grows gradually as the pole rises."
         ),
     ),
-    _task(
+    _hopper(
         "ms-hopper-stand",
         native="MS-HopperStand-v1",
-        native_kwargs=(("robot_uids", "hopper"),),
-        obs_dim=15,
-        action_dim=4,
-        max_episode_steps=250,
-        discount=0.99,
-        score_metric="return",
-        score_high=600,
         instruction=(
             f"{_HOPPER} Get up onto the foot and stay standing at full height with as little "
             "effort as possible."
         ),
     ),
-    _task(
+    _hopper(
         "ms-hopper-hop",
         native="MS-HopperHop-v1",
-        native_kwargs=(("robot_uids", "hopper"),),
-        obs_dim=15,
-        action_dim=4,
-        max_episode_steps=250,
-        discount=0.99,
-        score_metric="return",
-        score_high=600,
         instruction=f"{_HOPPER} Hop forward at two metres per second without falling over.",
     ),
-    _task(
+    _panda(
         "ms-pick-cube",
         native="PickCube-v1",
-        native_kwargs=(
-            ("robot_uids", "panda"),
-            ("control_mode", "pd_ee_delta_pos"),
-        ),
         obs_dim=42,
-        action_dim=4,
         instruction=(
             f"{_PANDA} Pick up the red cube and hold it still at the goal position, marked by a "
             "green ball."
         ),
     ),
-    _task(
+    _panda_pose(
         "ms-pick-cube-eepose",
         native="PickCube-v1",
-        native_kwargs=(
-            ("robot_uids", "panda"),
-            ("control_mode", "pd_ee_delta_pose"),
-        ),
         obs_dim=42,
         instruction=(
             f"{_PANDA_POSE} Pick up the red cube and hold it still at the goal position, marked by "
@@ -167,10 +189,7 @@ _PUBLISHED = (
     _task(
         "ms-pick-cube-so",
         native="PickCubeSO100-v1",
-        native_kwargs=(
-            ("robot_uids", "so100"),
-            ("control_mode", "pd_joint_delta_pos"),
-        ),
+        native_kwargs=_robot("so100", "pd_joint_delta_pos"),
         obs_dim=36,
         action_dim=6,
         instruction=(
@@ -178,52 +197,36 @@ _PUBLISHED = (
             "marked by a green ball."
         ),
     ),
-    _task(
+    _panda_pose(
         "ms-poke-cube",
         native="PokeCube-v1",
-        native_kwargs=(
-            ("robot_uids", "panda"),
-            ("control_mode", "pd_ee_delta_pose"),
-        ),
         obs_dim=54,
         instruction=(
             f"{_PANDA_POSE} Grasp the blue peg and poke the red cube with its tip, so that the "
             "cube slides onto the round target beyond it."
         ),
     ),
-    _task(
+    _panda_pose(
         "ms-push-cube",
         native="PushCube-v1",
-        native_kwargs=(
-            ("robot_uids", "panda"),
-            ("control_mode", "pd_ee_delta_pose"),
-        ),
         obs_dim=35,
         instruction=(
             f"{_PANDA_POSE} Push the cube forward over the table, away from the robot, onto the "
             "round red and white target."
         ),
     ),
-    _task(
+    _panda_pose(
         "ms-pull-cube",
         native="PullCube-v1",
-        native_kwargs=(
-            ("robot_uids", "panda"),
-            ("control_mode", "pd_ee_delta_pose"),
-        ),
         obs_dim=35,
         instruction=(
             f"{_PANDA_POSE} Reach behind the cube and drag it back until it lies on the round red "
             "and white target close to the robot's base."
         ),
     ),
-    _task(
+    _panda_pose(
         "ms-pull-cube-tool",
         native="PullCubeTool-v1",
-        native_kwargs=(
-            ("robot_uids", "panda"),
-            ("control_mode", "pd_ee_delta_pose"),
-        ),
         obs_dim=39,
         max_episode_steps=50,
         instruction=(
@@ -234,243 +237,54 @@ _PUBLISHED = (
     _task(
         "ms-stack-cube",
         native="StackCube-v1",
-        native_kwargs=(
-            ("robot_uids", "panda_wristcam"),
-            ("control_mode", "pd_ee_delta_pose"),
-        ),
+        native_kwargs=_robot("panda_wristcam", "pd_ee_delta_pose"),
         obs_dim=48,
         instruction=(
             f"{_PANDA_CAMERA} Pick up the red cube, stack it on top of the green cube and let go "
             "of it."
         ),
     ),
-    _task(
+    _panda(
         "ms-place-sphere",
         native="PlaceSphere-v1",
-        native_kwargs=(
-            ("robot_uids", "panda"),
-            ("control_mode", "pd_ee_delta_pos"),
-        ),
         obs_dim=39,
-        action_dim=4,
         instruction=f"{_PANDA} Pick up the ball, place it in the shallow bin and let go of it.",
     ),
-    _task(
+    _panda_pose(
         "ms-lift-peg",
         native="LiftPegUpright-v1",
-        native_kwargs=(
-            ("robot_uids", "panda"),
-            ("control_mode", "pd_ee_delta_pose"),
-        ),
         obs_dim=32,
         instruction=(
             f"{_PANDA_POSE} Lift one end of the long peg that lies on the table until it stands "
             "upright on the table."
         ),
     ),
-    _task(
-        "ms-pick-apple",
-        native="PickSingleYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda_wristcam"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "013_apple"),
-        ),
-        obs_dim=45,
-        instruction=(
-            f"{_PANDA_CAMERA} Pick up the red apple and hold it still at the goal position above "
-            "the table."
-        ),
-    ),
-    _task(
-        "ms-pick-banana",
-        native="PickSingleYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda_wristcam"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "011_banana"),
-        ),
-        obs_dim=45,
-        instruction=(
-            f"{_PANDA_CAMERA} Pick up the yellow banana and hold it still at the goal position "
-            "above the table."
-        ),
-    ),
-    _task(
-        "ms-pick-can",
-        native="PickSingleYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda_wristcam"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "005_tomato_soup_can"),
-        ),
-        obs_dim=45,
-        instruction=(
-            f"{_PANDA_CAMERA} Pick up the can of tomato soup and hold it still at the goal "
-            "position above the table."
-        ),
-    ),
-    _task(
-        "ms-pick-hammer",
-        native="PickSingleYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda_wristcam"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "048_hammer"),
-        ),
-        obs_dim=45,
-        instruction=(
-            f"{_PANDA_CAMERA} Pick up the hammer and hold it still at the goal position above the "
-            "table."
-        ),
-    ),
-    _task(
-        "ms-pick-fork",
-        native="PickSingleYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda_wristcam"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "030_fork"),
-        ),
-        obs_dim=45,
-        instruction=(
-            f"{_PANDA_CAMERA} Pick up the fork and hold it still at the goal position above the "
-            "table."
-        ),
-    ),
-    _task(
-        "ms-pick-knife",
-        native="PickSingleYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda_wristcam"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "032_knife"),
-        ),
-        obs_dim=45,
-        instruction=(
-            f"{_PANDA_CAMERA} Pick up the knife and hold it still at the goal position above the "
-            "table."
-        ),
-    ),
-    _task(
-        "ms-pick-mug",
-        native="PickSingleYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda_wristcam"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "025_mug"),
-        ),
-        obs_dim=45,
-        instruction=(
-            f"{_PANDA_CAMERA} Pick up the mug and hold it still at the goal position above the "
-            "table."
-        ),
-    ),
-    _task(
-        "ms-pick-orange",
-        native="PickSingleYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda_wristcam"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "017_orange"),
-        ),
-        obs_dim=45,
-        instruction=(
-            f"{_PANDA_CAMERA} Pick up the orange and hold it still at the goal position above the "
-            "table."
-        ),
-    ),
-    _task(
-        "ms-pick-screwdriver",
-        native="PickSingleYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda_wristcam"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "044_flat_screwdriver"),
-        ),
-        obs_dim=45,
-        instruction=(
-            f"{_PANDA_CAMERA} Pick up the screwdriver and hold it still at the goal position above "
-            "the table."
-        ),
-    ),
-    _task(
-        "ms-pick-spoon",
-        native="PickSingleYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda_wristcam"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "031_spoon"),
-        ),
-        obs_dim=45,
-        instruction=(
-            f"{_PANDA_CAMERA} Pick up the spoon and hold it still at the goal position above the "
-            "table."
-        ),
-    ),
-    _task(
-        "ms-pick-tennis-ball",
-        native="PickSingleYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda_wristcam"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "056_tennis_ball"),
-        ),
-        obs_dim=45,
-        instruction=(
-            f"{_PANDA_CAMERA} Pick up the tennis ball and hold it still at the goal position above "
-            "the table."
-        ),
-    ),
-    _task(
-        "ms-pick-baseball",
-        native="PickSingleYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda_wristcam"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "055_baseball"),
-        ),
-        obs_dim=45,
-        instruction=(
-            f"{_PANDA_CAMERA} Pick up the baseball and hold it still at the goal position above "
-            "the table."
-        ),
-    ),
-    _task(
+    _pick("ms-pick-apple", "013_apple", "the red apple"),
+    _pick("ms-pick-banana", "011_banana", "the yellow banana"),
+    _pick("ms-pick-can", "005_tomato_soup_can", "the can of tomato soup"),
+    _pick("ms-pick-hammer", "048_hammer", "the hammer"),
+    _pick("ms-pick-fork", "030_fork", "the fork"),
+    _pick("ms-pick-knife", "032_knife", "the knife"),
+    _pick("ms-pick-mug", "025_mug", "the mug"),
+    _pick("ms-pick-orange", "017_orange", "the orange"),
+    _pick("ms-pick-screwdriver", "044_flat_screwdriver", "the screwdriver"),
+    _pick("ms-pick-spoon", "031_spoon", "the spoon"),
+    _pick("ms-pick-tennis-ball", "056_tennis_ball", "the tennis ball"),
+    _pick("ms-pick-baseball", "055_baseball", "the baseball"),
+    _xarm(
         "ms-pick-cube-xarm6",
         native="PickCubexArm6-v1",
-        native_kwargs=(
-            ("robot_uids", "xarm6_robotiq"),
-            ("control_mode", "pd_ee_delta_pos"),
-        ),
         obs_dim=48,
-        action_dim=4,
         instruction=(
             f"{_XARM} Pick up the red cube and hold it still at the goal position, marked by a "
             "green ball."
         ),
     ),
-    _task(
-        "ms-pick-sponge",
-        native="PickSingleYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda_wristcam"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "026_sponge"),
-        ),
-        obs_dim=45,
-        instruction=(
-            f"{_PANDA_CAMERA} Pick up the sponge and hold it still at the goal position above the "
-            "table."
-        ),
-    ),
+    _pick("ms-pick-sponge", "026_sponge", "the sponge"),
     _task(
         "ms-anymal-reach",
         native="AnymalC-Reach-v1",
-        native_kwargs=(
-            ("robot_uids", "anymal_c"),
-            ("control_mode", "pd_joint_delta_pos"),
-        ),
+        native_kwargs=_robot("anymal_c", "pd_joint_delta_pos"),
         obs_dim=35,
         action_dim=12,
         max_episode_steps=100,
@@ -479,242 +293,60 @@ _PUBLISHED = (
             "ball, without falling."
         ),
     ),
-    _task(
+    _panda(
         "ms-reach",
         native="Reach-v1",
-        native_kwargs=(
-            ("robot_uids", "panda"),
-            ("control_mode", "pd_ee_delta_pos"),
-        ),
         obs_dim=31,
-        action_dim=4,
         instruction=(
             f"{_PANDA} Move the hand to the goal position in the air, marked by a green ball; "
             "there is no object to grasp."
         ),
     ),
-    _task(
+    _panda_pose(
         "ms-reach-eepose",
         native="Reach-v1",
-        native_kwargs=(
-            ("robot_uids", "panda"),
-            ("control_mode", "pd_ee_delta_pose"),
-        ),
         obs_dim=31,
         instruction=(
             f"{_PANDA_POSE} Move the hand to the goal position in the air, marked by a green ball; "
             "there is no object to grasp."
         ),
     ),
-    _task(
+    _xarm(
         "ms-reach-xarm6",
         native="ReachxArm6-v1",
-        native_kwargs=(
-            ("robot_uids", "xarm6_robotiq"),
-            ("control_mode", "pd_ee_delta_pos"),
-        ),
         obs_dim=37,
-        action_dim=4,
         instruction=(
             f"{_XARM} Move the hand to the goal position in the air, marked by a green ball; there "
             "is no object to grasp."
         ),
     ),
-    _task(
+    _cartpole(
         "ms-cartpole-balance-sparse",
         native="MS-CartpoleBalanceSparse-v1",
-        native_kwargs=(("robot_uids", "cart_pole"),),
-        obs_dim=10,
-        action_dim=1,
-        max_episode_steps=500,
-        discount=0.99,
-        score_metric="return",
-        score_high=1000,
         instruction=(
             f"{_CARTPOLE} The pole starts almost upright: keep it balanced; the reward is sparse, "
             "all or nothing, paid only with the pole close to vertical, wherever the cart is."
         ),
     ),
-    _task(
+    _cartpole(
         "ms-cartpole-swingup-sparse",
         native="MS-CartpoleSwingUpSparse-v1",
-        native_kwargs=(("robot_uids", "cart_pole"),),
-        obs_dim=10,
-        action_dim=1,
-        max_episode_steps=500,
-        discount=0.99,
-        score_metric="return",
-        score_high=1000,
         instruction=(
             f"{_CARTPOLE} The pole starts hanging down: swing it up and hold it there; the reward "
             "is sparse, nothing at all until the pole is close to vertical, wherever the cart is."
         ),
     ),
-    _task(
-        "ms-push-pear",
-        split="test",
-        native="PushYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "016_pear"),
-        ),
-        obs_dim=35,
-        instruction=(
-            f"{_PANDA_POSE} Push the pear forward over the table, away from the robot, onto the "
-            "round red and white target."
-        ),
-    ),
-    _task(
-        "ms-pick-cup",
-        split="test",
-        native="PickSingleYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda_wristcam"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "065-a_cups"),
-        ),
-        obs_dim=45,
-        instruction=(
-            f"{_PANDA_CAMERA} Pick up the plastic cup and hold it still at the goal position above "
-            "the table."
-        ),
-    ),
-    _task(
-        "ms-pick-rubiks-cube",
-        split="test",
-        native="PickSingleYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda_wristcam"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "077_rubiks_cube"),
-        ),
-        obs_dim=45,
-        instruction=(
-            f"{_PANDA_CAMERA} Pick up the Rubik's cube and hold it still at the goal position "
-            "above the table."
-        ),
-    ),
-    _task(
-        "ms-pick-golf-ball",
-        split="test",
-        native="PickSingleYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda_wristcam"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "058_golf_ball"),
-        ),
-        obs_dim=45,
-        instruction=(
-            f"{_PANDA_CAMERA} Pick up the golf ball and hold it still at the goal position above "
-            "the table."
-        ),
-    ),
-    _task(
-        "ms-pick-soccer-ball",
-        split="test",
-        native="PickSingleYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda_wristcam"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "053_mini_soccer_ball"),
-        ),
-        obs_dim=45,
-        instruction=(
-            f"{_PANDA_CAMERA} Pick up the small soccer ball and hold it still at the goal position "
-            "above the table."
-        ),
-    ),
-    _task(
-        "ms-push-apple",
-        split="test",
-        native="PushYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "013_apple"),
-        ),
-        obs_dim=35,
-        instruction=(
-            f"{_PANDA_POSE} Push the red apple forward over the table, away from the robot, onto "
-            "the round red and white target."
-        ),
-    ),
-    _task(
-        "ms-push-rubiks-cube",
-        split="test",
-        native="PushYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "077_rubiks_cube"),
-        ),
-        obs_dim=35,
-        instruction=(
-            f"{_PANDA_POSE} Push the Rubik's cube forward over the table, away from the robot, "
-            "onto the round red and white target."
-        ),
-    ),
-    _task(
-        "ms-push-can",
-        split="test",
-        native="PushYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "005_tomato_soup_can"),
-        ),
-        obs_dim=35,
-        instruction=(
-            f"{_PANDA_POSE} Push the can of tomato soup forward over the table, away from the "
-            "robot, onto the round red and white target."
-        ),
-    ),
-    _task(
-        "ms-push-sponge",
-        split="test",
-        native="PushYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "026_sponge"),
-        ),
-        obs_dim=35,
-        instruction=(
-            f"{_PANDA_POSE} Push the sponge forward over the table, away from the robot, onto the "
-            "round red and white target."
-        ),
-    ),
-    _task(
-        "ms-push-banana",
-        split="test",
-        native="PushYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "011_banana"),
-        ),
-        obs_dim=35,
-        instruction=(
-            f"{_PANDA_POSE} Push the yellow banana forward over the table, away from the robot, "
-            "onto the round red and white target."
-        ),
-    ),
-    _task(
-        "ms-push-screwdriver",
-        split="extra",
-        native="PushYCB-v1",
-        native_kwargs=(
-            ("robot_uids", "panda"),
-            ("control_mode", "pd_ee_delta_pose"),
-            ("model_id", "044_flat_screwdriver"),
-        ),
-        obs_dim=35,
-        instruction=(
-            f"{_PANDA_POSE} Push the screwdriver forward over the table, away from the robot, onto "
-            "the round red and white target."
-        ),
-    ),
+    _push("ms-push-pear", "016_pear", "the pear", split="test"),
+    _pick("ms-pick-cup", "065-a_cups", "the plastic cup", split="test"),
+    _pick("ms-pick-rubiks-cube", "077_rubiks_cube", "the Rubik's cube", split="test"),
+    _pick("ms-pick-golf-ball", "058_golf_ball", "the golf ball", split="test"),
+    _pick("ms-pick-soccer-ball", "053_mini_soccer_ball", "the small soccer ball", split="test"),
+    _push("ms-push-apple", "013_apple", "the red apple", split="test"),
+    _push("ms-push-rubiks-cube", "077_rubiks_cube", "the Rubik's cube", split="test"),
+    _push("ms-push-can", "005_tomato_soup_can", "the can of tomato soup", split="test"),
+    _push("ms-push-sponge", "026_sponge", "the sponge", split="test"),
+    _push("ms-push-banana", "011_banana", "the yellow banana", split="test"),
+    _push("ms-push-screwdriver", "044_flat_screwdriver", "the screwdriver", split="extra"),
 )
 
 # An episode of an ant holds 1,000 raw steps, one of a hopper 500 (not 600, the package's limit,
