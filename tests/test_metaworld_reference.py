@@ -1,13 +1,12 @@
 """Meta-World against the recorded transitions and fingerprints of the published benchmark."""
 
 import json
-from pathlib import Path
 
+import conformance
 import mujoco
 import numpy as np
 import pytest
 import reference
-import rollouts
 from gymnasium.utils import seeding
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE
 from metaworld.policies import ENV_POLICY_MAP
@@ -19,7 +18,6 @@ from mmbench.env import TaskEnv
 FOLDER = reference.SHIPPED / "metaworld"
 RECORDED = sorted(path.stem for path in FOLDER.glob("*.npz"))
 TASKS = mmbench.tasks(domain="metaworld")
-TOLERANCE = 1e-6
 WELD_TORQUE_SCALE = 3.75
 
 # The scripted policies were written for single steps: at action repeat 2 they overshoot in these,
@@ -38,26 +36,15 @@ MISSED_BY_SCRIPTS = {
 }
 
 
-def check_transitions(path: Path) -> None:
-    env = TaskEnv(path.stem, unify=False)
-    env.reset(seed=0)
-    for transition in reference.transitions(path):
-        env.set_state(transition.state)
-        obs, reward, _, _, info = env.step(transition.action)
-        assert reference.relative_error(obs, transition.next_obs) <= TOLERANCE
-        assert reference.relative_error(reward, transition.reward) <= TOLERANCE
-        assert info["success"] == transition.extra["success"]
-
-
 @pytest.mark.parametrize("name", RECORDED)
 def test_steps_as_recorded(name):
-    check_transitions(FOLDER / f"{name}.npz")
+    conformance.check_transitions(FOLDER / f"{name}.npz")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECORDED)
 def test_steps_as_recorded_in_full(name):
-    check_transitions(reference.full_recording() / "metaworld" / f"{name}.npz")
+    conformance.check_transitions(reference.full_recording() / "metaworld" / f"{name}.npz")
 
 
 @pytest.mark.parametrize("name", RECORDED)
@@ -68,7 +55,7 @@ def test_finds_the_goal_in_the_model(name):
     for transition in reference.transitions(FOLDER / f"{name}.npz"):
         env.set_state({k: v for k, v in transition.state.items() if not k.startswith("task/")})
         obs, *_ = env.step(transition.action)
-        assert reference.relative_error(obs, transition.next_obs) <= TOLERANCE
+        assert reference.relative_error(obs, transition.next_obs) <= conformance.TOLERANCE
 
 
 @pytest.mark.parametrize("name", RECORDED)
@@ -79,24 +66,16 @@ def test_places_objects_in_the_recorded_box(name):
     np.testing.assert_array_equal(box.high, meta["reset_high"])
 
 
-def check_distribution(name: str, episodes: dict[str, int]) -> None:
-    env = TaskEnv(name, unify=False)
-    recorded = reference.fingerprint(FOLDER / f"{name}.json")
-    for policy, count in episodes.items():
-        ours = rollouts.roll(env, policy, count)
-        assert rollouts.differences(ours, recorded[policy]) == []
-
-
 @pytest.mark.parametrize("name", RECORDED)
 def test_episodes_distributed_as_recorded(name):
-    check_distribution(name, {"zero": 4})
+    conformance.check_fingerprint(FOLDER / f"{name}.json", {"zero": 4})
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECORDED)
 def test_many_episodes_distributed_as_recorded(name):
     # Held actions throw an object over in a few episodes of a hundred: fewer could miss it.
-    check_distribution(name, {"random": 16, "zero": 12, "hold": 100})
+    conformance.check_fingerprint(FOLDER / f"{name}.json", {"random": 16, "zero": 12, "hold": 100})
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)

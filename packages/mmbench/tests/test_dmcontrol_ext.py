@@ -1,13 +1,13 @@
 """DMControl-Ext: sizes, determinism, restoration, frames, bodies, starts, rewards by hand."""
 
 import math
-import random
 import subprocess
 import sys
 
 import mujoco
 import numpy as np
 import pytest
+from behaviour import actions, check_seeding, make, rollout
 
 import mmbench
 from mmbench import rendering
@@ -20,21 +20,6 @@ every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 needs_frames = pytest.mark.skipif(
     rendering.backend() is None, reason="this machine has neither EGL nor OSMesa"
 )
-
-
-def make(name, seed=0):
-    env = TaskEnv(name, unify=False)
-    env.reset(seed=seed)
-    return env
-
-
-def actions(task, count, seed=0):
-    return np.random.default_rng(seed).uniform(-1, 1, (count, task.action_dim)).astype(np.float32)
-
-
-def rollout(env, sequence):
-    """Observations and rewards after each action, as one array."""
-    return np.array([np.append(obs, reward) for obs, reward, *_ in map(env.step, sequence)])
 
 
 def physics_of(env):
@@ -68,22 +53,7 @@ def test_an_episode_has_the_sizes_and_length_of_the_catalogue(task):
 
 @every_task
 def test_an_episode_is_a_function_of_its_seed_and_actions(task):
-    sequence = actions(task, 30)
-    env = TaskEnv(task, unify=False)
-    first, _ = env.reset(seed=7)
-    expected = rollout(env, sequence)
-
-    np.random.seed(1)
-    random.seed(1)
-    env.reset(seed=8)  # another episode in between
-    other = rollout(env, sequence)
-    before = np.random.get_state()[1].copy(), random.getstate()
-    again, _ = env.reset(seed=7)
-    np.testing.assert_array_equal(again, first)
-    np.testing.assert_array_equal(rollout(env, sequence), expected)
-    np.testing.assert_array_equal(np.random.get_state()[1], before[0])
-    assert random.getstate() == before[1]
-    assert not np.array_equal(other, expected)
+    check_seeding(task)
 
 
 @every_task

@@ -130,6 +130,7 @@ QUICKSTART = Config(
     envs_per_task=4,
     batch_size=160,
     utd=0.23,
+    discount_max=0.98,  # values that look 50 steps ahead are learned sooner
     seed_steps=8_000,
     replay_capacity=200_000,
     eval_every=0,
