@@ -221,6 +221,38 @@ def test_stop_request_is_honoured_between_steps(make_trainer):
     assert trainer.folder.last_checkpoint().name == "000000300"
 
 
+def test_stops_in_evaluations_come_at_once_and_lose_nothing(make_trainer):
+    config = dataclasses.replace(TINY, steps=1000, eval_every=500, checkpoint_every=500)
+    whole = make_trainer("whole", config)
+    whole.run()
+    phases = ("random", "before", "eval", "after")
+    for number, phase in enumerate(phases):
+        trainer = make_trainer("stopped", config, resume=number > 0)
+        evaluate, heed, steps = trainer._evaluate, trainer._heed_stop, []
+
+        def heed_in_evaluation(trainer=trainer, heed=heed, steps=steps):
+            steps.append(trainer.step)
+            if len(steps) == 20:
+                os.kill(os.getpid(), signal.SIGTERM)
+            heed()
+
+        def evaluate_and_stop(name, agent, trainer=trainer, evaluate=evaluate, last=phase):
+            if name == last:
+                trainer._heed_stop = heed_in_evaluation
+            return evaluate(name, agent)
+
+        trainer._evaluate = evaluate_and_stop
+        with pytest.raises(Interrupted):
+            trainer.run()
+        assert len(steps) == 20
+        trainer.close()
+    trainer = make_trainer("stopped", config, resume=True)
+    trainer.run()
+    assert {row["phase"] for row in episodes(whole.folder.path)} == {*phases, "train"}
+    assert episodes(trainer.folder.path) == episodes(whole.folder.path)
+    assert weights(trainer.folder.path) == weights(whole.folder.path)
+
+
 def test_environments_come_back_by_replaying(make_trainer):
     config = dataclasses.replace(TINY, tasks="pygame-pong,walker-walk,pygame-coinrun")
     trainer = make_trainer(config=config)

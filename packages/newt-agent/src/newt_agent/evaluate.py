@@ -52,6 +52,7 @@ def run_episodes(
     episodes: int,
     seed: int,
     on_episode: Callable[[Episode], None] | None = None,
+    on_step: Callable[[], None] | None = None,
 ) -> list[Episode]:
     """Runs a fixed number of episodes of every task.
 
@@ -63,6 +64,7 @@ def run_episodes(
         seed: The k-th environment of each task starts from ``seed + k``, whatever tasks it is
             evaluated with.
         on_episode: Called with each episode that counts.
+        on_step: Called before each step of all environments; may raise, to stop.
 
     Returns:
         The episodes, in the order in which they ended.
@@ -76,6 +78,8 @@ def run_episodes(
     seeds = [seed + names[:i].count(name) for i, name in enumerate(names)]
     obs, _ = env.reset(seed=seeds)
     while any(left.values()):
+        if on_step:
+            on_step()
         obs, reward, _, truncated, infos = env.step(policy(obs, first))
         returns += reward
         lengths += 1
@@ -98,6 +102,7 @@ def evaluate(
     episodes: int,
     seed: int,
     on_episode: Callable[[Episode], None] | None = None,
+    on_step: Callable[[], None] | None = None,
     **settings: Any,
 ) -> list[Episode]:
     """Evaluates an agent, or the random policy, on a few tasks at a time.
@@ -108,6 +113,7 @@ def evaluate(
         episodes: Episodes of each.
         seed: Seed of the environments and of the actions.
         on_episode: Called with each episode.
+        on_step: Called before each step; may raise, to stop.
         **settings: Of the vector environment, such as ``workers`` to share or ``num_workers``.
 
     Returns:
@@ -126,7 +132,7 @@ def evaluate(
             continue  # none of these can run here
         try:
             policy = _random(env, seed) if agent is None else _acting(agent, env, seed)
-            finished += run_episodes(env, policy, episodes, seed, on_episode)
+            finished += run_episodes(env, policy, episodes, seed, on_episode, on_step)
         finally:
             env.close()
     return finished

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -30,6 +31,10 @@ _EVAL_SEED = 1_000_000
 
 class Interrupted(Exception):
     """The user asked the run to stop; its checkpoint is written."""
+
+
+class _StopRequested(Exception):
+    """The user asked the run to stop; nothing is saved yet."""
 
 
 class Trainer:
@@ -77,6 +82,8 @@ class Trainer:
         self.updates = 0
         self._credit = 0.0
         self._seconds = 0.0
+        self._stop = threading.Event()
+        self._evaluation_due = False
         self._results: dict[str, Any] = {}
         self._episodes: list[Episode] = []
         environments, sampler, noise = np.random.SeedSequence(config.seed).generate_state(3)
@@ -114,27 +121,40 @@ class Trainer:
             ) from failure
 
     def _run(self) -> dict[str, Any]:
-        with stop_requests() as stop, self._display.running(self):
-            if not self._results:
-                self._results["random"] = self._evaluate("random", None)
-                self._results["before"] = self._evaluate("before", self.agent)
-                self._save()  # so that nothing of this is repeated after an early stop
-            while self.step < self.config.steps:
-                if stop.is_set():
-                    self._save()
-                    raise Interrupted
-                self._collect()
-                self._learn()
-                self._display.advance(self)
-                if self._passed(self.config.eval_every) and self.step < self.config.steps:
-                    self._results["latest"] = self._evaluate("eval", self.agent)
-                if self._passed(self.config.checkpoint_every):
-                    self._save()
-            self._results["after"] = self._evaluate("after", self.agent)
-            self.folder.write_eval({"step": self.step, **self._results["after"]})
-            self._save()
+        with stop_requests() as self._stop, self._display.running(self):
+            try:
+                self._go()
+            except _StopRequested:
+                self._save()
+                raise Interrupted from None
         self._loggers.close()
         return self._results
+
+    def _go(self) -> None:
+        """Does what is left of the run. A stop comes between two steps, of evaluations too."""
+        if "random" not in self._results:
+            self._results["random"] = self._evaluate("random", None)
+        if "before" not in self._results:
+            self._results["before"] = self._evaluate("before", self.agent)
+            self._save()  # so that nothing of this is repeated after an early stop
+        while self.step < self.config.steps:
+            if self._evaluation_due:
+                self._results["latest"] = self._evaluate("eval", self.agent)
+                self._evaluation_due = False
+            self._heed_stop()
+            self._collect()
+            self._learn()
+            self._display.advance(self)
+            self._evaluation_due = self._passed(self.config.eval_every)
+            if self._passed(self.config.checkpoint_every):
+                self._save()
+        self._results["after"] = self._evaluate("after", self.agent)
+        self.folder.write_eval({"step": self.step, **self._results["after"]})
+        self._save()
+
+    def _heed_stop(self) -> None:
+        if self._stop.is_set():
+            raise _StopRequested
 
     @property
     def seconds(self) -> float:
@@ -252,17 +272,20 @@ class Trainer:
         memory = self.agent.memory
         self.agent.plan = self.config.plan_in_eval
         seed = self.config.seed + _EVAL_SEED
-        with self._display.evaluating(phase, total) as on_episode:
-            episodes = evaluate(
-                agent,
-                self.tasks,
-                self.config.eval_episodes,
-                seed,
-                on_episode,
-                workers=self.env,
-                on_error=self.config.on_error,
-            )
-        self.agent.plan, self.agent.memory = self.config.plan, memory
+        try:
+            with self._display.evaluating(phase, total) as on_episode:
+                episodes = evaluate(
+                    agent,
+                    self.tasks,
+                    self.config.eval_episodes,
+                    seed,
+                    on_episode,
+                    self._heed_stop,
+                    workers=self.env,
+                    on_error=self.config.on_error,
+                )
+        finally:
+            self.agent.plan, self.agent.memory = self.config.plan, memory
         self._write(phase, episodes)
         result = summarise(episodes, self.tasks)
         if agent is not None:
@@ -337,6 +360,7 @@ class Trainer:
             "metrics_bytes": self._metrics.size,
             "sampler": self._rng.bit_generator.state,
             "results": self._results,
+            "evaluation_due": self._evaluation_due,
             "config": self.config.to_dict(),
             **provenance(),
         }
@@ -359,6 +383,7 @@ class Trainer:
         self.step, self.updates = progress["step"], progress["updates"]
         self._credit, self._seconds = progress["credit"], progress["seconds"]
         self._results = progress["results"]
+        self._evaluation_due = progress["evaluation_due"]
         self._returns = training["returns"].numpy().copy()
         self._lengths = training["lengths"].numpy().copy()
         self._first = training["first"].numpy().copy()
