@@ -11,12 +11,14 @@ import pytest
 from maniskill_scenes import drive, native, place, reward_and_success
 
 from mmbench.catalog import get
-from mmbench.domains import maniskill, maniskill_package, unavailable
+from mmbench.domains import maniskill_package, unavailable
 from mmbench.env import TaskEnv
 from mmbench.rendering import RendererUnavailableError
 
 if unavailable(get("ms-reach")):
     pytest.skip(unavailable(get("ms-reach")), allow_module_level=True)
+
+from mmbench.domains import maniskill  # isort: skip - not importable where it is not installed
 
 
 def vulkan() -> str | None:

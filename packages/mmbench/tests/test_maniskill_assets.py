@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import warnings
+from importlib.util import find_spec
 
 import gymnasium as gym
 import numpy as np
@@ -106,6 +107,7 @@ def test_frames(make, name):
     env.close()
 
 
+@pytest.mark.skipif(find_spec("mani_skill") is None, reason="ManiSkill is not installed")
 @each_class
 def test_a_missing_asset_is_one_error_with_its_command(tmp_path, monkeypatch, capfd, name):
     monkeypatch.setenv("MS_ASSET_DIR", str(tmp_path))

@@ -7,8 +7,14 @@ import pytest
 from maniskill_pair import TOLERANCE, assert_same, difference, step_both
 
 from mmbench.catalog import get
-from mmbench.domains import maniskill, maniskill_numpy
-from mmbench.domains.maniskill_numpy import scene
+from mmbench.domains import unavailable
+
+if unavailable(get("ms-reach")):
+    pytest.skip(unavailable(get("ms-reach")), allow_module_level=True)
+
+# Not importable where ManiSkill is not installed.
+from mmbench.domains import maniskill, maniskill_numpy  # isort: skip
+from mmbench.domains.maniskill_numpy import scene  # isort: skip
 
 GRASPING = (
     "ms-pick-cube",
