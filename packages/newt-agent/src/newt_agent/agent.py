@@ -85,7 +85,7 @@ class Agent:
 
         Args:
             tasks: The tasks, in the order of the agent's table.
-            size: ``S``, ``B``, ``L`` or ``XL``.
+            size: ``XS``, ``S``, ``B``, ``L`` or ``XL``.
             encoder: Text encoder of the instructions.
             planner: Settings of the planner.
             generator: Source of the initial weights, on the CPU.
