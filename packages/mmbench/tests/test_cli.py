@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,14 @@ import mmbench
 COMMAND = Path(sys.executable).with_name("mmbench")
 
 
-def run(*args):
-    return subprocess.run([COMMAND, *args], capture_output=True, text=True, timeout=120)
+def run(*args, **environment):
+    return subprocess.run(
+        [COMMAND, *args],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"COLUMNS": "80"} | environment,
+    )
 
 
 def listed(output):
@@ -35,14 +42,50 @@ def test_tasks_lists_the_220_with_their_names_uncut():
     assert "…" not in done.stdout
 
 
-def test_a_row_shows_sizes_length_and_score():
-    rows = {
-        line.split()[0]: line.split() for line in run("tasks").stdout.splitlines() if line.strip()
-    }
-    assert rows["atari-boxing"] == (
-        "atari-boxing atari train 128 3 1000 4 0.99 -100 to 100".split()
-    )
-    assert rows["og-point-var1"] == "og-point-var1 ogbench test 9 2 100 4 0.95 success".split()
+def test_a_row_shows_sizes_length_and_score_under_its_domain():
+    lines = [line.rstrip() for line in run("tasks").stdout.splitlines()]
+    rows = {line.split()[0]: line.split() for line in lines if line}
+    assert rows["atari-boxing"] == "atari-boxing 128 3 1000 4 0.99 -100 to 100".split()
+    assert rows["og-point-var1"] == "og-point-var1 9 2 100 4 0.95 success".split()
+    held_out = lines.index("ogbench, held out: 2")
+    assert lines[held_out + 1].startswith("og-point-var1")
+    assert lines[lines.index("dmcontrol: 21") + 1].startswith("walker-stand")
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_the_list_and_a_task_fit_the_terminal(columns):
+    for args in ([], ["ms-ant-run-v1"], ["cartpole-balance-two-poles-sparse", "atari"]):
+        lines = run("tasks", *args, COLUMNS=str(columns)).stdout.splitlines()
+        assert max(len(line.rstrip()) for line in lines) <= columns
+        assert all("…" not in line for line in lines)
+
+
+def test_one_task_is_shown_whole():
+    task = mmbench.catalog.get("ms-ant-run")
+    shown = run("tasks", "ms-ant-run", COLUMNS="1000").stdout
+    for part in (task.id, task.instruction, "114 entries", "8 entries", "500 steps", "0.99"):
+        assert part in shown
+    corrected = mmbench.catalog.get("ms-ant-run-v1")
+    assert f"{corrected.id}: {corrected.differs}" in shown
+    assert "0 to 1 for returns from 0 to 1000" in run("tasks", "ms-ant-run-v1").stdout
+    assert task.id in run("tasks", "ms-ant-run-v1", COLUMNS="1000").stdout
+
+
+def test_what_a_task_needs_is_said():
+    task = mmbench.catalog.get("ms-pick-apple")
+    reason = mmbench.domains.unavailable(task)
+    shown = run("tasks", task.name, COLUMNS="1000").stdout
+    assert (reason or "it can run here") in " ".join(shown.split())
+
+
+def test_names_groups_and_globs_select_and_filters_narrow():
+    assert listed(run("tasks", "robodesk", "walker-*").stdout) == [
+        task.name for task in mmbench.catalog.select("robodesk,walker-*")
+    ]
+    expected = [task.name for task in mmbench.tasks(split="test", domain="ogbench")]
+    assert listed(run("tasks", "test", "--domain", "ogbench").stdout) == expected
+    rows = json.loads(run("tasks", "walker-walk", "--json").stdout)
+    assert [row["id"] for row in rows] == ["mmbench/walker-walk-v0"]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +115,8 @@ def test_json_has_every_field_of_every_task():
         (["tasks", "--domain", "dmc"], ["--domain", "'dmc'", "dmcontrol-ext"]),
         (["tasks", "--split", "valid"], ["--split", "'valid'", "train, test, extra"]),
         (["tasks", "--colour", "red"], ["--colour"]),
+        (["tasks", "walker-wlak"], ["'walker-wlak'", "walker-walk"]),
+        (["tasks", "walker-walk", "--split", "test"], ["walker-walk", "split"]),
         (["tusks"], ["tusks", "tasks"]),
         ([], ["tasks"]),
     ],

@@ -1,0 +1,155 @@
+"""``mmbench tasks``: the tasks of the benchmark, as a list or one of them whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Sequence
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from mmbench.catalog import DOMAINS, MAX_ACTION_DIM, MAX_OBS_DIM, SPLITS, Task, select, tasks
+from mmbench.domains import unavailable
+from mmbench.runs import RunError
+
+_HELD_OUT = {"train": "", "test": ", held out", "extra": ", extra"}
+_WIDE = 78
+"""Columns from which on a row of the list holds everything."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tasks:
+    """List the tasks of the benchmark: 200 to train on and 20 held out. Or show one whole."""
+
+    names: Annotated[
+        tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[NAME ...]")
+    ] = ()
+    """Only these: names, domains, presets, globs, all, test or extra. A single task is shown with
+    its instruction and everything else."""
+
+    domain: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Only the tasks of this domain, such as dmcontrol or atari."""
+
+    split: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """Only the tasks to train on (train), those held out (test), or the 8 more (extra)."""
+
+    json: bool = False
+    """Print every field of every task, its instruction included, as JSON."""
+
+    def run(self) -> None:
+        """Prints the list, the one task, or the JSON.
+
+        Raises:
+            RunError: A domain or a split does not exist, or no task is left.
+            UnknownTaskError: A name selects nothing.
+        """
+        selected = self._selected()
+        if self.json:
+            print(json.dumps([_fields(task) for task in selected], indent=2))
+        elif self.names and len(selected) == 1:
+            _show(selected[0], Console(highlight=False))
+        else:
+            _list(selected, Console(highlight=False))
+
+    def _selected(self) -> tuple[Task, ...]:
+        for flag, value, known in (
+            ("--domain", self.domain, DOMAINS),
+            ("--split", self.split, SPLITS),
+        ):
+            if value is not None and value not in known:
+                raise RunError(f"unknown {flag} {value!r}: one of {', '.join(known)}")
+        if not self.names:
+            return tasks(split=self.split, domain=self.domain)
+        left = tuple(
+            task
+            for task in select(self.names)
+            if self.domain in (None, task.domain) and self.split in (None, task.split)
+        )
+        if not left:
+            raise RunError(f"no task of {', '.join(self.names)} has that domain and split")
+        return left
+
+
+def _fields(task: Task) -> dict[str, object]:
+    fields = {"name": task.name, "id": task.id, **dataclasses.asdict(task)}
+    fields["native_kwargs"] = dict(task.native_kwargs)
+    return fields
+
+
+def _list(selected: Sequence[Task], console: Console) -> None:
+    name = max(len(task.versioned_name) for task in selected)
+    wide = console.width >= _WIDE
+
+    def row(task: str, obs: object, action: object, *others: object) -> str:
+        if not wide:
+            return f"{task:{name}} {f'{obs}/{action}':>5}"
+        steps, repeat, discount, score = others
+        return f"{task:{name}}  {obs:>3} {action:>6} {steps:>5} {repeat:>6} {discount:>8}  {score}"
+
+    def line(text: str, style: str = "") -> None:
+        console.print(Text(text, style), soft_wrap=True)
+
+    line(row("task", "obs", "action" if wide else "a", "steps", "repeat", "discount", "score"))
+    for (domain, split), group in itertools.groupby(selected, lambda t: (t.domain, t.split)):
+        members = list(group)
+        line("")
+        line(f"{domain}{_HELD_OUT[split]}: {len(members)}", "bold")
+        for task in members:
+            line(
+                row(
+                    task.versioned_name,
+                    task.obs_dim,
+                    task.action_dim,
+                    task.max_episode_steps,
+                    task.action_repeat,
+                    f"{task.discount:g}",
+                    _score(task),
+                )
+            )
+    count = "1 task" if len(selected) == 1 else f"{len(selected)} tasks"
+    console.print(
+        f"\n{count}. obs, action: entries. score: success, or the returns that count as 0 and 1. "
+        "`mmbench tasks NAME` shows one with its instruction."
+    )
+
+
+def _score(task: Task) -> str:
+    if task.score_metric == "success":
+        return "success"
+    return f"{task.score_low:g} to {task.score_high:g}"
+
+
+def _show(task: Task, console: Console) -> None:
+    console.print(Text(task.id, "bold"))
+    console.print(Padding(Text(task.instruction), (0, 0, 1, 2)))
+    reason = unavailable(task)
+    native = "" if task.action_repeat == 1 else f", each {task.action_repeat} native ones"
+    rows = {
+        "domain": f"{task.domain}{_HELD_OUT[task.split]}",
+        "observation": f"{task.obs_dim} entries, padded to {MAX_OBS_DIM}",
+        "action": f"{task.action_dim} entries in [-1, 1], padded to {MAX_ACTION_DIM}",
+        "episode": f"{task.max_episode_steps} steps{native}",
+        "discount": f"{task.discount:g}",
+        "score": (
+            "success of the last step"
+            if task.has_success
+            else f"0 to 1 for returns from {task.score_low:g} to {task.score_high:g}"
+        ),
+        "needs": "nothing more: it can run here" if reason is None else reason,
+    }
+    versions = tasks(split=task.split, domain=task.domain, version=None)
+    for other in (each for each in versions if each.name == task.name):
+        if other.version == 0 and task.version:
+            rows["published"] = f"{other.id}, the version to compare with"
+        elif other.version:
+            rows[f"version {other.version}"] = f"{other.id}: {other.differs}"
+    table = Table.grid(padding=(0, 2))
+    for title, text in rows.items():
+        table.add_row(Text(title), Text(text))
+    console.print(Padding(table, (0, 0, 0, 2)))
