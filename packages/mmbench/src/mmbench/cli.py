@@ -12,11 +12,12 @@ from typing import Protocol
 
 import tyro
 
-from mmbench.catalog import UnknownTaskError
+from mmbench.catalog import TaskUnavailableError, UnknownTaskError
 from mmbench.commands.assets import Assets
 from mmbench.commands.bench import Bench
 from mmbench.commands.doctor import Doctor
 from mmbench.commands.tasks import Tasks
+from mmbench.commands.video import Video
 from mmbench.runs import report_errors
 
 
@@ -36,6 +37,7 @@ COMMANDS: dict[str, Callable[..., Command]] = {
     "doctor": Doctor,
     "assets": Assets,
     "bench": Bench,
+    "video": Video,
 }
 """The subcommands."""
 
@@ -46,7 +48,7 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: The arguments, by default those of the process.
     """
-    with report_errors("mmbench", UnknownTaskError):
+    with report_errors("mmbench", UnknownTaskError, TaskUnavailableError):
         command = tyro.extras.subcommand_cli_from_dict(
             COMMANDS,
             prog="mmbench",

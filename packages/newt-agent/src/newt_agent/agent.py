@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +194,26 @@ class Agent:
         noise = torch.randn(mean.shape, generator=generator, device=mean.device)
         noisy = (mean + POLICY_NOISE * noise).clamp(-1.0, 1.0)
         return torch.where(self.model.action_mask[task], noisy, 0.0)
+
+    def policy(self, task: str, seed: int = 0) -> Callable[[np.ndarray, bool], np.ndarray]:
+        """Returns how the agent acts in one environment, without the noise of training.
+
+        Args:
+            task: Name of the task.
+            seed: Of the planner's noise.
+
+        Returns:
+            A function from an observation (128,) and whether an episode starts with it to an
+            action (16,). It uses the planner's memory of this agent: one environment at a time.
+
+        Raises:
+            RunError: The agent does not know the task.
+        """
+        self.index([task])
+        generator = torch.Generator(self.device).manual_seed(seed)
+        return lambda obs, first: self.act(
+            obs[None], [task], np.array([first]), generator=generator
+        )[0]
 
     def save(self, folder: Path) -> None:
         """Writes the weights and the description of the agent into a folder."""

@@ -1,0 +1,65 @@
+"""``mmbench video``: an episode as a video."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.progress import Progress
+
+from mmbench.catalog import Task, get
+from mmbench.evaluation.video import Policy, check_video, random_policy, record_episode
+from mmbench.runs import RunError
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """Record one episode of a task as a video, with the task and the score in the picture."""
+
+    task: Annotated[str, tyro.conf.arg(metavar="NAME")]
+    """The task, such as walker-walk."""
+
+    policy: Annotated[str, tyro.conf.arg(metavar="random|CHECKPOINT")] = "random"
+    """Who acts: uniformly random actions, or the agent of a run's folder or of one of its
+    checkpoints (needs the package newt-agent)."""
+
+    seed: int = 0
+    """Of the episode and of the policy."""
+
+    out: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    """The file, an .mp4 or a .gif. By default <task>.mp4 in the current folder."""
+
+    def run(self) -> None:
+        """Plays the episode and writes the file.
+
+        Raises:
+            RunError: The file cannot be written, or there is no such checkpoint.
+            UnknownTaskError: The task does not exist.
+            TaskUnavailableError: The task cannot run here.
+        """
+        task = get(self.task)
+        path = Path(self.out or f"{task.versioned_name}.mp4")
+        check_video(path)
+        policy = self._policy(task)
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+            bar = bars.add_task(task.versioned_name, total=task.max_episode_steps)
+            score = record_episode(
+                task, policy, path, self.seed, lambda step: bars.update(bar, completed=step)
+            )
+        print(f"{path}: one episode of {task.versioned_name}, score {score:.3f}")
+
+    def _policy(self, task: Task) -> Policy:
+        if self.policy == "random":
+            return random_policy(task, self.seed)
+        try:
+            from newt_agent import Agent
+        except ImportError as error:
+            raise RunError(
+                f"--policy {self.policy}: the agent of a checkpoint needs the package newt-agent "
+                f"({error}): pip install newt-agent"
+            ) from error
+        return Agent.load(self.policy).policy(task.versioned_name, self.seed)

@@ -1,0 +1,1 @@
+"""Evaluation of policies on tasks, without torch: videos of episodes."""

@@ -1,0 +1,171 @@
+"""Videos of episodes, with the task and the score in the picture. Needs the extra ``video``."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from mmbench.catalog import Task
+from mmbench.runs import RunError
+
+FORMATS = (".mp4", ".gif")
+SIZE = 448
+"""Width and height of a frame in a video, in pixels: twice what the environments draw."""
+
+_CAPTION = 32
+"""Height of the line below a frame, in pixels."""
+
+Policy = Callable[[np.ndarray, bool], np.ndarray]
+"""An action (16,) from a state observation (128,) and whether an episode starts with it."""
+
+
+def check_video(path: Path) -> None:
+    """Makes sure that a video can be written, before anything else is done.
+
+    Raises:
+        RunError: The name's ending is not one of :data:`FORMATS`, its folder does not exist, or
+            the extra is not installed.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise RunError(f"{path}: a video's name ends in {' or '.join(FORMATS)}")
+    if not path.parent.is_dir():
+        raise RunError(f"{path}: its folder does not exist")
+    try:
+        import imageio_ffmpeg  # noqa: F401
+        import PIL  # noqa: F401
+    except ImportError as error:
+        raise RunError(
+            f"videos need the extra `video` ({error}): pip install 'mmbench[video]'"
+        ) from error
+
+
+def record_episode(
+    task: Task,
+    policy: Policy,
+    path: Path,
+    seed: int = 0,
+    on_step: Callable[[int], None] | None = None,
+) -> float:
+    """Plays one episode and writes it as a video.
+
+    Args:
+        task: The task.
+        policy: Chooses the actions.
+        path: The file, ``.mp4`` or ``.gif``; it appears when it is complete.
+        seed: Of the episode.
+        on_step: Called with the number of each step.
+
+    Returns:
+        The episode's score.
+
+    Raises:
+        RunError: See :func:`check_video`.
+        TaskUnavailableError: The task cannot run here.
+    """
+    check_video(path)
+    env = gym.make(task.id, render_mode="rgb_array")
+    score = 0.0
+
+    def frames() -> Iterator[np.ndarray]:
+        nonlocal score
+        obs, info = env.reset(seed=seed)
+        yield _captioned(_frame(env), task.versioned_name, info["score"], 0)
+        truncated, step = False, 0
+        while not truncated:
+            obs, _, _, truncated, info = env.step(policy(obs, step == 0))
+            step += 1
+            score = float(info["score"])
+            yield _captioned(_frame(env), task.versioned_name, score, step)
+            if on_step is not None:
+                on_step(step)
+
+    try:
+        write_video(path, frames(), env.metadata["render_fps"])
+    finally:
+        env.close()
+    return score
+
+
+def random_policy(task: Task, seed: int = 0) -> Policy:
+    """Uniform actions in [-1, 1]."""
+    rng = np.random.default_rng(seed)
+    return lambda obs, first: rng.uniform(-1.0, 1.0, 16).astype(np.float32)
+
+
+def write_video(path: Path, frames: Iterable[np.ndarray], fps: int) -> None:
+    """Writes a video that appears under its name only when it is complete.
+
+    Args:
+        path: The file, ``.mp4`` (H.264) or ``.gif``.
+        frames: (height, width, 3) uint8 each, all of one even size.
+        fps: Frames a second. A GIF shows half of them: browsers slow down faster ones.
+    """
+    suffix = path.suffix.lower()
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=suffix)
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        (_write_gif if suffix == ".gif" else _write_mp4)(temporary, frames, fps)
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_mp4(path: Path, frames: Iterable[np.ndarray], fps: int) -> None:
+    import imageio_ffmpeg
+
+    writer: Any = None
+    try:
+        for frame in frames:
+            if writer is None:
+                size = (frame.shape[1], frame.shape[0])
+                writer = imageio_ffmpeg.write_frames(
+                    str(path), size, fps=fps, quality=7, macro_block_size=2
+                )
+                writer.send(None)
+            writer.send(np.ascontiguousarray(frame))
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _write_gif(path: Path, frames: Iterable[np.ndarray], fps: int) -> None:
+    from PIL import Image
+
+    first, *others = (
+        Image.fromarray(frame).quantize(64, dither=Image.Dither.NONE)
+        for i, frame in enumerate(frames)
+        if i % 2 == 0
+    )
+    first.save(path, save_all=True, append_images=others, duration=2000 / fps, loop=0)
+
+
+def _frame(env: gym.Env) -> np.ndarray:
+    frame = env.render()
+    assert isinstance(frame, np.ndarray)
+    return frame
+
+
+def _captioned(frame: np.ndarray, name: str, score: float, step: int) -> np.ndarray:
+    """The frame enlarged, over a line with the task, the step and the score so far."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    picture = Image.new("RGB", (SIZE, SIZE + _CAPTION), (24, 24, 27))
+    picture.paste(Image.fromarray(frame).resize((SIZE, SIZE), Image.Resampling.NEAREST))
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(15)
+    middle = SIZE + _CAPTION // 2
+    draw.text((10, middle), name, (244, 244, 245), font, anchor="lm")
+    value = "no score" if np.isnan(score) else f"score {score:.2f}"
+    text = f"step {step:4d}   {value}"
+    draw.text((SIZE - 10, middle), text, (161, 161, 170), font, anchor="rm")
+    return np.asarray(picture)
