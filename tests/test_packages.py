@@ -1,6 +1,7 @@
 """Every package builds, and its wheel works alone in an empty environment."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -133,7 +134,22 @@ def test_every_dependency_is_bounded_on_both_sides():
         for requirement in [*project["dependencies"], *(r for group in groups for r in group)]:
             if requirement.startswith(("mmbench[", "newt-agent[")):
                 continue  # its own extras
-            assert ">=" in requirement and "<" in requirement, requirement
+            bounded = ">=" in requirement and "<" in requirement
+            assert bounded or "==" in requirement, requirement
+
+
+def test_a_package_index_shows_where_each_comes_from_and_no_dead_link():
+    for folder in PACKAGES.values():
+        readme = (ROOT / "packages" / folder / "README.md").read_text()
+        relative = re.findall(r"\]\((?!https://|#)[^)]*\)", readme)
+        assert not relative, f"packages/{folder}/README.md: an index cannot follow {relative}"
+        project = tomllib.loads((ROOT / "packages" / folder / "pyproject.toml").read_text())
+        project = project["project"]
+        assert project["authors"] == [{"name": "The MMBench-and-Newt contributors"}]
+        assert project["urls"]["Paper"].startswith("https://arxiv.org/")
+        assert {"Typing :: Typed", "Intended Audience :: Science/Research"} <= set(
+            project["classifiers"]
+        )
 
 
 @pytest.mark.parametrize("name", PACKAGES)

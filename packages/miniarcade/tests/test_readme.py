@@ -26,8 +26,3 @@ def test_table_of_games():
         assert vector == task.vector
         if bounds := re.search(r": (-?\d+) to (-?\d+)$", score):
             assert tuple(map(int, bounds.groups())) == (task.score_low, task.score_high)
-
-
-def test_links():
-    for target in re.findall(r"\]\(((?!http)[^)]+)\)", README):
-        assert (Path(__file__).parents[1] / target).exists(), target
