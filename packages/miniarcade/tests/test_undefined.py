@@ -2,8 +2,11 @@ import copy
 import math
 import pickle
 
+import gymnasium as gym
 import numpy as np
+import pytest
 
+import miniarcade  # noqa: F401 - registers the games
 from miniarcade.undefined import UNDEFINED
 
 
@@ -24,3 +27,20 @@ def test_equal_infos_compare_equal():
 def test_survives_copies_and_pickles():
     assert pickle.loads(pickle.dumps(UNDEFINED)) is UNDEFINED
     assert copy.deepcopy(UNDEFINED) is UNDEFINED
+
+
+@pytest.mark.parametrize("make", [gym.vector.SyncVectorEnv, gym.vector.AsyncVectorEnv])
+def test_gymnasiums_vector_environments_build_float_arrays_of_it(make):
+    env = make([lambda: gym.make("miniarcade/cowboy-v0")] * 2)
+    try:
+        env.reset(seed=0)
+        infos = env.step(env.action_space.sample())[-1]
+    finally:
+        env.close()
+    assert infos["success"].dtype == np.float64
+    assert np.isnan(infos["success"]).all()
+
+
+def test_torch_takes_it_for_a_number():
+    torch = pytest.importorskip("torch")
+    assert torch.as_tensor(UNDEFINED).isnan()

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 
-class _Undefined(float):
+
+class _Undefined(np.float64):
     """NaN in every respect but one: `==` holds between two of them.
 
     Two infos of equal episodes are then equal, which Gymnasium's environment checker asks for.
+    To NumPy it is a float64, so that Gymnasium's vector environments build float arrays of it.
     """
 
     __slots__ = ()
 
-    def __eq__(self, other: Any) -> bool:
+    def __eq__(self, other: Any) -> Any:
         return isinstance(other, _Undefined)
 
     def __reduce__(self) -> str:
         return "UNDEFINED"
 
-    __hash__ = float.__hash__
+    def __copy__(self) -> _Undefined:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> _Undefined:
+        return self
+
+    __hash__ = np.float64.__hash__
 
 
 UNDEFINED = _Undefined("nan")
