@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from torch import Tensor
 
 from mmbench.catalog import Task, action_mask, observation_mask
 from mmbench.language import embed, encoder_dim
-from mmbench.runs import RunError, verify_folder, write_json
+from mmbench.runs import RunError, RunFolder, read_json, verify_folder, write_json
+from mmbench.runs.folder import CHECKPOINTS
 from newt_agent.planner import Planner, PlannerConfig
 from newt_agent.tensors import load_tensors, save_tensors
 from newt_agent.world_model import SIZES, ModelConfig, WorldModel
@@ -240,10 +240,21 @@ class Agent:
         Raises:
             RunError: There is no complete checkpoint, or it is damaged.
         """
-        folder = checkpoint_folder(folder)
-        verify_folder(folder)
+        while True:
+            found = checkpoint_folder(folder)
+            identity = _identity(found)
+            try:
+                return cls._read(found, device)
+            except RunError:
+                # A run that is on may have put another one in its place meanwhile.
+                if _identity(checkpoint_folder(folder)) == identity:
+                    raise
+
+    @classmethod
+    def _read(cls, folder: Path, device: torch.device | str) -> Agent:
+        verify_folder(folder, (DESCRIPTION, WEIGHTS))
+        about = read_json(folder / DESCRIPTION)
         try:
-            about = json.loads((folder / DESCRIPTION).read_text())
             tensors = load_tensors(folder / WEIGHTS)
             config = ModelConfig(**about["model"])
             name, dim = about["encoder"]["name"], about["encoder"]["dim"]
@@ -261,8 +272,12 @@ class Agent:
             model.load_state_dict(tensors)
             tasks = [TaskInfo(**task) for task in about["tasks"]]
             planner = PlannerConfig(**about["planner"])
-        except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise RunError(f"{folder} is not a checkpoint of this agent: {error}") from error
+        except RunError:
+            raise
+        except Exception as error:  # foreign names and sizes raise nearly anything
+            raise RunError(
+                f"{folder} is not a checkpoint of this agent ({type(error).__name__}: {error})"
+            ) from error
         return cls(model.to(device), tasks, name, planner)
 
 
@@ -273,11 +288,21 @@ def checkpoint_folder(path: str | Path) -> Path:
         RunError: There is neither.
     """
     folder = Path(path)
-    last = folder / "checkpoints" / "last"
-    if last.exists():
-        return last.resolve()
-    if not (folder / DESCRIPTION).is_file():
-        raise RunError(
-            f"no checkpoint at {folder}: give a run's folder, or one of its checkpoints/<step>"
-        )
-    return folder
+    try:
+        if (folder / DESCRIPTION).is_file():
+            return folder
+        if (folder / CHECKPOINTS).is_dir():
+            return RunFolder(folder).last_checkpoint()
+    except OSError as error:
+        raise RunError(f"{folder} cannot be read: {error.strerror}") from error
+    raise RunError(
+        f"no checkpoint at {folder}: give a run's folder, or one of its checkpoints/<step>"
+    )
+
+
+def _identity(folder: Path) -> tuple[Path, int]:
+    """Tells a folder from another one that has its name later."""
+    try:
+        return folder, folder.stat().st_ino
+    except OSError:  # gone since it was found
+        return folder, 0

@@ -13,14 +13,13 @@ A checkpoint is a folder that appears under its name only when it is complete::
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from mmbench.runs import RunError, RunFolder, publish_folder, verify_folder, write_json
+from mmbench.runs import RunError, RunFolder, read_json, verify_folder, write_json
 from mmbench.runs.files import MANIFEST
 from newt_agent.agent import Agent
 from newt_agent.tensors import load_tensors, save_tensors
@@ -48,10 +47,16 @@ class TrainingState:
 def save_checkpoint(folder: RunFolder, step: int, agent: Agent, state: TrainingState) -> Path:
     """Writes a checkpoint and points ``checkpoints/last`` at it.
 
-    Older checkpoints keep what acting needs and lose their replay buffer.
+    Older checkpoints keep what acting needs and lose their replay buffer, once the new one is
+    complete.
 
     Returns:
         The checkpoint's folder.
+
+    Raises:
+        RunError: A tensor holds NaN or infinity, or the run's folder is gone; the checkpoint
+            before is as it was.
+        OSError: The disk is full; the same.
     """
 
     def fill(target: Path) -> None:
@@ -60,9 +65,7 @@ def save_checkpoint(folder: RunFolder, step: int, agent: Agent, state: TrainingS
         save_tensors(target / _REPLAY, state.replay)
         write_json(target / _PROGRESS, state.progress)
 
-    target = folder.checkpoint(step)
-    publish_folder(target, fill)
-    folder.set_last(target)
+    target = folder.publish_checkpoint(step, fill)
     for older in target.parent.iterdir():
         if older.is_dir() and not older.is_symlink() and older != target:
             _drop_replay(older)
@@ -73,24 +76,24 @@ def load_training_state(checkpoint: Path) -> TrainingState:
     """Reads what :func:`save_checkpoint` wrote besides the agent.
 
     Raises:
-        RunError: The checkpoint is incomplete or damaged.
+        RunError: The checkpoint is incomplete or damaged, or a tensor holds NaN or infinity.
     """
     verify_folder(checkpoint)
-    try:
-        return TrainingState(
-            training=load_tensors(checkpoint / _TRAINING),
-            replay=load_tensors(checkpoint / _REPLAY),
-            progress=json.loads((checkpoint / _PROGRESS).read_text()),
-        )
-    except (OSError, ValueError) as error:
-        raise RunError(f"{checkpoint} cannot be resumed from: {error}") from error
+    return TrainingState(
+        training=load_tensors(checkpoint / _TRAINING),
+        replay=load_tensors(checkpoint / _REPLAY),
+        progress=read_json(checkpoint / _PROGRESS),
+    )
 
 
 def _drop_replay(checkpoint: Path) -> None:
     replay, manifest = checkpoint / _REPLAY, checkpoint / MANIFEST
-    if not replay.exists() or not manifest.exists():
+    if not replay.exists():
         return
-    files = json.loads(manifest.read_text())
-    files.pop(_REPLAY, None)
-    write_json(manifest, files)  # first, so that the folder verifies at every moment
+    try:
+        files = read_json(manifest)
+    except RunError:
+        return  # somebody damaged it: no reason to end a run
+    if files.pop(_REPLAY, None) is not None:
+        write_json(manifest, files)  # first, so that the folder verifies at every moment
     replay.unlink()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -15,12 +14,9 @@ import tyro
 from mmbench import catalog
 from mmbench.catalog import EnvironmentFailure, TaskUnavailableError, UnknownTaskError
 from mmbench.language import ENCODERS, EncoderUnavailableError
-from mmbench.runs import RunError, RunFolder, report_errors
+from mmbench.runs import EXIT_INTERRUPTED, RunError, RunFolder, explain, report_errors
 from newt_agent.config import PAPER, QUICKSTART, Config, Device, fit_to_machine
 from newt_agent.display import Display, draw_curves, duration
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as of any program that SIGINT ends."""
 
 _USER_ERRORS = (
     UnknownTaskError,
@@ -147,10 +143,13 @@ def _value(arguments: list[str], flag: str) -> str | None:
 
 
 def _train(arguments: list[str]) -> None:
+    from newt_agent.loggers import check_wandb
     from newt_agent.system import resolve_device
 
     preset, config = parse_training(arguments)
     device = resolve_device(config.device)
+    if config.wandb:
+        check_wandb()
     folder = RunFolder.create(config.out, preset)
     display = Display()
     display.say(f"preset [bold]{preset}[/bold] on {device}, results in {folder.path}")
@@ -158,9 +157,10 @@ def _train(arguments: list[str]) -> None:
 
 
 def _resume(arguments: ResumeConfig) -> None:
+    from newt_agent.loggers import check_wandb
     from newt_agent.system import resolve_device
 
-    folder = RunFolder.open(arguments.resume)
+    folder = RunFolder.resume(arguments.resume)
     stored = folder.read_config()
     try:
         config = Config.from_dict(stored["config"])
@@ -169,9 +169,14 @@ def _resume(arguments: ResumeConfig) -> None:
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{folder.path}/config.json does not fit this version: {error}") from error
     device = resolve_device(arguments.device or stored.get("device", "auto"))
+    if config.wandb:
+        check_wandb()
     display = Display()
     display.say(f"going on with {folder.path} on {device}")
-    _go(config, folder, device, display, resume=True)
+    resume = folder.has_checkpoint
+    if not resume:
+        display.say("it holds no checkpoint yet, and starts again from the beginning")
+    _go(config, folder, device, display, resume)
 
 
 def _go(config: Config, folder: RunFolder, device: str, display: Display, resume: bool) -> None:
@@ -181,7 +186,7 @@ def _go(config: Config, folder: RunFolder, device: str, display: Display, resume
     try:
         trainer = Trainer(config, folder, device, display, resume)
     except BaseException:
-        _remove_if_empty(folder.path)
+        folder.discard_if_empty()
         raise
     try:
         parameters = trainer.agent.model.num_parameters
@@ -196,7 +201,12 @@ def _go(config: Config, folder: RunFolder, device: str, display: Display, resume
         display.say(
             f"interrupted at step {trainer.step:,}; go on with: newt-train --resume {folder.path}"
         )
-        raise SystemExit(INTERRUPTED) from None
+        raise SystemExit(EXIT_INTERRUPTED) from None
+    except OSError as error:
+        reason = explain(error)
+        if reason is None:
+            raise
+        raise RunError(f"{reason}; then: newt-train --resume {folder.path}") from error
     finally:
         trainer.close()
     curve = folder.path / "learning_curve.png"
@@ -214,11 +224,6 @@ def _go(config: Config, folder: RunFolder, device: str, display: Display, resume
 def _suggestion(names: list[str]) -> str:
     """Something to try next that this run did not train on."""
     return next(name for name in ("walker-walk", "cheetah-run") if name not in names[:1])
-
-
-def _remove_if_empty(path: Path) -> None:
-    if path.is_dir() and not any(path.iterdir()):
-        os.rmdir(path)
 
 
 def _evaluate(arguments: EvalConfig) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,22 @@ _PHASES = {
     "eval": "agent",
     "after": "trained agent",
 }
+
+
+class RecentScores:
+    """The mean score of each task's latest episodes; what it holds does not grow with the run."""
+
+    def __init__(self) -> None:
+        self._latest: dict[str, deque[float]] = {}
+
+    def add(self, episode: Episode) -> None:
+        """Takes in an episode that has ended."""
+        self._latest.setdefault(episode.task, deque(maxlen=_RECENT)).append(episode.score)
+
+    def mean(self, task: str) -> float:
+        """The mean of a task's last episodes; NaN before the first one."""
+        scores = self._latest.get(task)
+        return sum(scores) / len(scores) if scores else math.nan
 
 
 class Display:
@@ -158,15 +175,7 @@ class Display:
 def _recent_scores(trainer: Trainer) -> dict[str, tuple[float, float]]:
     """Per task, the random policy's score and the mean of the latest training episodes."""
     random = trainer.results.get("random", {}).get("tasks", {})
-    latest: dict[str, list[float]] = {}
-    for episode in trainer.recent:
-        latest.setdefault(episode.task, []).append(episode.score)
-    rows = {}
-    for name in random:
-        scores = latest.get(name, [])[-_RECENT:]
-        mean = sum(scores) / len(scores) if scores else math.nan
-        rows[name] = (random[name]["score"], mean)
-    return rows
+    return {name: (row["score"], trainer.recent.mean(name)) for name, row in random.items()}
 
 
 def _scores(trainer: Trainer) -> Table:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -14,12 +17,14 @@ from mmbench.runs import RunError
 _SYSTEM_ERROR = re.compile(r"os error (\d+)")
 
 
-def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Writes tensors to a new file.
 
     Raises:
+        RunError: A tensor holds NaN or infinity; nothing is written.
         OSError: The disk is full, or the file cannot be written.
     """
+    check_finite(path, tensors)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
         safetensors.torch.save_file(plain, path)
@@ -34,9 +39,32 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     """Reads a file that :func:`save_tensors` wrote, onto the CPU.
 
     Raises:
-        RunError: It is missing, or not such a file.
+        RunError: It is missing, or not such a file, or a tensor holds NaN or infinity.
     """
     try:
-        return safetensors.torch.load_file(path)
-    except (OSError, SafetensorError) as error:
+        tensors = safetensors.torch.load_file(path)
+        check_finite(path, tensors)
+    except RunError:
+        raise
+    except Exception as error:  # a foreign file may raise nearly anything
         raise RunError(f"{path} cannot be read: {error}") from error
+    return tensors
+
+
+def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Checks that every number is finite.
+
+    Args:
+        path: Where the tensors are from or go to, for the message.
+        tensors: Of any type.
+
+    Raises:
+        RunError: One is not; the tensor is named.
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and tensor.numel():
+            # Unlike a mask of the finite ones, these two take no memory.
+            ends = [float(end) for end in torch.aminmax(tensor.detach())]
+            broken = [end for end in ends if not math.isfinite(end)]
+            if broken:
+                raise RunError(f"{path}: the tensor {name!r} holds {broken[0]}")

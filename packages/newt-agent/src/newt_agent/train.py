@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import Any
@@ -15,7 +16,7 @@ from mmbench.runs import RunError, RunFolder, provenance
 from newt_agent.agent import Agent
 from newt_agent.checkpoint import TrainingState, load_training_state, save_checkpoint
 from newt_agent.config import Config
-from newt_agent.display import Display
+from newt_agent.display import Display, RecentScores
 from newt_agent.evaluate import Episode, evaluate, make_environments, summarise
 from newt_agent.learner import Learner
 from newt_agent.loggers import Loggers
@@ -85,7 +86,7 @@ class Trainer:
         self._stop = threading.Event()
         self._evaluation_due = False
         self._results: dict[str, Any] = {}
-        self._episodes: list[Episode] = []
+        self.recent = RecentScores()
         environments, sampler, noise = np.random.SeedSequence(config.seed).generate_state(3)
         self._env_seed = int(environments)
         self._rng = np.random.default_rng(int(sampler))
@@ -98,7 +99,7 @@ class Trainer:
             self._start()
         else:
             self._restore(state)
-        self._loggers = Loggers(folder, config, purge_step=self.step if resume else None)
+        self._loggers = Loggers(folder, config, purge_step=self.step)
         self._started = time.perf_counter() - self._seconds
 
     def run(self) -> dict[str, Any]:
@@ -127,7 +128,6 @@ class Trainer:
             except _StopRequested:
                 self._save()
                 raise Interrupted from None
-        self._loggers.close()
         return self._results
 
     def _go(self) -> None:
@@ -162,18 +162,16 @@ class Trainer:
         return time.perf_counter() - self._started
 
     @property
-    def recent(self) -> list[Episode]:
-        """Training episodes since the start or resumption, oldest first."""
-        return self._episodes
-
-    @property
     def results(self) -> dict[str, Any]:
         """Evaluations so far, by name."""
         return self._results
 
     def close(self) -> None:
-        """Closes the environments."""
-        self.env.close()
+        """Closes the environments and the loggers, and lets others have the folder."""
+        with contextlib.ExitStack() as closing:  # each, whatever happens to the others
+            closing.callback(self.folder.close)
+            closing.callback(self._loggers.close, complete=self.step >= self.config.steps)
+            closing.callback(self.env.close)
 
     # The parts of a step
 
@@ -232,8 +230,8 @@ class Trainer:
             name = self.env.tasks[i].versioned_name
             done = Episode(name, score, success, float(self._returns[i]), int(self._lengths[i]))
             episodes.append(done)
+            self.recent.add(done)
             self._returns[i] = self._lengths[i] = 0
-        self._episodes += episodes
         self._write("train", episodes)
 
     def _write(self, phase: str, episodes: list[Episode]) -> None:
@@ -337,6 +335,7 @@ class Trainer:
                 **provenance(),
             }
         )
+        self._metrics.begin()
         self._obs, _ = self.env.reset(seed=self._env_seed)
         self.replay.start(torch.from_numpy(self._obs), np.ones(self.env.num_envs, bool))
 
@@ -388,7 +387,8 @@ class Trainer:
         self._lengths = training["lengths"].numpy().copy()
         self._first = training["first"].numpy().copy()
         self.agent.memory = training["memory"].to(self._device) if "memory" in training else None
-        self._metrics.truncate(progress["metrics_bytes"])
+        if lost := self._metrics.restore(progress["metrics_bytes"], self.step):
+            self._display.warn(lost)
         self._obs = self._bring_back_environments(training)
 
     def _bring_back_environments(self, training: dict[str, Tensor]) -> np.ndarray:

@@ -7,25 +7,36 @@ A run's folder::
       metrics.csv        one row an episode: step, task, score, success, return, length, ...
       eval.json          the last evaluation: per task, per domain, total
       tensorboard/       the same and the losses, as TensorBoard events
+      wandb.json         the run's id at Weights & Biases, where it is asked for
+      .run.lock          held by the process that writes into the folder
       checkpoints/
         <step>/          one checkpoint
         last             a link to the newest complete one
 """
 
-from mmbench.runs.errors import EXIT_USAGE, RunError, report_errors
-from mmbench.runs.files import publish_folder, verify_folder, write_atomically, write_json
+from mmbench.runs.errors import EXIT_INTERRUPTED, EXIT_USAGE, RunError, explain, report_errors
+from mmbench.runs.files import (
+    publish_folder,
+    read_json,
+    verify_folder,
+    write_atomically,
+    write_json,
+)
 from mmbench.runs.folder import RunFolder
 from mmbench.runs.metrics import METRIC_FIELDS, MetricsFile
 from mmbench.runs.provenance import provenance
 
 __all__ = [
+    "EXIT_INTERRUPTED",
     "EXIT_USAGE",
     "METRIC_FIELDS",
     "MetricsFile",
     "RunError",
     "RunFolder",
+    "explain",
     "provenance",
     "publish_folder",
+    "read_json",
     "report_errors",
     "verify_folder",
     "write_atomically",

@@ -9,16 +9,30 @@ import sys
 from collections.abc import Iterator
 
 EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+"""What a shell reports of a program that Ctrl-C ended."""
 EXIT_PIPE = 141
 """What a shell reports of a program that SIGPIPE ended."""
 
-_DISK = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "the file would be larger than allowed here",
-    errno.EROFS: "the file system is read-only",
-    errno.EACCES: "permission denied",
+_SPACE = "free some space"
+_ELSEWHERE = "choose another place"
+_SYSTEM = {
+    errno.ENOSPC: ("the disk is full", _SPACE),
+    errno.EDQUOT: ("the disk quota is used up", _SPACE),
+    errno.EFBIG: ("the file would be larger than allowed here", "see `ulimit -f`"),
+    errno.EROFS: ("the file system is read-only", _ELSEWHERE),
+    errno.EACCES: ("permission denied", "ask its owner, or " + _ELSEWHERE),
+    errno.EPERM: ("the system does not permit it", _ELSEWHERE),
+    errno.EISDIR: ("a folder is where a file should be", _ELSEWHERE),
+    errno.ENOTDIR: ("a file is where a folder should be", _ELSEWHERE),
+    errno.ENAMETOOLONG: ("the name is too long", _ELSEWHERE),
+    errno.EIO: ("the disk reports an error", "check the disk or the network drive"),
+    errno.ESTALE: ("the network drive has lost the file", "check the network drive"),
+    errno.EMFILE: ("too many files are open", "raise the limit, `ulimit -n`"),
+    errno.ENFILE: ("too many files are open on this machine", "end other programs"),
+    errno.ENOMEM: ("there is not enough memory", "end other programs, or ask for less"),
 }
+"""Errors of the system that no traceback explains better: what they mean, and the way out."""
 
 
 class RunError(Exception):
@@ -27,9 +41,9 @@ class RunError(Exception):
 
 @contextlib.contextmanager
 def report_errors(program: str, *known: type[Exception]) -> Iterator[None]:
-    """Ends the program with one message for errors that the user can mend.
+    """Ends the program with one message for errors that the user can mend, and after Ctrl-C.
 
-    Where nobody reads the output any more (``| head``) it ends without a message.
+    Where nobody reads the output any more (``| head``, a closed terminal) it ends without one.
 
     Args:
         program: Name of the command, for the message.
@@ -41,24 +55,31 @@ def report_errors(program: str, *known: type[Exception]) -> Iterator[None]:
             yield
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:
-        # Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(EXIT_PIPE) from None
     except known_errors as error:
         _end(program, str(error))
+    except KeyboardInterrupt:
+        _end(program, "interrupted", EXIT_INTERRUPTED)
     except OSError as error:
-        if error.errno not in _DISK:
+        if error.errno == errno.EPIPE or (error.errno == errno.EIO and not error.filename):
+            # Python would complain once more when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(EXIT_PIPE) from None
+        reason = explain(error)
+        if reason is None:
             raise
-        place = f" ({error.filename})" if error.filename else ""
-        _end(
-            program,
-            f"{_DISK[error.errno]}{place}: {error.strerror}. What was complete before is intact; "
-            "free some space or choose another folder with --out, then go on with --resume",
-        )
+        _end(program, reason)
 
 
-def _end(program: str, message: str) -> None:
+def explain(error: OSError) -> str | None:
+    """What an error of the system means and what to do; None where a traceback says more."""
+    if error.errno not in _SYSTEM:
+        return None
+    meaning, advice = _SYSTEM[error.errno]
+    place = f" ({error.filename})" if error.filename else ""
+    return f"{meaning}{place}: {error.strerror}. What was complete before is intact; {advice}"
+
+
+def _end(program: str, message: str, code: int = EXIT_USAGE) -> None:
     sys.stdout.flush()
     print(f"{program}: {message}", file=sys.stderr)
-    raise SystemExit(EXIT_USAGE)
+    raise SystemExit(code)

@@ -1,13 +1,19 @@
-"""Files and folders that are either complete or not there."""
+"""Files and folders that are either complete or not there.
+
+Everything is written under a hidden name beside the final one, flushed to the disk, and renamed;
+then the folder around it is flushed, without which a power cut may undo the rename. Modes follow
+the umask, as those of the files of any other program.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,96 +21,154 @@ from mmbench.runs.errors import RunError
 
 MANIFEST = "manifest.json"
 
+_CANNOT_FLUSH_FOLDERS = (errno.EBADF, errno.EINVAL, errno.ENOTSUP)
+"""What some file systems say; PostgreSQL takes them for "nothing to do" too."""
+
+
+def hidden_name(path: Path) -> Path:
+    """A new name beside ``path`` for what is not complete: ``.<name>-<random>``."""
+    return path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Writes a file through a temporary name: readers see the old content or all of the new."""
+    """Writes a file through a hidden name: readers see the old content or all of the new."""
     data = content.encode() if isinstance(content, str) else content
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    temporary = hidden_name(path)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+    flush(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON atomically, indented; NaN becomes null."""
-    text = json.dumps(_without_nan(value), indent=2, allow_nan=False)
+    """Writes JSON atomically, indented; NaN and infinities, which JSON lacks, become null."""
+    text = json.dumps(_finite(value), indent=2, allow_nan=False)
     write_atomically(path, text + "\n")
 
 
-def _without_nan(value: Any) -> Any:
+def _finite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_without_nan(item) for item in value]
-    if isinstance(value, float) and value != value:
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and value - value != 0:
         return None
     return value
 
 
-def publish_folder(target: Path, fill: Callable[[Path], None]) -> None:
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+        RunError: It cannot be read, is no JSON in UTF-8, or is something else than an object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path} is damaged: {error}") from error
+    if not isinstance(value, dict):
+        raise RunError(f"{path} is damaged: a JSON object is due, not {type(value).__name__}")
+    return value
+
+
+def publish_folder(
+    target: Path, fill: Callable[[Path], None], make_way: Callable[[Path], None] | None = None
+) -> None:
     """Makes a folder that appears under its name only when it is complete.
 
-    The files are written under a temporary name, listed with their checksums in a manifest,
+    The files are written under a hidden name, listed with their checksums in a manifest,
     flushed to the disk, and renamed together.
 
     Args:
-        target: The folder's final name; replaced if it exists.
+        target: The folder's final name.
         fill: Writes the files into the folder it is given.
+        make_way: Takes what has the name out of the way when the new folder is complete; by
+            default it is deleted, and for a moment neither is there.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+    temporary = hidden_name(target)
     try:
+        temporary.mkdir()
         fill(temporary)
         files = sorted(path for path in temporary.iterdir() if path.is_file())
+        mode = temporary.stat().st_mode & 0o666  # what the umask, or an ACL, leaves
+        for path in files:
+            path.chmod(mode)  # safetensors writes for its user alone
+            flush(path)
+        # Last, as it flushes the folder too.
         write_json(temporary / MANIFEST, {path.name: _sha256(path) for path in files})
-        for path in (*files, temporary):
-            _fsync(path)
-        os.chmod(temporary, 0o755)
-        if target.exists():
-            shutil.rmtree(target)
+        if os.path.lexists(target):
+            (make_way or remove)(target)
         os.rename(temporary, target)
-        _fsync(target.parent)
+        flush(target.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
-def verify_folder(folder: Path) -> None:
+def verify_folder(folder: Path, names: Iterable[str] | None = None) -> None:
     """Checks a published folder against its manifest.
+
+    Args:
+        folder: The folder.
+        names: The files to check; by default all.
 
     Raises:
         RunError: The folder or a file of it is missing, or a file's checksum differs.
     """
     manifest = folder / MANIFEST
-    try:
-        expected = json.loads(manifest.read_text())
-    except OSError as error:
-        raise RunError(f"{folder} is not a complete checkpoint: no {MANIFEST} in it") from error
-    except json.JSONDecodeError as error:
-        raise RunError(f"{manifest} is damaged ({error}): use another checkpoint") from error
-    for name, checksum in expected.items():
+    if not manifest.is_file():
+        raise RunError(f"{folder} is not a complete checkpoint: no {MANIFEST} in it")
+    checksums = read_json(manifest)
+    for name in checksums if names is None else names:
         path = folder / name
-        if not path.is_file():
+        if name not in checksums or not path.is_file():
             raise RunError(f"{path} is missing: use another checkpoint")
-        if _sha256(path) != checksum:
+        if _sha256(path) != checksums[name]:
             raise RunError(f"{path} is damaged (its checksum differs): use another checkpoint")
+
+
+def link_folder(source: Path, target: Path) -> None:
+    """Makes a folder of the same files, by links; as copies where there are no links."""
+    target.mkdir()
+    for path in filter(Path.is_file, source.iterdir()):
+        copy = target / path.name
+        try:
+            os.link(path, copy)
+        except OSError:
+            shutil.copy(path, copy)
+            flush(copy)
+    flush(target)
+
+
+def remove(path: Path) -> None:
+    """Removes a file, a link, or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Waits until a file's content, or a folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if not path.is_dir() or error.errno not in _CANNOT_FLUSH_FOLDERS:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,78 +2,152 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-import json
+import itertools
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mmbench.runs.errors import RunError
-from mmbench.runs.files import write_json
+from mmbench.runs.files import (
+    MANIFEST,
+    flush,
+    hidden_name,
+    link_folder,
+    publish_folder,
+    read_json,
+    remove,
+    write_json,
+)
+from mmbench.runs.lock import LOCK, FolderLock
 from mmbench.runs.metrics import MetricsFile
 
 CHECKPOINTS = "checkpoints"
 LAST = "last"
+CONFIG, EVAL, METRICS = "config.json", "eval.json", "metrics.csv"
 
 
 class RunFolder:
     """Names and contents of a run's folder; see :mod:`mmbench.runs`.
 
+    Use :meth:`create` for a new run, :meth:`resume` to go on with one, :meth:`open` to read.
+
     Args:
-        path: The folder, which exists; use :meth:`create` or :meth:`open`.
+        path: The folder, which exists.
+        lock: What keeps others from writing into it; None to read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lock: FolderLock | None = None) -> None:
         self.path = path
+        self._lock = lock
 
     @classmethod
     def create(cls, path: str | Path | None, name: str) -> RunFolder:
-        """Makes the folder of a new run.
+        """Makes the folder of a new run, for this process alone.
 
         Args:
-            path: Where; None chooses ``runs/<time>-<name>`` below the working directory.
+            path: Where; None chooses ``runs/<time>-<name>`` below the working directory, with a
+                number behind it where that is taken.
             name: What kind of run it is.
 
         Raises:
-            RunError: Something is there already; nothing of it is touched.
+            RunError: Something is there already, of which nothing is touched; or no folder can be
+                made there.
         """
-        if path is None:
-            now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-            path = Path("runs") / f"{now}-{name}"
-        folder = Path(path)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        try:
+            folder = _new_folder(name) if path is None else Path(path)
+            str(folder).encode()  # not every name can be printed
+            folder.mkdir(parents=True, exist_ok=True)
+            _refuse_existing(folder)
+            lock = FolderLock(folder)
+        except (OSError, ValueError) as error:
+            where = "runs" if path is None else str(path)
             raise RunError(
-                f"--out {folder} exists already: choose another folder, or go on with what is "
-                f"there by --resume {folder}"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        return cls(folder)
+                f"--out {where!r}: no folder can be made there ({_reason(error)}); choose another"
+            ) from error
+        try:
+            _refuse_existing(folder)  # a run that began at the same time
+        except RunError:
+            lock.close()
+            raise
+        return cls(folder, lock)
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
-        """Opens the folder of an existing run.
+        """Opens the folder of a run to read it, also while the run is on.
 
         Raises:
             RunError: It is not one.
         """
         folder = Path(path)
-        if not (folder / "config.json").is_file():
-            raise RunError(f"{folder} is not the folder of a run: there is no config.json in it")
+        try:
+            found = (folder / CONFIG).is_file()
+        except (OSError, ValueError) as error:
+            raise RunError(f"{folder} cannot be read: {_reason(error)}") from error
+        if not found:
+            raise RunError(f"{folder} is not the folder of a run: there is no {CONFIG} in it")
         return cls(folder)
+
+    @classmethod
+    def resume(cls, path: str | Path) -> RunFolder:
+        """Opens the folder of a run to go on with it, for this process alone.
+
+        What an earlier process left half-written is removed.
+
+        Raises:
+            RunError: It is not one, another process works in it, or it cannot be written to.
+        """
+        folder = cls.open(path).path
+        try:
+            run = cls(folder, FolderLock(folder))
+        except OSError as error:
+            raise RunError(f"{folder} cannot be written to: {error.strerror}") from error
+        run._remove_leftovers()
+        return run
+
+    def close(self) -> None:
+        """Lets other processes have the folder."""
+        if self._lock is not None:
+            self._lock.close()
+
+    def discard_if_empty(self) -> None:
+        """Removes the folder of a run that came to nothing, and closes it."""
+        with contextlib.suppress(OSError):  # it may be gone already
+            if all(entry.name == LOCK for entry in self.path.iterdir()):
+                (self.path / LOCK).unlink()
+                self.path.rmdir()
+        self.close()
+
+    def check(self) -> None:
+        """Checks that the folder is still there.
+
+        Raises:
+            RunError: It was removed, renamed or replaced while the run was on.
+        """
+        if self._lock is not None:
+            self._lock.check()
 
     @property
     def metrics(self) -> MetricsFile:
         """The run's ``metrics.csv``."""
-        return MetricsFile(self.path / "metrics.csv")
+        return MetricsFile(self.path / METRICS, self.check)
 
     @property
     def tensorboard(self) -> Path:
         """Where TensorBoard events go."""
         return self.path / "tensorboard"
 
+    @property
+    def wandb(self) -> Path:
+        """Where the id of the run at Weights & Biases is kept."""
+        return self.path / "wandb.json"
+
     def write_config(self, config: dict[str, Any]) -> None:
         """Writes ``config.json``."""
-        write_json(self.path / "config.json", config)
+        self.check()
+        write_json(self.path / CONFIG, config)
 
     def read_config(self) -> dict[str, Any]:
         """Reads ``config.json``.
@@ -81,27 +155,40 @@ class RunFolder:
         Raises:
             RunError: It is damaged.
         """
-        path = self.path / "config.json"
-        try:
-            return json.loads(path.read_text())
-        except json.JSONDecodeError as error:
-            raise RunError(f"{path} is damaged: {error}") from error
+        return read_json(self.path / CONFIG)
 
     def write_eval(self, result: dict[str, Any]) -> None:
         """Writes ``eval.json``."""
-        write_json(self.path / "eval.json", result)
+        self.check()
+        write_json(self.path / EVAL, result)
 
     def checkpoint(self, step: int) -> Path:
         """Where the checkpoint of a step lies."""
         return self.path / CHECKPOINTS / f"{step:09d}"
 
-    def set_last(self, checkpoint: Path) -> None:
-        """Points ``checkpoints/last`` at a checkpoint, atomically."""
-        link = checkpoint.parent / LAST
-        temporary = checkpoint.parent / f".{LAST}-{os.getpid()}"
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(checkpoint.name)
-        os.replace(temporary, link)
+    def publish_checkpoint(self, step: int, fill: Callable[[Path], None]) -> Path:
+        """Writes a checkpoint and points ``checkpoints/last`` at it.
+
+        At every moment ``last`` leads to a complete checkpoint, this one or the one before, also
+        where a step is saved once more.
+
+        Args:
+            step: Its step.
+            fill: Writes the files into the folder it is given.
+
+        Returns:
+            The checkpoint's folder.
+
+        Raises:
+            RunError: The run's folder is gone.
+        """
+        self.check()
+        self._remove_leftovers()
+        target = self.checkpoint(step)
+        publish_folder(target, fill, self._make_way)
+        self._point_last_at(target)
+        self._remove_leftovers()
+        return target
 
     def last_checkpoint(self) -> Path:
         """The newest complete checkpoint.
@@ -109,10 +196,86 @@ class RunFolder:
         Raises:
             RunError: There is none yet.
         """
-        link = self.path / CHECKPOINTS / LAST
-        if not link.exists():
-            raise RunError(
-                f"{self.path} holds no checkpoint yet: it stopped before the first one; start "
-                "again with another --out"
-            )
-        return link.resolve()
+        checkpoints = self.path / CHECKPOINTS
+        try:
+            last = checkpoints / LAST
+            if last.exists():
+                return last.resolve()
+            # Programs that copy folders may leave links out.
+            complete = [p.parent for p in checkpoints.glob(f"[0-9]*/{MANIFEST}")]
+        except (OSError, RuntimeError) as error:  # links in a circle
+            raise RunError(f"{checkpoints} cannot be read: {error}") from error
+        if not complete:
+            raise RunError(f"{self.path} holds no checkpoint yet: it stopped before the first one")
+        return max(complete, key=lambda folder: folder.name)
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is something to go on from."""
+        try:
+            self.last_checkpoint()
+        except RunError:
+            return False
+        return True
+
+    def _make_way(self, old: Path) -> None:
+        """Takes a checkpoint's name from it. Where ``last`` leads to it, it goes on elsewhere."""
+        last = old.parent / LAST
+        if not last.exists() or last.samefile(old):
+            copy = hidden_name(old)
+            link_folder(old, copy)
+            self._point_last_at(copy)
+        os.rename(old, hidden_name(old))
+
+    def _point_last_at(self, checkpoint: Path) -> None:
+        last = checkpoint.parent / LAST
+        link = hidden_name(last)
+        link.symlink_to(checkpoint.name)
+        if last.is_dir() and not last.is_symlink():  # copied by a program that follows links
+            os.rename(last, hidden_name(last))
+        os.replace(link, last)
+        flush(last.parent)
+
+    def _remove_leftovers(self) -> None:
+        """Removes what earlier processes left half-written: the lock says that none is at work."""
+        checkpoints = self.path / CHECKPOINTS
+        last = checkpoints / LAST
+        kept = os.readlink(last) if last.is_symlink() else None
+        leftovers = [
+            *checkpoints.glob(".[0-9]*-*"),
+            *checkpoints.glob(f".{LAST}-*"),
+            *checkpoints.glob(f"*/.{MANIFEST}-*"),
+            *(path for name in (CONFIG, EVAL, METRICS) for path in self.path.glob(f".{name}-*")),
+        ]
+        for path in leftovers:
+            if path.name != kept:
+                # NFS keeps what a reader has open; the next save tries again.
+                with contextlib.suppress(OSError):
+                    remove(path)
+
+
+def _new_folder(name: str) -> Path:
+    """Makes ``runs/<time>-<name>``, which nobody else has."""
+    runs = Path("runs")
+    runs.mkdir(exist_ok=True)
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    for number in itertools.count(1):
+        folder = runs / (f"{now}-{name}" if number == 1 else f"{now}-{name}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError("numbers do not end")
+
+
+def _refuse_existing(folder: Path) -> None:
+    if any(entry.name != LOCK for entry in folder.iterdir()):
+        raise RunError(
+            f"--out {folder} exists already: choose another folder, or go on with what is there "
+            f"by --resume {folder}"
+        )
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
