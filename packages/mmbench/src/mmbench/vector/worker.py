@@ -177,10 +177,11 @@ def run_worker(number: int, pipe: Any, go: Any, done: Any, orders: Any, home: in
         orders: Shared integers, ``RING`` pairs.
         home: The core on which to wake up, or None for any.
     """
-    # Ctrl-C, `timeout`, Slurm and systemd signal every process. The parent decides what that
-    # means: it may want to finish a step and save. The worker ends with it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Ctrl-C, `timeout`, Slurm, systemd and a terminal that closes signal every process. The parent
+    # decides what that means: it may want to finish a step and save. The worker ends with it.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sets: dict[int, EnvironmentSet] = {}
     ring = np.frombuffer(orders, np.int64).reshape(RING, 2)
