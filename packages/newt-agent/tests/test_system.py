@@ -1,11 +1,13 @@
 """What a process does when it is asked to stop."""
 
+import os
 import signal
 import time
 
 import pytest
 
 from newt_agent import system
+from newt_agent.display import Display
 from newt_agent.system import stop_requests
 
 
@@ -15,7 +17,7 @@ def received():
     seen = []
     before = {
         one: signal.signal(one, lambda number, _: seen.append(number))
-        for one in (signal.SIGINT, signal.SIGTERM)
+        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }
     yield seen
     for one, handler in before.items():
@@ -44,5 +46,42 @@ def test_a_later_signal_acts_at_once(received, monkeypatch):
 def test_handlers_come_back(received):
     with stop_requests():
         pass
-    signal.raise_signal(signal.SIGTERM)
+    for one in (signal.SIGTERM, signal.SIGHUP):
+        signal.raise_signal(one)
+    assert received == [signal.SIGTERM, signal.SIGHUP]
+
+
+def test_hang_ups_are_one_request_however_many_come(received, monkeypatch):
+    """The shell and the system send them, when the terminal or the connection is gone."""
+    monkeypatch.setattr(system, "ONE_REQUEST_S", 0.0)
+    with stop_requests() as stop:
+        for _ in range(3):
+            signal.raise_signal(signal.SIGHUP)
+            assert stop.is_set()
+            time.sleep(0.01)
+        assert received == []
+        signal.raise_signal(signal.SIGTERM)
     assert received == [signal.SIGTERM]
+
+
+def test_nohup_stays_in_force(received):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with stop_requests() as stop:
+        signal.raise_signal(signal.SIGHUP)
+        assert not stop.is_set()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.is_set()
+
+
+def test_output_that_nobody_reads_any_more_is_a_request_too(received, monkeypatch):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "w") as output:
+        monkeypatch.setattr("sys.stdout", output)
+        display = Display()
+        with stop_requests() as stop:
+            for _ in range(3):
+                display.say("progress")
+            assert stop.is_set()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), theirs)  # what is left in the buffer
+    assert received == []

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +17,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+
+from newt_agent.system import HANG_UP
 
 if TYPE_CHECKING:
     from newt_agent.evaluate import Episode
@@ -31,6 +36,47 @@ _PHASES = {
     "eval": "agent",
     "after": "trained agent",
 }
+
+
+class _Output:
+    """Standard output. Where its reader is gone, a run is asked to stop, as by a hang-up.
+
+    So a run saves when the terminal closes, or the program behind the pipe ends, and is not ended
+    by what it wanted to print.
+    """
+
+    def __init__(self) -> None:
+        self._stream = sys.stdout
+        self._gone = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        return self._heed_loss(lambda: self._stream.write(text)) or 0
+
+    def flush(self) -> None:
+        self._heed_loss(self._stream.flush)
+
+    def _heed_loss(self, act: Callable[[], int | None]) -> int | None:
+        if self._gone:
+            return None
+        try:
+            return act()
+        except OSError as error:
+            # A handler is there while a run can be stopped.
+            heeded = HANG_UP is not None and callable(signal.getsignal(HANG_UP))
+            if error.errno not in (errno.EIO, errno.EPIPE) or not heeded:
+                raise
+            self._gone = True
+            signal.raise_signal(HANG_UP)
+            return None
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves it to the command line to end quietly, where rich would exit with 1."""
+        raise
 
 
 class RecentScores:
@@ -57,7 +103,7 @@ class Display:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console()
+        self.console = console or _Console(file=_Output())  # type: ignore[arg-type]
         self._live: Live | None = None
         self._shown = 0.0
         self._told_building = time.perf_counter()

@@ -16,14 +16,18 @@ from mmbench.runs import RunError
 ONE_REQUEST_S = 1.0
 """Signals within this time of the first count as the same request."""
 
+HANG_UP: Any = getattr(signal, "SIGHUP", None)
+"""The terminal has closed. Windows has no such signal."""
+
 
 @contextmanager
 def stop_requests() -> Iterator[threading.Event]:
-    """Turns the first Ctrl-C or SIGTERM into a request; a later one acts at once.
+    """Turns the first Ctrl-C, SIGTERM or SIGHUP into a request; a later one acts at once.
 
     Signals that come within `ONE_REQUEST_S` of the first are the same request: a terminal,
     `timeout` or Slurm signals the whole process group, and a launcher such as `uv run` in it
-    passes its copy on.
+    passes its copy on. SIGHUP (the terminal closes, the connection breaks) comes from the shell
+    and from the system, so a later one asks for nothing new; under `nohup` it stays ignored.
     """
     stop = threading.Event()
     before: dict[signal.Signals, Any] = {}
@@ -34,14 +38,17 @@ def stop_requests() -> Iterator[threading.Event]:
         if not stop.is_set():
             requested = time.monotonic()
             stop.set()
-        elif time.monotonic() - requested > ONE_REQUEST_S:
+        elif number != HANG_UP and time.monotonic() - requested > ONE_REQUEST_S:
             signal.signal(number, before[signal.Signals(number)])
             signal.raise_signal(number)
 
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    for one in (signal.SIGINT, signal.SIGTERM):
+    heeded = [signal.SIGINT, signal.SIGTERM]
+    if HANG_UP and signal.getsignal(HANG_UP) != signal.SIG_IGN:
+        heeded.append(HANG_UP)
+    for one in heeded:
         before[one] = signal.signal(one, handle)
     try:
         yield stop
