@@ -1,4 +1,7 @@
 import os
+import pickle
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +131,11 @@ def broken(state, key=None, value=None):
         (broken(published_state(), "_pi.1.ln.bias"), "_pi.1.ln.bias' is missing"),
         (broken(published_state(), "_Qs.target._Qs.2.1.bias"), "_Qs.target._Qs.2.1.bias' is m"),
         (broken(published_state(), "_pi.1.weight", torch.zeros(3, 3)), "shapes do not fit"),
-        ({"model": Malicious()}, "cannot read"),
+        (broken(published_state(), "_action_masks", torch.zeros(3)), "shapes do not fit"),
+        (broken(published_state(), "log_std_min", torch.zeros(3)), "shapes do not fit"),
+        (broken(published_state(), 5, torch.zeros(3)), "shapes do not fit"),
+        ({"model": Malicious()}, "holds posix.mkdir besides tensors"),
+        (torch.nn.Linear(2, 2), "holds torch.nn.modules.linear.Linear besides tensors"),
     ],
     ids=lambda x: x if isinstance(x, str) else "",
 )
@@ -140,15 +147,50 @@ def test_says_what_is_wrong_with_a_file(tmp_path, monkeypatch, content, match):
         import_original(path)
     assert "foreign.pt" in str(error.value)
     assert "newt_agent.Agent.load" in str(error.value)  # the way out
+    assert "weights_only" not in str(error.value)  # PyTorch's advice, to run what the file holds
     assert not Path("executed").exists()
 
 
-def test_files_that_torch_cannot_read(tmp_path):
-    (tmp_path / "text.pt").write_text("not a checkpoint")
-    with pytest.raises(ValueError, match="cannot read .*text.pt"):
-        import_original(tmp_path / "text.pt")
+def files_that_torch_cannot_read(folder):
+    """Contents of files, by what they are."""
+    path = folder / "written.pt"
+    yield "empty", b""
+    yield "text", b"not a checkpoint"
+    yield "pickle", pickle.dumps({"model": Malicious()})
+    for new in (True, False):
+        torch.save({"model": published_state()}, path, _use_new_zipfile_serialization=new)
+        yield f"cut, {new=}", path.read_bytes()[:-1000]
+        torch.save({"model": Malicious()}, path, _use_new_zipfile_serialization=new)
+        yield f"malicious, {new=}", path.read_bytes()
+    with tarfile.open(path, "w"):
+        pass
+    yield "tar", path.read_bytes()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("code/__torch__.py", "")
+        archive.writestr("archive/constants.pkl", "")
+    yield "TorchScript", path.read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_files_that_torch_cannot_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for kind, content in files_that_torch_cannot_read(tmp_path):
+        path = tmp_path / "foreign.pt"
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="cannot read .*foreign.pt: it ") as error:
+            import_original(path)
+        assert "weights_only" not in str(error.value), kind
+        assert not Path("executed").exists(), kind
     with pytest.raises(FileNotFoundError, match="missing.pt"):
         import_original(tmp_path / "missing.pt")
+
+
+def test_tensors_that_are_not_finite_are_named(tmp_path):
+    state = published_state()
+    state["_pi.1.bias"][3] = float("nan")
+    torch.save({"model": state}, tmp_path / "a.pt")
+    with pytest.raises(ValueError, match=r"a\.pt: the tensor '_pi.1.bias' holds nan"):
+        import_original(tmp_path / "a.pt")
 
 
 def test_matches_what_the_published_implementation_computes():

@@ -27,6 +27,17 @@ from newt_agent.tensors import load_tensors, save_tensors
 _TRAINING = "training.safetensors"
 _REPLAY = "replay.safetensors"
 _PROGRESS = "progress.json"
+_PROGRESS_KINDS: dict[str, type | tuple[type, ...]] = {
+    "step": int,
+    "updates": int,
+    "credit": (int, float),
+    "seconds": (int, float),
+    "metrics_bytes": int,
+    "sampler": dict,
+    "results": dict,
+    "evaluation_due": bool,
+}
+"""What a run cannot go on without."""
 
 
 @dataclass
@@ -79,10 +90,16 @@ def load_training_state(checkpoint: Path) -> TrainingState:
         RunError: The checkpoint is incomplete or damaged, or a tensor holds NaN or infinity.
     """
     verify_folder(checkpoint)
+    progress = read_json(checkpoint / _PROGRESS)
+    for name, kind in _PROGRESS_KINDS.items():
+        if not isinstance(progress.get(name), kind):
+            raise RunError(
+                f"{checkpoint / _PROGRESS} is damaged: {name!r} is {progress.get(name)!r:.40}"
+            )
     return TrainingState(
         training=load_tensors(checkpoint / _TRAINING),
         replay=load_tensors(checkpoint / _REPLAY),
-        progress=read_json(checkpoint / _PROGRESS),
+        progress=progress,
     )
 
 

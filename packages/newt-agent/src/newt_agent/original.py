@@ -15,7 +15,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mmbench.runs import RunError
 from newt_agent.layers import MLP, MLPEnsemble
+from newt_agent.tensors import check_finite
 from newt_agent.world_model import ModelConfig, WorldModel
 
 State = Mapping[str, Tensor]
@@ -58,7 +60,8 @@ def import_original(
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is not such a checkpoint, or `names` does not fit its table.
+        ValueError: The file is not such a checkpoint, a tensor of it holds NaN or infinity, or
+            `names` does not fit its table.
     """
     path = Path(path)
     state = _read(path)
@@ -68,24 +71,29 @@ def import_original(
     elif len(names) != tasks:
         raise ValueError(f"{path} has a table of {tasks} tasks, but {len(names)} names are given")
 
+    try:
+        model = _build(state, tasks)
+    except KeyError as error:
+        raise ValueError(f"{path}: parameter {error} is missing. {_ADVICE}") from None
+    except Exception as error:  # foreign shapes and values raise nearly anything
+        raise ValueError(f"{path}: shapes do not fit together ({error}). {_ADVICE}") from None
+    return model, list(names)
+
+
+def _build(state: State, tasks: int) -> WorldModel:
     embeddings = state.get("_task_emb.weight", torch.zeros(tasks, 0))
     config = _infer_config(state, embeddings.shape[1])
     model = WorldModel(config, embeddings, state["_action_masks"])
     split = {"language": embeddings.shape[1]}
-    try:
-        with torch.no_grad():
-            obs, latent = config.obs_dim, config.latent_dim
-            _fill_mlp(model.encoder, state, "_encoder.state", obs, **split)
-            _fill_mlp(model.dynamics, state, "_dynamics", latent, **split)
-            _fill_mlp(model.reward_net, state, "_reward", latent, **split)
-            _fill_mlp(model.policy, state, "_pi", latent, **split)
-            _fill_ensemble(model.q_net, state, "_Qs.online._Qs", latent, **split)
-            _fill_ensemble(model.target_q_net, state, "_Qs.target._Qs", latent, **split)
-    except KeyError as error:
-        raise ValueError(f"{path}: parameter {error} is missing. {_ADVICE}") from None
-    except RuntimeError as error:
-        raise ValueError(f"{path}: shapes do not fit together ({error}). {_ADVICE}") from None
-    return model, list(names)
+    with torch.no_grad():
+        obs, latent = config.obs_dim, config.latent_dim
+        _fill_mlp(model.encoder, state, "_encoder.state", obs, **split)
+        _fill_mlp(model.dynamics, state, "_dynamics", latent, **split)
+        _fill_mlp(model.reward_net, state, "_reward", latent, **split)
+        _fill_mlp(model.policy, state, "_pi", latent, **split)
+        _fill_ensemble(model.q_net, state, "_Qs.online._Qs", latent, **split)
+        _fill_ensemble(model.target_q_net, state, "_Qs.target._Qs", latent, **split)
+    return model
 
 
 def _read(path: Path) -> State:
@@ -94,15 +102,27 @@ def _read(path: Path) -> State:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises nearly anything on a foreign file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"cannot read {path}: {reason} {_ADVICE}") from error
+        raise ValueError(f"cannot read {path}: {_reason(error)}. {_ADVICE}") from None
     state = content.get("model") if isinstance(content, dict) else None
     if not isinstance(state, Mapping):
         raise ValueError(f"{path} has no entry 'model' with a state dict. {_ADVICE}")
     missing = [key for key in _REQUIRED if not isinstance(state.get(key), Tensor)]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}. {_ADVICE}")
+    try:
+        check_finite(path, {k: v for k, v in state.items() if isinstance(v, Tensor)})
+    except RunError as error:
+        raise ValueError(str(error)) from None
     return state
+
+
+def _reason(error: Exception) -> str:
+    """Why a file cannot be read, without PyTorch's advice to run what it holds."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if found := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"it holds {found[1]} besides tensors, which could run code and is not loaded"
+    return "it is no file of tensors as torch.save writes them, or it is damaged"
 
 
 def _infer_config(state: State, language: int) -> ModelConfig:

@@ -98,7 +98,15 @@ class Trainer:
         if state is None:
             self._start()
         else:
-            self._restore(state)
+            try:
+                self._restore(state)
+            except (RunError, EnvironmentFailure):
+                raise
+            except Exception as error:  # foreign names and shapes raise nearly anything
+                raise RunError(
+                    f"{folder.last_checkpoint()} cannot be resumed from "
+                    f"({type(error).__name__}: {error})"
+                ) from error
         self._loggers = Loggers(folder, config, purge_step=self.step)
         self._started = time.perf_counter() - self._seconds
 
