@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mmbench.catalog import Task, action_mask, observation_mask
 from mmbench.language import embed, encoder_dim
-from mmbench.runs import RunError, RunFolder, read_json, verify_folder, write_json
+from mmbench.runs import RunError, RunFolder, one_line, read_json, verify_folder, write_json
 from mmbench.runs.folder import CHECKPOINTS
 from newt_agent.planner import Planner, PlannerConfig
 from newt_agent.tensors import load_tensors, save_tensors
@@ -271,12 +271,14 @@ class Agent:
             )
             model.load_state_dict(tensors)
             tasks = [TaskInfo(**task) for task in about["tasks"]]
+            if len(tasks) != len(model.task_embeddings):
+                raise ValueError(f"{len(tasks)} tasks for {len(model.task_embeddings)} rows")
             planner = PlannerConfig(**about["planner"])
         except RunError:
             raise
         except Exception as error:  # foreign names and sizes raise nearly anything
             raise RunError(
-                f"{folder} is not a checkpoint of this agent ({type(error).__name__}: {error})"
+                f"{folder} is not a checkpoint of this agent ({one_line(error)})"
             ) from error
         return cls(model.to(device), tasks, name, planner)
 

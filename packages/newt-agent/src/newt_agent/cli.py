@@ -14,7 +14,7 @@ import tyro
 from mmbench import catalog
 from mmbench.catalog import EnvironmentFailure, TaskUnavailableError, UnknownTaskError
 from mmbench.language import ENCODERS, EncoderUnavailableError
-from mmbench.runs import EXIT_INTERRUPTED, RunError, RunFolder, explain, report_errors
+from mmbench.runs import EXIT_INTERRUPTED, RunError, RunFolder, explain, one_line, report_errors
 from newt_agent.config import PAPER, QUICKSTART, Config, Device, fit_to_machine
 from newt_agent.display import Display, draw_curves, duration
 
@@ -166,8 +166,10 @@ def _resume(arguments: ResumeConfig) -> None:
         config = Config.from_dict(stored["config"])
         if arguments.steps is not None:
             config = dataclasses.replace(config, steps=arguments.steps)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{folder.path}/config.json does not fit this version: {error}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{folder.path}/config.json does not fit this version ({one_line(error)})"
+        ) from error
     device = resolve_device(arguments.device or stored.get("device", "auto"))
     if config.wandb:
         check_wandb()

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from mmbench.runs import RunError
+from mmbench.runs import RunError, one_line
 
 _SYSTEM_ERROR = re.compile(r"os error (\d+)")
 
@@ -47,7 +47,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     except RunError:
         raise
     except Exception as error:  # a foreign file may raise nearly anything
-        raise RunError(f"{path} cannot be read: {error}") from error
+        raise RunError(f"{path} cannot be read ({one_line(error)})") from error
     return tensors
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mmbench.catalog import EnvironmentFailure, Task
-from mmbench.runs import RunError, RunFolder, provenance
+from mmbench.runs import RunError, RunFolder, one_line, provenance
 from newt_agent.agent import Agent
 from newt_agent.checkpoint import TrainingState, load_training_state, save_checkpoint
 from newt_agent.config import Config
@@ -104,8 +104,7 @@ class Trainer:
                 raise
             except Exception as error:  # foreign names and shapes raise nearly anything
                 raise RunError(
-                    f"{folder.last_checkpoint()} cannot be resumed from "
-                    f"({type(error).__name__}: {error})"
+                    f"{folder.last_checkpoint()} cannot be resumed from ({one_line(error)})"
                 ) from error
         self._loggers = Loggers(folder, config, purge_step=self.step)
         self._started = time.perf_counter() - self._seconds

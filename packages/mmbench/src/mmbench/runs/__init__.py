@@ -14,7 +14,14 @@ A run's folder::
         last             a link to the newest complete one
 """
 
-from mmbench.runs.errors import EXIT_INTERRUPTED, EXIT_USAGE, RunError, explain, report_errors
+from mmbench.runs.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    RunError,
+    explain,
+    one_line,
+    report_errors,
+)
 from mmbench.runs.files import (
     publish_folder,
     read_json,
@@ -34,6 +41,7 @@ __all__ = [
     "RunError",
     "RunFolder",
     "explain",
+    "one_line",
     "provenance",
     "publish_folder",
     "read_json",

@@ -39,6 +39,11 @@ class RunError(Exception):
     """Something the user can mend; the message names the thing, the value and the way out."""
 
 
+def one_line(error: BaseException) -> str:
+    """An error's kind and text, without line breaks, to be a part of a sentence."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
 @contextlib.contextmanager
 def report_errors(program: str, *known: type[Exception]) -> Iterator[None]:
     """Ends the program with one message for errors that the user can mend, and after Ctrl-C.
