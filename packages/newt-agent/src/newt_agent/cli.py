@@ -150,35 +150,35 @@ def _train(arguments: list[str]) -> None:
     device = resolve_device(config.device)
     if config.wandb:
         check_wandb()
-    folder = RunFolder.create(config.out, preset)
-    display = Display()
-    display.say(f"preset [bold]{preset}[/bold] on {device}, results in {folder.path}")
-    _go(config, folder, device, display, resume=False)
+    with RunFolder.create(config.out, preset) as folder:
+        display = Display()
+        display.say(f"preset {preset} on {device}, results in {folder.path}")
+        _go(config, folder, device, display, resume=False)
 
 
 def _resume(arguments: ResumeConfig) -> None:
     from newt_agent.loggers import check_wandb
     from newt_agent.system import resolve_device
 
-    folder = RunFolder.resume(arguments.resume)
-    stored = folder.read_config()
-    try:
-        config = Config.from_dict(stored["config"])
-        if arguments.steps is not None:
-            config = dataclasses.replace(config, steps=arguments.steps)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise RunError(
-            f"{folder.path}/config.json does not fit this version ({one_line(error)})"
-        ) from error
-    device = resolve_device(arguments.device or stored.get("device", "auto"))
-    if config.wandb:
-        check_wandb()
-    display = Display()
-    display.say(f"going on with {folder.path} on {device}")
-    resume = folder.has_checkpoint
-    if not resume:
-        display.say("it holds no checkpoint yet, and starts again from the beginning")
-    _go(config, folder, device, display, resume)
+    with RunFolder.resume(arguments.resume) as folder:
+        stored = folder.read_config()
+        try:
+            config = Config.from_dict(stored["config"])
+            if arguments.steps is not None:
+                config = dataclasses.replace(config, steps=arguments.steps)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise RunError(
+                f"{folder.path}/config.json does not fit this version ({one_line(error)})"
+            ) from error
+        device = resolve_device(arguments.device or stored.get("device", "auto"))
+        if config.wandb:
+            check_wandb()
+        display = Display()
+        display.say(f"going on with {folder.path} on {device}")
+        resume = folder.has_checkpoint
+        if not resume:
+            display.say("it holds no checkpoint yet, and starts again from the beginning")
+        _go(config, folder, device, display, resume)
 
 
 def _go(config: Config, folder: RunFolder, device: str, display: Display, resume: bool) -> None:

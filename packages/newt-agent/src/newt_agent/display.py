@@ -17,6 +17,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from newt_agent.system import HANG_UP
 
@@ -111,11 +112,11 @@ class Display:
 
     def say(self, text: str) -> None:
         """Prints a line."""
-        self.console.print(text, highlight=False)
+        self.console.print(text, highlight=False, markup=False)
 
     def warn(self, text: str) -> None:
         """Prints a warning."""
-        self.console.print(f"[yellow]warning:[/yellow] {text}", highlight=False)
+        self.console.print(Text.assemble(("warning:", "yellow"), " ", text))
 
     def building(self, built: int, total: int) -> None:
         """Tells now and then how many environments are there; called with each."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from types import ModuleType
 from typing import Any
 
@@ -92,7 +93,7 @@ def _start_wandb(folder: RunFolder, config: Config) -> Any:
     if folder.wandb.exists():
         identity = read_json(folder.wandb).get("id")
     else:
-        identity = wandb.util.generate_id()
+        identity = secrets.token_hex(4)
         write_json(folder.wandb, {"id": identity})
     try:
         run = wandb.init(

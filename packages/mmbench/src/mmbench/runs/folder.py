@@ -107,6 +107,12 @@ class RunFolder:
         run._remove_leftovers()
         return run
 
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Lets other processes have the folder."""
         if self._lock is not None:

@@ -1,0 +1,82 @@
+"""What a person sees of a run, and what showing it costs."""
+
+import io
+import math
+import sys
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from newt_agent.display import Display, RecentScores
+from newt_agent.evaluate import Episode
+
+TASKS = ("walker-walk", "pygame-pong", "cheetah-run")
+
+
+def trainer_after(episodes: int) -> SimpleNamespace:
+    """What the display reads of a trainer, late in a run of so many episodes."""
+    recent = RecentScores()
+    for i in range(episodes):
+        recent.add(Episode(TASKS[i % 2], i / 1000, math.nan, 1.0, 500))
+    return SimpleNamespace(
+        step=500 * episodes,
+        updates=7,
+        config=SimpleNamespace(steps=10**9),
+        env=SimpleNamespace(num_envs=2),
+        results={"random": {"tasks": {name: {"score": 0.25} for name in TASKS}}},
+        recent=recent,
+    )
+
+
+def test_scores_are_the_mean_of_the_latest_episodes():
+    recent = trainer_after(12).recent
+    assert recent.mean("walker-walk") == pytest.approx((6 + 8 + 10) / 3000)
+    assert recent.mean("pygame-pong") == pytest.approx((7 + 9 + 11) / 3000)
+    assert math.isnan(recent.mean("cheetah-run"))
+
+
+def lines_run(display: Display, trainer: SimpleNamespace) -> int:
+    """Draws, and counts the lines of code that this takes."""
+    count = 0
+
+    def tracer(*_):
+        nonlocal count
+        count += 1
+        return tracer
+
+    before = sys.gettrace()
+    sys.settrace(tracer)
+    try:
+        display.advance(trainer)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_redraw_costs_the_same_however_long_the_run_is(monkeypatch, terminal):
+    monkeypatch.setattr("newt_agent.display._REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr("newt_agent.display._PLAIN_SECONDS", 0.0)
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=120)
+    display = Display(console)
+    counts = []
+    with display.running(None):
+        for episodes in (10, 10, 100_000):  # the first one warms up
+            trainer = trainer_after(episodes)
+            display.advance(trainer)
+            counts.append(lines_run(display, trainer))
+    assert console.file.getvalue().count("walker-walk") >= 3
+    # Numbers with more digits take a few lines more.
+    assert counts[2] < 1.5 * counts[1]
+
+
+def test_names_with_brackets_are_printed_as_they_are():
+    """rich would take them for its own marks: `[/run]` raises, `[run]` vanishes."""
+    console = Console(file=io.StringIO(), width=120)
+    display = Display(console)
+    display.say("results in runs/[/run] [bold]")
+    display.warn("runs/[run]/metrics.csv is damaged")
+    assert console.file.getvalue() == (
+        "results in runs/[/run] [bold]\nwarning: runs/[run]/metrics.csv is damaged\n"
+    )
