@@ -71,6 +71,15 @@ def test_no_file_is_put_together_from_two(serve, tmp_path, change):
         assert server.asked[-1] is None  # nothing vouches for the beginning
 
 
+@pytest.mark.parametrize("note", [b"[]", b"{", b"\xff", b'{"url": 5, "etag": 5}'])
+def test_a_damaged_note_vouches_for_nothing(serve, tmp_path, note):
+    server = serve(CONTENT)
+    (tmp_path / "file").write_bytes(b"from elsewhere")
+    (tmp_path / "file.json").write_bytes(note)
+    assert received(server, tmp_path) == CONTENT
+    assert server.asked == [None]
+
+
 def test_a_connection_that_always_breaks_ends(serve, tmp_path):
     server = serve(CONTENT)
     server.tag = None  # each attempt from the beginning

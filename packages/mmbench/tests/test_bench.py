@@ -32,6 +32,15 @@ def test_measures_and_keeps(tmp_path):
     assert "2 of 2 tasks" in result.stderr
 
 
+def test_damaged_table_is_written_anew(tmp_path):
+    table = tmp_path / "cache" / "step_costs.json"
+    table.parent.mkdir()
+    table.write_bytes(b'{"mmbench/walker-run-v0": \xff')
+    result = bench(tmp_path, "--tasks", "pygame-pong")
+    assert result.returncode == 0, result.stderr
+    assert list(json.loads(table.read_text())) == ["mmbench/pygame-pong-v0"]
+
+
 def test_unknown_task_is_one_line(tmp_path):
     result = bench(tmp_path, "--tasks", "walker-wlk")
     assert result.returncode == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import shutil
 import time
@@ -12,7 +11,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from mmbench.runs import RunError, write_json
+from mmbench.runs import RunError, read_json, write_json
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are done and, where it is known, their total."""
@@ -148,11 +147,11 @@ def check_space(folder: Path, needed: int) -> None:
 def _validator(note: Path, url: str) -> str | None:
     """The ETag of the file's beginning, unless it came from elsewhere or the tag is weak."""
     try:
-        kept = json.loads(note.read_text())
-    except (OSError, ValueError):
+        kept = read_json(note)
+    except RunError:
         return None
     tag = kept.get("etag") if kept.get("url") == url else None
-    return tag if tag and not tag.startswith("W/") else None
+    return tag if isinstance(tag, str) and not tag.startswith("W/") else None
 
 
 def _size(path: Path) -> int:

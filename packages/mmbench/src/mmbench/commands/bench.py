@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mmbench.catalog import EnvironmentFailure, Task, TaskUnavailableError, select
-from mmbench.runs.files import write_atomically
+from mmbench.runs import RunError, read_json, write_json
 
 _WARM_STEPS = 3
 
@@ -53,8 +53,11 @@ class Bench:
 
         path = measured_costs()
         path.parent.mkdir(parents=True, exist_ok=True)
-        kept = _kept(path.read_text()) if path.exists() else {}
-        write_atomically(path, json.dumps({**kept, **costs}, indent=0).encode())
+        try:
+            kept = read_json(path)
+        except RunError:
+            kept = {}  # there is none yet, or it is damaged
+        write_json(path, {**kept, **costs})
         if self.json:
             print(json.dumps(costs, indent=2))
         else:
@@ -101,11 +104,3 @@ def step_cost(task: Task, seconds: float) -> float:
     finally:
         env.close()
     return float(np.median(times[_WARM_STEPS:])) + reset / task.max_episode_steps
-
-
-def _kept(text: str) -> dict[str, float]:
-    try:
-        table = json.loads(text)
-    except ValueError:
-        return {}
-    return table if isinstance(table, dict) else {}
