@@ -333,6 +333,16 @@ def test_places_where_no_folder_can_be(capsys, place):
     assert f"--out '{place}': no folder can be made there" in message
 
 
+@pytest.mark.parametrize(
+    "place", ["/proc/x.json", "/dev/null", "{run}", "{run}/config.json/x", "{run}/nowhere/x.json"]
+)
+def test_places_where_no_result_can_be_are_found_first(trained, capsys, monkeypatch, place):
+    monkeypatch.setattr(Agent, "load", None)  # nothing is evaluated
+    place = place.format(run=trained)
+    assert place in error(eval_main, capsys, "--checkpoint", trained, "--json", place)
+    assert Path("/dev/null").is_char_device()
+
+
 def test_older_checkpoints_that_are_damaged_end_no_run(run):
     older = run / "checkpoints" / "000000400"
     (older / "replay.safetensors").write_bytes(b"left by an earlier version")

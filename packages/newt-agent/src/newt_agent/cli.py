@@ -231,15 +231,15 @@ def _suggestion(names: list[str]) -> str:
 def _evaluate(arguments: EvalConfig) -> None:
     import torch
 
-    from mmbench.runs import provenance, write_json
+    from mmbench.runs import check_writable, provenance, write_json
     from newt_agent.agent import Agent
     from newt_agent.evaluate import evaluate, summarise
     from newt_agent.system import resolve_device
 
     if arguments.episodes < 1:
         raise RunError(f"--episodes {arguments.episodes}: at least 1")
-    if arguments.json and not Path(arguments.json).parent.is_dir():
-        raise RunError(f"--json {arguments.json}: its folder does not exist")
+    if arguments.json:
+        check_writable(Path(arguments.json))
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     agent = Agent.load(arguments.checkpoint, resolve_device(arguments.device))

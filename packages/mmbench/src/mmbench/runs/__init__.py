@@ -23,6 +23,7 @@ from mmbench.runs.errors import (
     report_errors,
 )
 from mmbench.runs.files import (
+    check_writable,
     publish_folder,
     read_json,
     verify_folder,
@@ -40,6 +41,7 @@ __all__ = [
     "MetricsFile",
     "RunError",
     "RunFolder",
+    "check_writable",
     "explain",
     "one_line",
     "provenance",

@@ -46,6 +46,22 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     flush(path.parent)
 
 
+def check_writable(path: Path) -> None:
+    """Checks that :func:`write_atomically` can write a file, before the work that ends with it.
+
+    Raises:
+        RunError: It cannot, or something else than a file has the name, such as a device.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise RunError(f"{path} is not a file: choose another name")
+        temporary = hidden_name(path)
+        temporary.touch(exist_ok=False)
+        temporary.unlink()
+    except OSError as error:
+        raise RunError(f"{path} cannot be written ({error.strerror}): choose another") from error
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON atomically, indented; NaN and infinities, which JSON lacks, become null."""
     text = json.dumps(_finite(value), indent=2, allow_nan=False)
