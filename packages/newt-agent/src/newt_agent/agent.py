@@ -212,13 +212,13 @@ class Agent:
         """Says whose fault an action is that cannot be taken."""
         row = int(np.flatnonzero(~np.isfinite(action).all(1))[0])
         name = self.tasks[int(task[row])].name
-        seen = self.model.observation_mask[task[row]].cpu().numpy()
-        wrong = ~is_usable(obs[row].cpu().numpy()) & seen
-        if wrong.any():
-            entry = int(np.flatnonzero(wrong)[0])
+        values = obs[row].cpu().numpy()
+        unusable = ~is_usable(values) & self.model.observation_mask[task[row]].cpu().numpy()
+        if unusable.any():
+            entry = int(np.flatnonzero(unusable)[0])
             return UnusableNumberError(
-                f"the observation of task {name!r} (row {row}) holds {float(obs[row, entry])} in "
-                f"entry {entry}; the magnitude may be {LARGEST:g} at most"
+                f"the observation of task {name!r} (row {row}) holds {values[entry]!s} in entry "
+                f"{entry}; the magnitude may be {LARGEST:g} at most"
             )
         return BrokenAgentError(f"the action for task {name!r} is NaN: the weights are broken")
 

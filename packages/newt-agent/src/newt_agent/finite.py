@@ -52,7 +52,7 @@ def check_numbers(tasks: Sequence[Task], reward: np.ndarray, *observations: np.n
             place = f" in entry {entry}" if kind == "observation" else ""
             raise UnusableNumberError(
                 f"task {tasks[row].versioned_name!r} (environment {row}) returned the {kind} "
-                f"{values[row, entry]}{place}; the magnitude may be {LARGEST:g} at most"
+                f"{values[row, entry]!s}{place}; the magnitude may be {LARGEST:g} at most"
             )
 
 
