@@ -227,10 +227,10 @@ def check_resumption(config: Config, before: dict[str, Any], step: int) -> None:
 PAPER = Config()
 """The settings of the paper (arXiv 2511.19584, table of hyperparameters).
 
-What the paper does and this agent does not do yet: pretraining on demonstrations and sampling
-half of each batch from them, the planner's anneal from the policy (from step 2 to 12 million),
-images, finetuning, several GPUs. The paper's text encoder is ``clip``; the preset keeps
-``minilm``, which needs no download.
+What the paper does and this agent does not do yet: pretraining on demonstrations with a warm-up of
+the learning rate, the half of each batch that comes from them, the planner's anneal from the policy
+(from step 2 to 12 million), images, finetuning, several GPUs. The paper's text encoder is ``clip``;
+here it is ``minilm``, which is shipped.
 """
 
 QUICKSTART = Config(

@@ -58,6 +58,8 @@ def check_numbers(tasks: Sequence[Task], reward: np.ndarray, *observations: np.n
 
 def non_finite(tensors: Mapping[str, Tensor]) -> list[str]:
     """Names the tensors that hold NaN or infinity; waits once for their device."""
-    floating = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point()}
-    finite = torch.stack([tensor.isfinite().all() for tensor in floating.values()]).tolist()
-    return [name for name, good in zip(floating, finite, strict=True) if not good]
+    numbers = {n: t for n, t in tensors.items() if t.is_floating_point() and t.numel()}
+    # Unlike a mask of the finite numbers, the least and the greatest take no memory.
+    ends = [torch.stack(torch.aminmax(tensor.detach())) for tensor in numbers.values()]
+    finite = torch.stack(ends).isfinite().all(1).tolist() if ends else []
+    return [name for name, good in zip(numbers, finite, strict=True) if not good]

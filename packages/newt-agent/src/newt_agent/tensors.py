@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from mmbench.runs import RunError
+from newt_agent.finite import non_finite
 
 _SYSTEM_ERROR = re.compile(r"os error (\d+)")
 
@@ -18,8 +19,10 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Writes tensors to a new file.
 
     Raises:
+        RunError: A tensor holds NaN or infinity; nothing is written.
         OSError: The disk is full, or the file cannot be written.
     """
+    _check_finite(path, tensors)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
         safetensors.torch.save_file(plain, path)
@@ -34,9 +37,17 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     """Reads a file that :func:`save_tensors` wrote, onto the CPU.
 
     Raises:
-        RunError: It is missing, or not such a file.
+        RunError: It is missing, or not such a file, or a tensor holds NaN or infinity.
     """
     try:
-        return safetensors.torch.load_file(path)
+        tensors = safetensors.torch.load_file(path)
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
+    _check_finite(path, tensors)
+    return tensors
+
+
+def _check_finite(path: Path, tensors: dict[str, Tensor]) -> None:
+    broken = non_finite(tensors)
+    if broken:
+        raise RunError(f"{path}: the tensor {broken[0]!r} holds NaN or infinity")
