@@ -128,8 +128,9 @@ class Trainer:
             raise self._ended(str(error), "Leave the task out with --tasks") from error
         except BrokenAgentError as error:
             broken = self.learner.broken
+            what = f"{', '.join(broken[:4])} became NaN or infinite" if broken else str(error)
             raise self._ended(
-                f"{', '.join(broken[:4])} became NaN or infinite" if broken else str(error),
+                f"(update {self.updates}) {what}",
                 "If it happens again, start a new run from its weights with a lower learning rate: "
                 f"newt-train --checkpoint {self.folder.path} --optimizer.lr ...",
             ) from error
@@ -145,8 +146,7 @@ class Trainer:
                 f"The checkpoint of step {int(last.name)} is intact: newt-train --resume "
                 f"{self.folder.path} goes on from it"
             )
-        where = f"at step {self.step} (update {self.updates})"
-        return RunError(f"{where} {what}\n{kept}. {advice}")
+        return RunError(f"at step {self.step} {what}\n{kept}. {advice}")
 
     def _run(self) -> dict[str, Any]:
         with stop_requests() as self._stop, self._display.running(self):
