@@ -234,6 +234,7 @@ class Trainer:
     def _learn(self) -> None:
         """Takes the updates that are due."""
         self.learner.set_progress(self.step / self.config.steps)
+        # A product, not a sum over the steps: ten times 0.1 added up is less than 1.
         due = math.floor(self.config.utd * max(0, self.step - self.config.seed_steps))
         while self.updates < due:
             batch = self.replay.sample(self.config.batch_size, self._rng)
