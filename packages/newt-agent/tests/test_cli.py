@@ -1,16 +1,20 @@
 """The command lines as a user meets them: in a process of their own."""
 
 import json
+import math
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 
-from mmbench.runs import RunError
+from mmbench.runs import RunError, publish_folder
+from newt_agent.agent import Agent
 from newt_agent.cli import parse_training
 from newt_agent.config import PAPER, QUICKSTART, Config
 
@@ -46,6 +50,38 @@ def trained(tmp_path_factory) -> Path:
     return folder
 
 
+MANY = """
+import contextlib, io, json, sys
+from newt_agent.cli import eval_main, train_main
+main = {"train": train_main, "eval": eval_main}[sys.argv[1]]
+for line in sys.stdin:
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main(line.split())
+        except SystemExit as end:
+            code = end.code
+    print(json.dumps([line, code, out.getvalue(), err.getvalue()]), flush=True)
+"""
+
+
+def run_many(program: str, commands: list[str], **options) -> list[subprocess.CompletedProcess]:
+    """Runs commands one after the other in one process: it takes seconds to import PyTorch."""
+    process = subprocess.run(
+        [sys.executable, "-c", MANY, program],
+        input="\n".join(commands),
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+        **options,
+    )
+    results = [
+        subprocess.CompletedProcess(*json.loads(line)) for line in process.stdout.splitlines()
+    ]
+    assert len(results) == len(commands), process.stderr
+    return results
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
@@ -56,30 +92,85 @@ def test_existing_run_is_not_touched(trained):
     assert tree(trained) == before
 
 
-@pytest.mark.parametrize(
-    ("arguments", "parts"),
-    [
-        ("--tasks walker-wlk", ("walker-wlk", "walker-walk")),
-        pytest.param(
-            "--tasks ms-pick-apple,walker-walk --preset paper",
-            ("ms-pick-apple", "mmbench assets download", "--skip-missing"),
-            marks=pytest.mark.skipif(
-                find_spec("mani_skill") is None, reason="ManiSkill is not installed"
-            ),
-        ),
-        ("--preset quick", ("quick", "quickstart, machine, paper")),
-        ("--device tpu", ("--device", "tpu")),
-        ("--steps 0", ("steps=0",)),
-        ("--discount-max 1.5", ("discount_max=1.5", "at most 1")),
-        ("--encoder bert", ("bert", "minilm")),
-        ("--checkpoint nowhere", ("nowhere",)),
-        ("--resume nowhere", ("nowhere",)),
-    ],
-)
-def test_bad_arguments_are_one_message(arguments, parts, tmp_path):
-    out = "" if "--resume" in arguments else f" --out {tmp_path / 'run'}"
+REFUSED = {
+    "--tasks walker-wlk": ("walker-wlk", "walker-walk"),
+    "--preset quick": ("quick", "quickstart, machine, paper"),
+    "--device tpu": ("--device", "tpu"),
+    "--size M": ("--size", "M"),
+    "--encoder bert": ("encoder='bert'", "minilm, clip"),
+    "--checkpoint nowhere": ("nowhere",),
+    "--checkpoint {run} --tasks pygame-pong": ("pygame-pong", "not trained on"),
+    "--checkpoint {run} --tasks pygame-cartpole-balance --size B": ("size=B", "has S", "--size"),
+    "--checkpoint {run} --tasks pygame-cartpole-balance --encoder clip": ("encoder=clip", "minilm"),
+    "--resume nowhere": ("nowhere",),
+    "--resume {run} --steps 0": ("steps=0",),
+    "--resume {run} --steps 300": ("steps=300", "at step 600 already"),
+    "--resume {run} --threads 1000000": ("threads=1000000",),
+    "--resume {run} --seed 3": ("--seed",),
+    # Numbers without sense
+    "--steps 0": ("steps=0: an integer, at least 1",),
+    "--steps -5": ("steps=-5",),
+    "--steps 1e3": ("--steps", "1e3"),
+    "--checkpoint-every 0": ("checkpoint_every=0",),
+    "--eval-every -1": ("eval_every=-1",),
+    "--eval-episodes 0": ("eval_episodes=0",),
+    "--batch-size -1": ("batch_size=-1",),
+    "--num-workers -1": ("num_workers=-1",),
+    "--threads 0": ("threads=0",),
+    "--threads 1000000": ("threads=1000000", "at most 1,024"),
+    "--seed -1": ("seed=-1",),
+    f"--seed {2**64}": (f"seed={2**64}", "at most 4,294,967,295"),
+    "--envs-per-task 1000000000": ("envs_per_task=1000000000",),
+    "--utd nan": ("utd=nan: a number, at least 0",),
+    "--utd inf": ("utd=inf",),
+    "--utd -0.1": ("utd=-0.1",),
+    "--discount-max 1.5": ("discount_max=1.5", "at most 1"),
+    "--optimizer.lr inf": ("optimizer.lr=inf",),
+    "--optimizer.lr 1e400": ("optimizer.lr=inf",),
+    "--optimizer.policy-eps 0": ("optimizer.policy_eps=0.0: a number, above 0",),
+    "--loss.rho nan": ("loss.rho=nan",),
+    "--planner.temperature -inf": ("planner.temperature=-inf",),
+    "--planner.iterations 0": ("planner.iterations=0",),
+    # What does not fit together, or the tasks, or the machine
+    "--seed-steps 0": ("seed_steps=0: at least 48",),
+    "--seed-steps 60000": ("seed_steps=60000", "steps=60000", "nothing is learned"),
+    "--replay-capacity 10": ("replay_capacity=10: at least 8016",),
+    "--replay-capacity 8015": ("replay_capacity=8015: at least 8016",),
+    "--replay-capacity 999999999999": ("replay_capacity=999999999999", "GiB"),
+    "--planner.horizon 101": ("planner.horizon=101",),
+    "--tasks ms-pick-cube --planner.horizon 26": ("planner.horizon=26", "ms-pick-cube", "25"),
+    "--envs-per-task 5000": ("envs_per_task=5000", "20,000", "16,384"),
+    "--planner.num-samples 8": ("planner.num_pi_trajs=16", "planner.num_samples=8"),
+    "--planner.num-elites 100": ("planner.num_elites=100: more than planner.num_samples=48",),
+    "--planner.min-std 3": ("planner.min_std=3.0: more than planner.max_std=2.0",),
+}
+
+
+def test_bad_settings_are_one_message_and_leave_nothing(trained, tmp_path):
+    before = tree(trained)
+    commands = [flags.format(run=trained) for flags in REFUSED]
+    commands = [c if "--resume" in c else f"{c} --out {tmp_path / 'run'}" for c in commands]
+    results = run_many("train", commands, cwd=tmp_path)
+    for result, parts in zip(results, REFUSED.values(), strict=True):
+        assert_one_message(result, *parts)
+    assert not list(tmp_path.iterdir())
+    assert tree(trained) == before
+
+
+def test_more_threads_than_can_be_started_are_one_message(tmp_path):
+    """PyTorch would end the process with a segmentation fault."""
+    result = run(TRAIN, "--threads 1000000", cwd=tmp_path)
+    assert_one_message(result, "threads=1000000")
+    assert len(result.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(find_spec("mani_skill") is None, reason="ManiSkill is not installed")
+def test_missing_assets_are_one_message(tmp_path):
+    flags = "--tasks ms-pick-apple,walker-walk --preset paper --replay-capacity 100000"
     no_assets = {**os.environ, "MS_ASSET_DIR": str(tmp_path)}
-    assert_one_message(run(TRAIN, arguments + out, cwd=tmp_path, env=no_assets), *parts)
+    result = run(TRAIN, f"{flags} --out {tmp_path / 'run'}", cwd=tmp_path, env=no_assets)
+    assert_one_message(result, "ms-pick-apple", "mmbench assets download", "--skip-missing")
     assert not (tmp_path / "run").exists()
 
 
@@ -107,8 +198,6 @@ def test_full_disk_loses_nothing(tmp_path):
 
 
 def test_full_disk_in_a_resumed_run_keeps_its_checkpoint(trained, tmp_path):
-    import shutil
-
     folder = tmp_path / "run"
     shutil.copytree(trained, folder, symlinks=True)
     before = tree(folder / "checkpoints")
@@ -123,14 +212,67 @@ def test_full_disk_in_a_resumed_run_keeps_its_checkpoint(trained, tmp_path):
     assert run(TRAIN, f"--resume {folder} --steps 900").returncode == 0
 
 
-def test_resume_goes_on_to_a_new_length(trained, tmp_path):
-    import shutil
-
+def test_resume_goes_on_to_a_new_length_and_remembers_it(trained, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(trained, folder, symlinks=True)
-    result = run(TRAIN, f"--resume {folder} --steps 800")
-    assert result.returncode == 0, result.stderr
+    longer, plain = run_many("train", [f"--resume {folder} --steps 800", f"--resume {folder}"])
+    assert longer.returncode == 0, longer.stderr
     assert json.loads((folder / "eval.json").read_text())["step"] == 800
+    # Had the new length been forgotten, this would be a run that is longer than it may be.
+    assert plain.returncode == 0, plain.stderr
+    assert "800 steps" in plain.stdout
+    assert json.loads((folder / "config.json").read_text())["config"]["steps"] == 800
+    checkpoints = {path.name for path in (folder / "checkpoints").iterdir()}
+    assert checkpoints == {"000000000", "000000600", "000000800", "last"}
+
+
+def test_a_checkpoint_brings_its_size(trained, tmp_path):
+    """The quickstart's own size is XS."""
+    out = tmp_path / "run"
+    flags = f"--preset quickstart {SMALL} --checkpoint {trained} --out {out} --discount-max 0.9"
+    result = run(TRAIN, flags)
+    assert result.returncode == 0, result.stderr
+    parameters = Agent.load(trained).model.num_parameters
+    assert f"size S with {parameters:,} parameters" in result.stdout
+    assert json.loads((out / "config.json").read_text())["config"]["size"] == "S"
+
+
+# Two evaluations take 500 steps each, and then there are 300 of training.
+BROKEN = """
+from mmbench.env import TaskEnv
+from newt_agent.cli import train_main
+
+def advance(self, action, healthy=TaskEnv.advance, steps=[0]):
+    reward, *rest = healthy(self, action)
+    steps[0] += 1
+    return (1e300 if steps[0] == 1300 else reward, *rest)
+
+TaskEnv.advance = advance
+train_main()
+"""
+
+
+def test_a_bad_reward_names_task_step_and_number_and_the_run_is_resumable(tmp_path):
+    folder = tmp_path / "run"
+    result = run(BROKEN, f"{SMALL} --checkpoint-every 250 --num-workers 0 --out {folder}")
+    parts = ("at step 299", "'pygame-cartpole-balance'", "reward 1e+300", "step 250")
+    assert_one_message(result, *parts, f"--resume {folder}")
+    resumed = run(TRAIN, f"--resume {folder}")
+    assert resumed.returncode == 0, resumed.stderr
+
+
+def test_a_diverging_run_keeps_the_last_good_checkpoint(tmp_path):
+    folder = tmp_path / "run"
+    flags = f"{SMALL} --utd 0.2 --checkpoint-every 100 --optimizer.lr 1e12 --out {folder}"
+    # It goes on exactly, and so to the same end.
+    for result in run_many("train", [flags, f"--resume {folder}"]):
+        assert_one_message(result, "(update ", "The checkpoint of step 200", f"--resume {folder}")
+        assert "environment" not in result.stderr
+        last = (folder / "checkpoints" / "last").resolve()
+        assert last.name == "000000200"
+        assert (last / "replay.safetensors").exists()
+    evaluated = run(EVAL, f"--checkpoint {folder} --episodes 1 --no-plan")
+    assert evaluated.returncode == 0, evaluated.stderr
 
 
 def test_eval_writes_the_form_of_a_run(trained, tmp_path):
@@ -146,23 +288,50 @@ def test_eval_writes_the_form_of_a_run(trained, tmp_path):
     assert "pygame-cartpole-balance" in result.stdout
 
 
-@pytest.mark.parametrize(
-    ("arguments", "parts"),
-    [
-        ("--checkpoint nowhere", ("nowhere",)),
-        ("--checkpoint {run} --tasks walker-walk", ("walker-walk", "not trained on")),
-        ("--checkpoint {run} --tasks nothing", ("nothing",)),
-        ("--checkpoint {run} --episodes 0", ("--episodes 0",)),
-        ("--checkpoint {run} --json nowhere/x.json", ("nowhere/x.json",)),
-    ],
-)
-def test_bad_evaluations_are_one_message(trained, arguments, parts):
-    assert_one_message(run(EVAL, arguments.format(run=trained)), *parts)
+REFUSED_EVALUATIONS = {
+    "--checkpoint nowhere": ("nowhere",),
+    "--checkpoint {run} --tasks walker-walk": ("walker-walk", "not trained on"),
+    "--checkpoint {run} --tasks nothing": ("nothing",),
+    "--checkpoint {run} --episodes 0": ("episodes=0",),
+    f"--checkpoint {{run}} --seed {2**64}": ("seed=",),
+    "--checkpoint {run} --threads 1000000": ("threads=1000000",),
+    "--checkpoint {run} --num-workers -1": ("num_workers=-1",),
+    "--checkpoint {run} --json nowhere/x.json": ("nowhere/x.json",),
+    "--checkpoint {nan}": ("nan", "model.safetensors", "target_q_net"),
+}
+
+
+def test_bad_evaluations_are_one_message(trained, tmp_path):
+    def with_nan(folder):
+        agent = Agent.load(trained)
+        agent.save(folder)
+        weights = agent.model.state_dict()
+        next(w for name, w in weights.items() if "target_q_net" in name).view(-1)[5] = math.nan
+        safetensors.torch.save_file(weights, folder / "model.safetensors")
+
+    publish_folder(tmp_path / "nan", with_nan)
+    commands = [flags.format(run=trained, nan=tmp_path / "nan") for flags in REFUSED_EVALUATIONS]
+    results = run_many("eval", commands, cwd=tmp_path)
+    for result, parts in zip(results, REFUSED_EVALUATIONS.values(), strict=True):
+        assert_one_message(result, *parts)
+
+
+def test_the_threads_of_the_run_are_used_again(trained, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder, symlinks=True)
+    code = "import torch; torch.set_num_threads(3); {}; print(torch.get_num_threads())"
+    evaluation = f"--checkpoint {folder} --episodes 1 --no-plan --num-workers 0"
+    for main, flags, threads in (
+        (EVAL, evaluation, 1),
+        (EVAL, f"{evaluation} --threads 2", 2),
+        (TRAIN, f"--resume {folder}", 1),
+    ):
+        result = run(code.format(main), flags)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.split()[-1] == str(threads)
 
 
 def test_unreadable_checkpoint_is_one_message(trained, tmp_path):
-    import shutil
-
     folder = tmp_path / "run"
     shutil.copytree(trained, folder, symlinks=True)
     weights = (folder / "checkpoints" / "last").resolve() / "model.safetensors"

@@ -14,7 +14,6 @@ import torch
 from newt_agent.losses import (
     Batch,
     LossConfig,
-    bad_samples,
     policy_loss,
     pretrain_policy_loss,
     td_target,
@@ -468,15 +467,3 @@ def test_images_reach_the_loss():
         image[t] += 1
         other = batch._replace(image=image)
         assert world_model_loss(model, other, DISCOUNT, LossConfig(), generator())[0] != loss
-
-
-def test_bad_samples_are_named():
-    model, batch = make_model(), make_batch(fill=float("nan"))
-    assert not bad_samples(model, batch).any()
-    batch.obs[2, 1, 0] = float("nan")
-    batch.action[0, 3, 1] = float("inf")
-    batch.reward[1, 4] = float("nan")
-    assert bad_samples(model, batch).tolist() == [False, True, False, True, True, False]
-    images = make_batch(image_dim=4)
-    images.image[3, 5, 2] = float("nan")
-    assert bad_samples(model, images).tolist() == [False] * 5 + [True]

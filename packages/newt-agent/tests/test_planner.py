@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from mmbench.runs import RunError
 from newt_agent.planner import Planner, PlannerConfig
 from newt_agent.world_model import ModelConfig, WorldModel
 
@@ -419,5 +420,5 @@ def test_nan_values_count_as_zero():
     "change", [{"horizon": 0}, {"num_elites": 600}, {"num_elites": 0}, {"num_pi_trajs": 600}]
 )
 def test_rejects_impossible_budgets(change):
-    with pytest.raises(ValueError, match=next(iter(change))):
+    with pytest.raises(RunError, match=next(iter(change))):
         PlannerConfig(**change)

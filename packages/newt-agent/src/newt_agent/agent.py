@@ -15,6 +15,7 @@ from mmbench.catalog import Task, action_mask, observation_mask
 from mmbench.language import embed, encoder_dim
 from mmbench.runs import RunError, RunFolder, one_line, read_json, verify_folder, write_json
 from mmbench.runs.folder import CHECKPOINTS
+from newt_agent.finite import LARGEST, BrokenAgentError, UnusableNumberError, is_usable
 from newt_agent.planner import Planner, PlannerConfig
 from newt_agent.tensors import load_tensors, save_tensors
 from newt_agent.world_model import SIZES, ModelConfig, WorldModel
@@ -32,7 +33,7 @@ class TaskInfo:
     Attributes:
         name: The task's name (with ``-v1`` for a corrected version).
         instruction: Its text.
-        discount: The discount factor it is learned with.
+        discount: Its discount factor.
     """
 
     name: str
@@ -52,6 +53,10 @@ class Agent:
         encoder: Name of the text encoder that made the table's embeddings.
         planner: Settings of the planner.
         plan: Act by planning; off, the policy acts.
+        discount_max: The largest discount to learn and plan with; see :meth:`limit_discount`.
+
+    Attributes:
+        discount: ``[tasks]``, what is learned and planned with.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class Agent:
         encoder: str,
         planner: PlannerConfig,
         plan: bool = True,
+        discount_max: float = 1.0,
     ) -> None:
         self.model = model
         self.tasks = tuple(tasks)
@@ -68,7 +74,8 @@ class Agent:
         self.planner = Planner(model, planner)
         self.plan = plan
         self._index = {task.name: i for i, task in enumerate(self.tasks)}
-        self.discount = torch.tensor([task.discount for task in self.tasks], device=self.device)
+        self.discount = torch.empty(len(self.tasks), device=self.device)
+        self.limit_discount(discount_max)
         self.memory: Tensor | None = None
 
     @classmethod
@@ -107,12 +114,19 @@ class Agent:
         """Where the model computes."""
         return self.model.bins.device
 
+    @property
+    def size(self) -> str:
+        """Name of the model's size, or ``custom`` if it has none."""
+        return _size_name(self.model.config)
+
     def limit_discount(self, largest: float) -> None:
-        """Learns and plans with at most this discount, in every task."""
-        self.tasks = tuple(
-            dataclasses.replace(task, discount=min(task.discount, largest)) for task in self.tasks
-        )
-        self.discount.clamp_(max=largest)
+        """Learns and plans with at most this discount in every task.
+
+        The tasks keep their own discounts, so a later call may raise the limit again.
+        """
+        self.discount_max = largest
+        own = torch.tensor([task.discount for task in self.tasks])
+        self.discount.copy_(own.clamp(max=largest))  # in place, for the learner holds it too
 
     def index(self, names: Sequence[str]) -> Tensor:
         """Returns the rows of the task table, [len(names)] int64.
@@ -120,13 +134,7 @@ class Agent:
         Raises:
             RunError: The agent does not know a task.
         """
-        unknown = [name for name in names if name not in self._index]
-        if unknown:
-            known = ", ".join(list(self._index)[:6]) + (", ..." if len(self._index) > 6 else "")
-            raise RunError(
-                f"this agent was not trained on {', '.join(dict.fromkeys(unknown))}; its "
-                f"{len(self._index)} tasks are {known}"
-            )
+        check_known(names, list(self._index))
         return torch.tensor([self._index[name] for name in names], device=self.device)
 
     @torch.no_grad()
@@ -151,7 +159,8 @@ class Agent:
             [B, 16] float32 in [-1, 1], zero at masked entries.
 
         Raises:
-            RunError: The agent does not know a task.
+            RunError: The agent does not know a task, an observation is NaN or beyond 1e18, or the
+                weights are such that an action would be NaN.
             ValueError: The batch has another size than at the last call, though not every row
                 starts an episode.
         """
@@ -170,19 +179,48 @@ class Agent:
         obs = torch.as_tensor(obs, dtype=torch.float32, device=self.device)
         first = torch.as_tensor(first, device=self.device)
         z = self.model.encode(obs, task)
-        if not self.plan:
-            return self._follow_policy(z, task, explore, generator).cpu().numpy()
-        if self.memory is None or len(self.memory) != len(obs):
+        if self.plan:
+            action = self._plan(z, task, first, explore, generator)
+        else:
+            action = self._follow_policy(z, task, explore, generator)
+        result = action.cpu().numpy()
+        if not np.isfinite(result).all():
+            raise self._explain(result, obs, task)
+        return result
+
+    def _plan(
+        self,
+        z: Tensor,
+        task: Tensor,
+        first: Tensor,
+        explore: bool,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        if self.memory is None or len(self.memory) != len(z):
             if not bool(first.all()):
                 raise ValueError(
-                    f"{len(obs)} rows, but the last call had "
+                    f"{len(z)} rows, but the last call had "
                     f"{0 if self.memory is None else len(self.memory)}: pass first=True for all"
                 )
-            self.memory = self.planner.initial(len(obs))
+            self.memory = self.planner.initial(len(z))
         action, self.memory = self.planner.plan(
             z, task, self.memory, first, self.discount[task], explore, generator
         )
-        return action.cpu().numpy()
+        return action
+
+    def _explain(self, action: np.ndarray, obs: Tensor, task: Tensor) -> RunError:
+        """Says whose fault an action is that cannot be taken."""
+        row = int(np.flatnonzero(~np.isfinite(action).all(1))[0])
+        name = self.tasks[int(task[row])].name
+        values = obs[row].cpu().numpy()
+        unusable = ~is_usable(values) & self.model.observation_mask[task[row]].cpu().numpy()
+        if unusable.any():
+            entry = int(np.flatnonzero(unusable)[0])
+            return UnusableNumberError(
+                f"the observation of task {name!r} (row {row}) holds {values[entry]!s} in entry "
+                f"{entry}; the magnitude may be {LARGEST:g} at most"
+            )
+        return BrokenAgentError(f"the action for task {name!r} is NaN: the weights are broken")
 
     def _follow_policy(
         self, z: Tensor, task: Tensor, explore: bool, generator: torch.Generator | None
@@ -226,6 +264,7 @@ class Agent:
             "model": dataclasses.asdict(self.model.config),
             "encoder": {"name": self.encoder, "dim": self.model.task_embeddings.shape[1]},
             "planner": dataclasses.asdict(self.planner.config),
+            "discount_max": self.discount_max,
             "tasks": [dataclasses.asdict(task) for task in self.tasks],
         }
 
@@ -274,13 +313,54 @@ class Agent:
             if len(tasks) != len(model.task_embeddings):
                 raise ValueError(f"{len(tasks)} tasks for {len(model.task_embeddings)} rows")
             planner = PlannerConfig(**about["planner"])
+            discount_max = float(about["discount_max"])
         except RunError:
             raise
         except Exception as error:  # foreign names and sizes raise nearly anything
             raise RunError(
                 f"{folder} is not a checkpoint of this agent ({one_line(error)})"
             ) from error
-        return cls(model.to(device), tasks, name, planner)
+        return cls(model.to(device), tasks, name, planner, discount_max=discount_max)
+
+
+def check_known(names: Sequence[str], known: Sequence[str]) -> None:
+    """Checks that an agent knows tasks.
+
+    Raises:
+        RunError: It does not know one.
+    """
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        some = ", ".join(known[:6]) + (", ..." if len(known) > 6 else "")
+        raise RunError(
+            f"this agent was not trained on {', '.join(dict.fromkeys(unknown))}; its "
+            f"{len(known)} tasks are {some}"
+        )
+
+
+def read_description(path: str | Path) -> tuple[str, str, list[str]]:
+    """Reads what a checkpoint is, without its weights.
+
+    Args:
+        path: As of :meth:`Agent.load`.
+
+    Returns:
+        The name of its size (see :attr:`Agent.size`), of its text encoder, and of its tasks.
+
+    Raises:
+        RunError: There is no checkpoint, or it is damaged.
+    """
+    folder = checkpoint_folder(path)
+    try:
+        about = read_json(folder / DESCRIPTION)
+        names = [task["name"] for task in about["tasks"]]
+        return _size_name(ModelConfig(**about["model"])), about["encoder"]["name"], names
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{folder} is not a checkpoint of this agent ({one_line(error)})") from error
+
+
+def _size_name(config: ModelConfig) -> str:
+    return next((name for name, size in SIZES.items() if size == config), "custom")
 
 
 def checkpoint_folder(path: str | Path) -> Path:

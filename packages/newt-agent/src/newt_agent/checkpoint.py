@@ -21,7 +21,8 @@ from torch import Tensor
 
 from mmbench.runs import RunError, RunFolder, read_json, verify_folder, write_json
 from mmbench.runs.files import MANIFEST
-from newt_agent.agent import Agent
+from newt_agent.agent import Agent, checkpoint_folder
+from newt_agent.config import Config
 from newt_agent.tensors import load_tensors, save_tensors
 
 _TRAINING = "training.safetensors"
@@ -30,7 +31,6 @@ _PROGRESS = "progress.json"
 _PROGRESS_KINDS: dict[str, type | tuple[type, ...]] = {
     "step": int,
     "updates": int,
-    "credit": (int, float),
     "seconds": (int, float),
     "metrics_bytes": int,
     "sampler": dict,
@@ -101,6 +101,22 @@ def load_training_state(checkpoint: Path) -> TrainingState:
         replay=load_tensors(checkpoint / _REPLAY),
         progress=progress,
     )
+
+
+def run_threads(path: str | Path) -> int | None:
+    """Returns the number of CPU threads of the run that made a checkpoint, if it had one.
+
+    Args:
+        path: A checkpoint's folder, or that of a run (then its last checkpoint).
+
+    Raises:
+        RunError: There is no checkpoint.
+    """
+    progress = checkpoint_folder(path) / _PROGRESS
+    try:
+        return Config.from_dict(read_json(progress)["config"]).threads
+    except (RunError, AttributeError, KeyError, TypeError):
+        return None  # an agent that was saved without a run
 
 
 def _drop_replay(checkpoint: Path) -> None:

@@ -7,16 +7,31 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from mmbench import catalog
 from mmbench.catalog import EnvironmentFailure, TaskUnavailableError, UnknownTaskError
-from mmbench.language import ENCODERS, EncoderUnavailableError
+from mmbench.language import EncoderUnavailableError
 from mmbench.runs import EXIT_INTERRUPTED, RunError, RunFolder, explain, one_line, report_errors
-from newt_agent.config import PAPER, QUICKSTART, Config, Device, fit_to_machine
+from newt_agent.config import (
+    PAPER,
+    QUICKSTART,
+    Config,
+    Device,
+    Episodes,
+    OnError,
+    Seed,
+    Steps,
+    Threads,
+    Workers,
+    check_checkpoint,
+    check_run,
+    fit_to_machine,
+)
 from newt_agent.display import Display, draw_curves, duration
+from newt_agent.settings import check_settings
 
 _USER_ERRORS = (
     UnknownTaskError,
@@ -29,14 +44,33 @@ _PRESETS = ("quickstart", "machine", "paper")
 
 @dataclass(frozen=True)
 class ResumeConfig:
-    """What `newt-train --resume` takes; everything else comes from the run itself."""
+    """What `newt-train --resume` takes; everything else comes from the run itself.
+
+    What is given is kept: the next `--resume` without it goes on with it.
+    """
 
     resume: str
     """The folder of the run to go on with."""
-    steps: int | None = None
+    steps: Steps | None = None
     """A new length of the run, in steps."""
     device: Device | None = None
     """Another device than before."""
+    num_workers: Workers | None = None
+    """Another number of processes that step the environments."""
+    threads: Threads | None = None
+    """Another number of CPU threads of the agent."""
+    on_error: OnError | None = None
+    """Another choice of what follows when an environment fails."""
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The settings of the run that are given."""
+        given = dataclasses.asdict(self)
+        del given["resume"]
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -47,9 +81,9 @@ class EvalConfig:
     """A run's folder (its last checkpoint), or one of its checkpoints/<step>."""
     tasks: str | None = None
     """Tasks; by default those the agent was trained on."""
-    episodes: int = 10
+    episodes: Episodes = 10
     """Episodes of each task."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the environments and of the planner."""
     device: Device = "auto"
     """Where the agent computes."""
@@ -61,10 +95,13 @@ class EvalConfig:
     """Evaluate the random policy on the same tasks too."""
     skip_missing: bool = False
     """Leave out tasks that cannot run on this machine, instead of stopping."""
-    num_workers: int | None = None
+    num_workers: Workers | None = None
     """Processes that step the environments; by default one for each core. 0 steps in this one."""
-    threads: int | None = None
-    """CPU threads of the agent; by default all cores."""
+    threads: Threads | None = None
+    """CPU threads of the agent; by default as many as the run had."""
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
 
 def train_main(arguments: list[str] | None = None) -> None:
@@ -123,14 +160,31 @@ def parse_training(arguments: list[str]) -> tuple[str, Config]:
         "Trains Newt on tasks of MMBench. Without arguments: four easy tasks, in "
         "minutes on two cores."
     )
-    try:
-        preset, config = tyro.cli(main, args=arguments, prog="newt-train")
-    except ValueError as error:
-        raise RunError(str(error)) from error
-    catalog.select(config.tasks)
-    if config.encoder not in ENCODERS:
-        raise RunError(f"unknown text encoder {config.encoder!r}: one of {', '.join(ENCODERS)}")
+    preset, config = tyro.cli(main, args=arguments, prog="newt-train")
+    if config.seed_steps >= config.steps:
+        raise RunError(
+            f"seed_steps={config.seed_steps}: less than steps={config.steps}, or nothing is learned"
+        )
+    names = [task.versioned_name for task in catalog.select(config.tasks)]
+    if config.checkpoint is not None:
+        given = {name for name in ("size", "encoder") if _value(arguments, f"--{name}")}
+        config = _from_checkpoint(config, config.checkpoint, given, names)
     return preset, config
+
+
+def _from_checkpoint(config: Config, checkpoint: str, given: set[str], names: list[str]) -> Config:
+    """Takes size and text encoder from the checkpoint to start from, unless they are given."""
+    from newt_agent.agent import check_known, read_description
+    from newt_agent.world_model import SIZES
+
+    size, encoder, known = read_description(checkpoint)
+    if size not in SIZES:
+        raise RunError(f"checkpoint={checkpoint}: its size is none of {', '.join(SIZES)}")
+    own: dict[str, Any] = {"size": size, "encoder": encoder}
+    config = dataclasses.replace(config, **{k: v for k, v in own.items() if k not in given})
+    check_checkpoint(config, checkpoint, size, encoder)
+    check_known(names, known)
+    return config
 
 
 def _value(arguments: list[str], flag: str) -> str | None:
@@ -148,6 +202,7 @@ def _train(arguments: list[str]) -> None:
 
     preset, config = parse_training(arguments)
     device = resolve_device(config.device)
+    check_run(config, catalog.select(config.tasks), device)
     if config.wandb:
         check_wandb()
     with RunFolder.create(config.out, preset) as folder:
@@ -163,14 +218,12 @@ def _resume(arguments: ResumeConfig) -> None:
     with RunFolder.resume(arguments.resume) as folder:
         stored = folder.read_config()
         try:
-            config = Config.from_dict(stored["config"])
-            if arguments.steps is not None:
-                config = dataclasses.replace(config, steps=arguments.steps)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            config = dataclasses.replace(Config.from_dict(stored["config"]), **arguments.changes)
+            device = resolve_device(arguments.device or stored["device"])
+        except (AttributeError, KeyError, TypeError) as error:
             raise RunError(
                 f"{folder.path}/config.json does not fit this version ({one_line(error)})"
             ) from error
-        device = resolve_device(arguments.device or stored.get("device", "auto"))
         if config.wandb:
             check_wandb()
         display = Display()
@@ -233,15 +286,15 @@ def _evaluate(arguments: EvalConfig) -> None:
 
     from mmbench.runs import check_writable, provenance, write_json
     from newt_agent.agent import Agent
+    from newt_agent.checkpoint import run_threads
     from newt_agent.evaluate import evaluate, summarise
     from newt_agent.system import resolve_device
 
-    if arguments.episodes < 1:
-        raise RunError(f"--episodes {arguments.episodes}: at least 1")
     if arguments.json:
         check_writable(Path(arguments.json))
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+    threads = arguments.threads or run_threads(arguments.checkpoint)
+    if threads:
+        torch.set_num_threads(threads)
     agent = Agent.load(arguments.checkpoint, resolve_device(arguments.device))
     agent.plan = arguments.plan
     names = arguments.tasks or ",".join(task.name for task in agent.tasks)

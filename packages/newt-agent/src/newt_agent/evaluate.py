@@ -12,6 +12,7 @@ import torch
 
 from mmbench.catalog import Task, TaskUnavailableError
 from newt_agent.agent import Agent
+from newt_agent.finite import check_numbers
 
 MULTITASK = "mmbench:mmbench/multitask-v0"
 MAX_ENVS_PER_TASK = 10
@@ -68,6 +69,9 @@ def run_episodes(
 
     Returns:
         The episodes, in the order in which they ended.
+
+    Raises:
+        UnusableNumberError: A reward or an observation is NaN or beyond 1e18.
     """
     names = [task.versioned_name for task in env.tasks]
     left = dict.fromkeys(names, episodes)
@@ -77,15 +81,19 @@ def run_episodes(
     finished: list[Episode] = []
     seeds = [seed + names[:i].count(name) for i, name in enumerate(names)]
     obs, _ = env.reset(seed=seeds)
+    check_numbers(env.tasks, returns, obs)
     while any(left.values()):
         if on_step:
             on_step()
         obs, reward, _, truncated, infos = env.step(policy(obs, first))
+        check_numbers(env.tasks, reward, obs)
         returns += reward
         lengths += 1
         first = truncated
+        restarted = infos.get("restarted", np.zeros_like(truncated))
         for i in np.flatnonzero(truncated):
-            if left[names[i]]:
+            # An episode that a failure cut short says nothing of the policy.
+            if left[names[i]] and not restarted[i]:
                 left[names[i]] -= 1
                 score, success = float(infos["score"][i]), float(infos["success"][i])
                 done = Episode(names[i], score, success, float(returns[i]), int(lengths[i]))

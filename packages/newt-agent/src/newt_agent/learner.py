@@ -37,6 +37,8 @@ class Learner:
             self._policy, lr=optimizer.lr, eps=optimizer.policy_eps, fused=True
         )
         self.scale = RunningScale().to(agent.device)
+        self._names: list[str] = []
+        self._finite: Tensor | None = None
         self._rates = [
             (one, [group["lr"] for group in one.param_groups])
             for one in (self.optimizer, self.policy_optimizer)
@@ -79,7 +81,21 @@ class Learner:
         metrics["policy_grad_norm"] = nn.utils.clip_grad_norm_(self._policy, clip)
         self.policy_optimizer.step()
         self.scale.update(policy_metrics["q_spread"])
-        return {**metrics, **policy_metrics}
+        metrics |= policy_metrics
+        self._watch(metrics)
+        return metrics
+
+    def _watch(self, metrics: dict[str, Tensor]) -> None:
+        """Remembers which numbers were ever NaN or infinite, on the device: nothing waits."""
+        finite = torch.isfinite(torch.stack(list(metrics.values())))
+        self._names = list(metrics)
+        self._finite = finite if self._finite is None else self._finite & finite
+
+    @property
+    def broken(self) -> list[str]:
+        """Losses and gradients that were NaN or infinite in any update; waits for the device."""
+        finite = [] if self._finite is None else self._finite.tolist()
+        return [name for name, good in zip(self._names, finite, strict=True) if not good]
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns moments, step counts and the scale as flat tensors."""

@@ -10,12 +10,13 @@ draw comes from the generator it is given.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor
 
 from newt_agent.maths import RunningScale, draw_heads, time_weights, two_hot_cross_entropy
+from newt_agent.settings import Range, check_settings
 from newt_agent.world_model import WorldModel
 
 
@@ -38,32 +39,21 @@ class Batch(NamedTuple):
 class LossConfig:
     """Coefficients of the objectives; the defaults are the paper's."""
 
-    consistency_coef: float = 20.0
+    consistency_coef: Annotated[float, Range(0, 1e6)] = 20.0
     """Weight of the latent prediction error."""
-    reward_coef: float = 0.1
+    reward_coef: Annotated[float, Range(0, 1e6)] = 0.1
     """Weight of the reward loss."""
-    value_coef: float = 0.1
+    value_coef: Annotated[float, Range(0, 1e6)] = 0.1
     """Weight of the value loss."""
-    rho: float = 0.5
+    rho: Annotated[float, Range(0, 1)] = 0.5
     """Decay of the weight of a step with its distance into the window."""
-    entropy_coef: float = 1e-4
+    entropy_coef: Annotated[float, Range(0, 1e6)] = 1e-4
     """Weight of the policy's entropy, which is scaled by the number of action entries."""
-    bc_coef: float = 1.0
+    bc_coef: Annotated[float, Range(0, 1e6)] = 1.0
     """Weight of imitating the replayed actions."""
 
-
-def bad_samples(model: WorldModel, batch: Batch) -> Tensor:
-    """Which samples hold a NaN or infinity where the task has an entry, bool ``[B]``.
-
-    One such sample spoils the loss of the whole batch; this says which task it came from.
-    """
-    good = torch.isfinite(batch.reward).all(0)
-    obs_mask = model.observation_mask[batch.task]
-    good &= (torch.isfinite(batch.obs) | ~obs_mask).all(-1).all(0)
-    good &= (torch.isfinite(batch.action) | ~model.action_mask[batch.task]).all(-1).all(0)
-    if batch.image is not None:
-        good &= torch.isfinite(batch.image).all(-1).all(0)
-    return ~good
+    def __post_init__(self) -> None:
+        check_settings(self, "loss.")
 
 
 @torch.no_grad()

@@ -9,42 +9,49 @@ stay the same, they are imagined only once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import torch
 from torch import Tensor
 
+from mmbench.runs import RunError
 from newt_agent.maths import draw_heads
+from newt_agent.settings import Range, check_settings
 
 
 @dataclass(frozen=True)
 class PlannerConfig:
     """Budget and shape of the search; the defaults are the paper's."""
 
-    horizon: int = 3
+    horizon: Annotated[int, Range(1, 100)] = 3
     """Steps planned ahead."""
-    iterations: int = 6
+    iterations: Annotated[int, Range(1, 1000)] = 6
     """Times the Gaussian is refitted."""
-    num_samples: int = 512
+    num_samples: Annotated[int, Range(1, 2**20)] = 512
     """Candidate sequences per environment and iteration, those of the policy included."""
-    num_elites: int = 64
+    num_elites: Annotated[int, Range(1, 2**20)] = 64
     """Best candidates that the Gaussian is fitted to."""
-    num_pi_trajs: int = 24
+    num_pi_trajs: Annotated[int, Range(0, 2**20)] = 24
     """Candidates drawn from the policy."""
-    min_std: float = 0.05
+    min_std: Annotated[float, Range(0, 100)] = 0.05
     """Least standard deviation of an action entry."""
-    max_std: float = 2.0
+    max_std: Annotated[float, Range(0, 100, above=True)] = 2.0
     """Greatest, and initial, standard deviation."""
-    temperature: float = 0.5
+    temperature: Annotated[float, Range(0, 1e6)] = 0.5
     """Elites weigh ``exp(temperature * (value - best))``."""
 
-    def __post_init__(self):
-        if min(self.horizon, self.iterations) < 1:
-            raise ValueError("horizon and iterations must be at least 1")
-        if not 1 <= self.num_elites <= self.num_samples:
-            raise ValueError(f"num_elites ({self.num_elites}) must be in 1..num_samples")
-        if not 0 <= self.num_pi_trajs <= self.num_samples:
-            raise ValueError(f"num_pi_trajs ({self.num_pi_trajs}) must be in 0..num_samples")
+    def __post_init__(self) -> None:
+        check_settings(self, "planner.")
+        for part, whole in (
+            ("num_elites", "num_samples"),
+            ("num_pi_trajs", "num_samples"),
+            ("min_std", "max_std"),
+        ):
+            if getattr(self, part) > getattr(self, whole):
+                raise RunError(
+                    f"planner.{part}={getattr(self, part)}: more than planner.{whole}="
+                    f"{getattr(self, whole)}"
+                )
 
 
 class PlanningModel(Protocol):

@@ -24,6 +24,11 @@ _MAX_DRAWS = 1000
 """Even where only one window in ten lies within an episode, this many draws find one."""
 
 
+def bytes_per_row(obs_dim: int = 128, action_dim: int = 16) -> int:
+    """Memory that a row takes: observation, action and reward in float32, and its step."""
+    return 4 * (obs_dim + action_dim + 2)
+
+
 class Replay:
     """A ring of rows for each environment.
 
@@ -86,7 +91,9 @@ class Replay:
         self._fresh[where] = 0
         self._add(obs, zeros, torch.zeros(self.num_envs), np.flatnonzero(where))
 
-    def add(self, obs: Tensor, action: Tensor, reward: Tensor) -> None:
+    def add(
+        self, obs: Tensor, action: Tensor, reward: Tensor, where: np.ndarray | None = None
+    ) -> None:
         """Adds one step of every environment.
 
         Args:
@@ -94,9 +101,11 @@ class Replay:
                 its last one (call :meth:`start` next).
             action: [num_envs, action_dim], as executed.
             reward: [num_envs].
+            where: [num_envs] bool, which environments took the step; None is all.
         """
-        self._fresh += 1
-        self._add(obs, action, reward, np.arange(self.num_envs))
+        envs = np.arange(self.num_envs) if where is None else np.flatnonzero(where)
+        self._fresh[envs] += 1
+        self._add(obs, action, reward, envs)
 
     def _add(self, obs: Tensor, action: Tensor, reward: Tensor, envs: np.ndarray) -> None:
         slot = self._written[envs] % self.rows_per_env

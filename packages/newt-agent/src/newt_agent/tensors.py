@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from mmbench.runs import RunError, one_line
+from newt_agent.finite import non_finite
 
 _SYSTEM_ERROR = re.compile(r"os error (\d+)")
 
@@ -61,10 +62,7 @@ def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         RunError: One is not; the tensor is named.
     """
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and tensor.numel():
-            # Unlike a mask of the finite ones, these two take no memory.
-            ends = [float(end) for end in torch.aminmax(tensor.detach())]
-            broken = [end for end in ends if not math.isfinite(end)]
-            if broken:
-                raise RunError(f"{path}: the tensor {name!r} holds {broken[0]}")
+    for name in non_finite(tensors):
+        ends = [float(end) for end in torch.aminmax(tensors[name].detach())]
+        value = next(end for end in ends if not math.isfinite(end))
+        raise RunError(f"{path}: the tensor {name!r} holds {value}")

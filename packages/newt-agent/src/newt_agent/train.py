@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from typing import Any
@@ -15,9 +16,10 @@ from mmbench.catalog import EnvironmentFailure, Task
 from mmbench.runs import RunError, RunFolder, one_line, provenance
 from newt_agent.agent import Agent
 from newt_agent.checkpoint import TrainingState, load_training_state, save_checkpoint
-from newt_agent.config import Config
+from newt_agent.config import Config, check_checkpoint, check_resumption, check_run
 from newt_agent.display import Display, RecentScores
 from newt_agent.evaluate import Episode, evaluate, make_environments, summarise
+from newt_agent.finite import BrokenAgentError, UnusableNumberError, check_numbers, non_finite
 from newt_agent.learner import Learner
 from newt_agent.loggers import Loggers
 from newt_agent.replay import Replay
@@ -62,6 +64,9 @@ class Trainer:
         if config.threads:
             torch.set_num_threads(config.threads)
         torch.set_float32_matmul_precision("high")
+        state = load_training_state(folder.last_checkpoint()) if resume else None
+        if state is not None:
+            check_resumption(config, state.progress["config"], state.progress["step"])
         self.env: Any = make_environments(
             tasks=config.tasks,
             envs_per_task=config.envs_per_task,
@@ -71,8 +76,8 @@ class Trainer:
             progress=display.building,
         )
         self.tasks: tuple[Task, ...] = tuple(dict.fromkeys(self.env.tasks))
+        check_run(config, self.tasks, device)
         names = [task.versioned_name for task in self.env.tasks]
-        state = load_training_state(folder.last_checkpoint()) if resume else None
         self.agent = self._make_agent(resume)
         self.agent.limit_discount(config.discount_max)
         self.agent.plan = config.plan
@@ -81,7 +86,6 @@ class Trainer:
         self.replay = self._make_replay()
         self.step = 0
         self.updates = 0
-        self._credit = 0.0
         self._seconds = 0.0
         self._stop = threading.Event()
         self._evaluation_due = False
@@ -117,16 +121,40 @@ class Trainer:
 
         Raises:
             Interrupted: Ctrl-C or SIGTERM; a checkpoint was written.
-            RunError: An environment failed (the message names the task), or a loss became NaN.
+            RunError: An environment failed or returned a number that cannot be learned from (the
+                message names the task), or the agent broke: a loss, a gradient, a weight or an
+                action is NaN or infinite.
         """
         try:
             return self._run()
         except EnvironmentFailure as failure:
-            raise RunError(
-                f"at step {self.step} {failure}\nThe last checkpoint is intact: newt-train "
-                f"--resume {self.folder.path} goes on from it. Leave the task out with --tasks, "
-                "or start with --on-error restart, which rebuilds environments that fail"
-            ) from failure
+            advice = "Leave the task out with --tasks"
+            if self.config.on_error == "raise":
+                advice += ", or add --on-error restart, which rebuilds environments that fail"
+            raise self._ended(str(failure), advice) from failure
+        except UnusableNumberError as error:
+            raise self._ended(str(error), "Leave the task out with --tasks") from error
+        except BrokenAgentError as error:
+            broken = self.learner.broken
+            what = f"{', '.join(broken[:4])} became NaN or infinite" if broken else str(error)
+            raise self._ended(
+                f"(update {self.updates}) {what}",
+                "If it happens again, start a new run from its weights with a lower learning rate: "
+                f"newt-train --checkpoint {self.folder.path} --optimizer.lr ...",
+            ) from error
+
+    def _ended(self, what: str, advice: str) -> RunError:
+        """Says what ended the run, and how to go on."""
+        try:
+            last = self.folder.last_checkpoint()
+        except RunError:
+            kept = "The run has no checkpoint yet"
+        else:
+            kept = (
+                f"The checkpoint of step {int(last.name)} is intact: newt-train --resume "
+                f"{self.folder.path} goes on from it"
+            )
+        return RunError(f"at step {self.step} {what}\n{kept}. {advice}")
 
     def _run(self) -> dict[str, Any]:
         with stop_requests() as self._stop, self._display.running(self):
@@ -155,6 +183,8 @@ class Trainer:
             self._evaluation_due = self._passed(self.config.eval_every)
             if self._passed(self.config.checkpoint_every):
                 self._save()
+        if "after" in self._results:
+            return  # it was complete, and was resumed
         self._results["after"] = self._evaluate("after", self.agent)
         self.folder.write_eval({"step": self.step, **self._results["after"]})
         self._save()
@@ -188,8 +218,15 @@ class Trainer:
         actions = self._random_actions() if seeding else self._chosen_actions()
         obs, reward, _, truncated, infos = self.env.step(actions)
         final = np.where(truncated[:, None], infos["final_obs"], obs) if truncated.any() else obs
+        check_numbers(self.env.tasks, reward, final, obs)
+        restarted = infos.get("restarted", np.zeros_like(truncated))
+        # Where an environment was restarted there was no step: its reward and last observation
+        # are stand-ins.
         self.replay.add(
-            torch.from_numpy(final), torch.from_numpy(actions), torch.from_numpy(reward).float()
+            torch.from_numpy(final),
+            torch.from_numpy(actions),
+            torch.from_numpy(reward).float(),
+            where=~restarted,
         )
         if truncated.any():
             self.replay.start(torch.from_numpy(obs), truncated)
@@ -197,15 +234,14 @@ class Trainer:
         self.step += self.env.num_envs
         self._returns += reward
         self._lengths += 1
-        self._record(truncated, infos)
-        if not seeding:
-            self._credit += self.config.utd * self.env.num_envs
+        self._record(truncated, restarted, infos)
 
     def _learn(self) -> None:
         """Takes the updates that are due."""
         self.learner.set_progress(self.step / self.config.steps)
-        while self._credit >= 1.0:
-            self._credit -= 1.0
+        # A product, not a sum over the steps: ten times 0.1 added up is less than 1.
+        due = math.floor(self.config.utd * max(0, self.step - self.config.seed_steps))
+        while self.updates < due:
             batch = self.replay.sample(self.config.batch_size, self._rng)
             metrics = self.learner.update(batch, self._generator)
             self.updates += 1
@@ -219,12 +255,25 @@ class Trainer:
     def _chosen_actions(self) -> np.ndarray:
         # After the random phase there is no plan yet to go on from.
         first = np.ones_like(self._first) if self.agent.memory is None else self._first
-        return self.agent.act_on(
+        actions = self.agent.act_on(
             self._obs, self._rows, first, explore=True, generator=self._generator
         )
+        # After acting: the actions have waited for the device, so that this does not.
+        if self.learner.broken:
+            raise BrokenAgentError("a loss became NaN or infinite")
+        return actions
 
-    def _record(self, truncated: np.ndarray, infos: dict[str, Any]) -> None:
-        restarted = infos.get("restarted", np.zeros_like(truncated))
+    def _check_agent(self) -> None:
+        """Checks everything that was learned since the start or resumption.
+
+        Raises:
+            BrokenAgentError: A number is NaN or infinite.
+        """
+        broken = self.learner.broken or non_finite(self.agent.model.state_dict())
+        if broken:
+            raise BrokenAgentError(f"{', '.join(broken[:4])} became NaN or infinite")
+
+    def _record(self, truncated: np.ndarray, restarted: np.ndarray, infos: dict[str, Any]) -> None:
         for i in np.flatnonzero(restarted):
             self._display.warn(
                 f"task {self.env.tasks[i].versioned_name!r} (environment {i}) failed at step "
@@ -259,20 +308,15 @@ class Trainer:
         )
 
     def _log(self, metrics: dict[str, Tensor]) -> None:
-        values = {name: float(value) for name, value in metrics.items()}
-        broken = [name for name, value in values.items() if not np.isfinite(value)]
-        if broken:
-            raise RunError(
-                f"{', '.join(broken)} became NaN or infinite at step {self.step} (update "
-                f"{self.updates}); the last checkpoint is intact. A lower --optimizer.lr may help"
-            )
-        self._loggers.losses(self.step, values)
+        self._loggers.losses(self.step, {name: float(value) for name, value in metrics.items()})
 
     def _passed(self, every: int) -> bool:
         """Whether the last vector step reached a multiple of ``every``."""
         return every > 0 and self.step // every > (self.step - self.env.num_envs) // every
 
     def _evaluate(self, phase: str, agent: Agent | None) -> dict[str, Any]:
+        if agent is not None:
+            self._check_agent()
         total = self.config.eval_episodes * len(self.tasks)
         memory = self.agent.memory
         self.agent.plan = self.config.plan_in_eval
@@ -311,11 +355,7 @@ class Trainer:
                 self._device,
             )
         agent = Agent.load(source, self._device)
-        if agent.encoder != self.config.encoder:
-            raise RunError(
-                f"{source} was trained with the text encoder {agent.encoder!r}, and this run "
-                f"asks for {self.config.encoder!r}: pass --encoder {agent.encoder}"
-            )
+        check_checkpoint(self.config, source, agent.size, agent.encoder)
         agent.planner.config = self.config.planner
         return agent
 
@@ -332,6 +372,12 @@ class Trainer:
         )
 
     def _start(self) -> None:
+        self._obs, _ = self.env.reset(seed=self._env_seed)
+        try:
+            check_numbers(self.env.tasks, self._returns, self._obs)
+        except UnusableNumberError as error:
+            raise RunError(f"at step 0 {error}. Leave the task out with --tasks") from error
+        self.replay.start(torch.from_numpy(self._obs), np.ones(self.env.num_envs, bool))
         missing = [task.versioned_name for task in self.env.missing]
         self.folder.write_config(
             {
@@ -343,10 +389,9 @@ class Trainer:
             }
         )
         self._metrics.begin()
-        self._obs, _ = self.env.reset(seed=self._env_seed)
-        self.replay.start(torch.from_numpy(self._obs), np.ones(self.env.num_envs, bool))
 
     def _save(self) -> None:
+        self._check_agent()
         self._seconds = self.seconds
         self._metrics.flush()
         training = {f"learner/{k}": v for k, v in self.learner.state_dict().items()}
@@ -361,7 +406,6 @@ class Trainer:
         progress = {
             "step": self.step,
             "updates": self.updates,
-            "credit": self._credit,
             "seconds": self._seconds,
             "metrics_bytes": self._metrics.size,
             "sampler": self._rng.bit_generator.state,
@@ -384,11 +428,13 @@ class Trainer:
             }
         )
         self.replay.load_state_dict(state.replay)
-        self._generator.set_state(training["generator"])
-        self._rng.bit_generator.state = progress["sampler"]
         self.step, self.updates = progress["step"], progress["updates"]
-        self._credit, self._seconds = progress["credit"], progress["seconds"]
+        self._seconds = progress["seconds"]
+        self._bring_back_noise(training["generator"])
+        self._rng.bit_generator.state = progress["sampler"]
         self._results = progress["results"]
+        if self.step < self.config.steps:
+            self._results.pop("after", None)  # of a shorter run
         self._evaluation_due = progress["evaluation_due"]
         self._returns = training["returns"].numpy().copy()
         self._lengths = training["lengths"].numpy().copy()
@@ -397,6 +443,21 @@ class Trainer:
         if lost := self._metrics.restore(progress["metrics_bytes"], self.step):
             self._display.warn(lost)
         self._obs = self._bring_back_environments(training)
+        # What was changed at this resumption holds at the next one too.
+        settings = {"config": self.config.to_dict(), "device": str(self._device)}
+        self.folder.write_config({**self.folder.read_config(), **settings})
+
+    def _bring_back_noise(self, state: Tensor) -> None:
+        if state.shape == self._generator.get_state().shape:
+            self._generator.set_state(state)
+            return
+        seed = np.random.SeedSequence([self.config.seed, self.step]).generate_state(1)
+        self._generator.manual_seed(int(seed[0]))
+        self._display.warn(
+            "the checkpoint is from another kind of device, whose generator this one cannot go on "
+            f"with: noise is drawn anew from step {self.step}, and the run will differ from one "
+            "never stopped"
+        )
 
     def _bring_back_environments(self, training: dict[str, Tensor]) -> np.ndarray:
         limits = [task.max_episode_steps for task in self.env.tasks]

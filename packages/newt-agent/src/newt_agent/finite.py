@@ -1,0 +1,65 @@
+"""Finds the numbers that would spoil an agent for good, before they are learned, saved or acted on.
+
+An environment's number that is not finite makes every weight NaN within an update or two; one that
+is too large does, where it is squared. And weights that are NaN stay NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmbench.catalog import Task
+from mmbench.runs import RunError
+
+LARGEST = 1e18
+"""The greatest magnitude that is learned from: its square still fits float32 (3.4e38)."""
+
+
+class BrokenAgentError(RunError):
+    """A loss, a gradient, a weight or an action of the agent is NaN or infinite."""
+
+
+class UnusableNumberError(RunError):
+    """An environment returned a number that cannot be learned from."""
+
+
+def is_usable(values: np.ndarray) -> np.ndarray:
+    """Which numbers can be learned from: those that are at most `LARGEST` in magnitude."""
+    return np.abs(values) <= LARGEST
+
+
+def check_numbers(tasks: Sequence[Task], reward: np.ndarray, *observations: np.ndarray) -> None:
+    """Checks what environments returned.
+
+    Args:
+        tasks: The task of each environment.
+        reward: [N], in the precision of the environments.
+        observations: [N, 128] each.
+
+    Raises:
+        UnusableNumberError: A number is NaN or beyond `LARGEST`; the message names it, the task
+            and the environment.
+    """
+    named = (("reward", reward[:, None]), *(("observation", obs) for obs in observations))
+    for kind, values in named:
+        usable = is_usable(values)
+        if not usable.all():
+            row, entry = np.argwhere(~usable)[0].tolist()
+            place = f" in entry {entry}" if kind == "observation" else ""
+            raise UnusableNumberError(
+                f"task {tasks[row].versioned_name!r} (environment {row}) returned the {kind} "
+                f"{values[row, entry]!s}{place}; the magnitude may be {LARGEST:g} at most"
+            )
+
+
+def non_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Names the tensors that hold NaN or infinity; waits once for their device."""
+    numbers = {n: t for n, t in tensors.items() if t.is_floating_point() and t.numel()}
+    # Unlike a mask of the finite numbers, the least and the greatest take no memory.
+    ends = [torch.stack(torch.aminmax(tensor.detach())) for tensor in numbers.values()]
+    finite = torch.stack(ends).isfinite().all(1).tolist() if ends else []
+    return [name for name, good in zip(numbers, finite, strict=True) if not good]
