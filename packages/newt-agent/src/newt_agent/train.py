@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import Any
@@ -80,7 +81,6 @@ class Trainer:
         self.replay = self._make_replay()
         self.step = 0
         self.updates = 0
-        self._credit = 0.0
         self._seconds = 0.0
         self._stop = threading.Event()
         self._evaluation_due = False
@@ -193,14 +193,13 @@ class Trainer:
         self._returns += reward
         self._lengths += 1
         self._record(truncated, infos)
-        if not seeding:
-            self._credit += self.config.utd * self.env.num_envs
 
     def _learn(self) -> None:
         """Takes the updates that are due."""
         self.learner.set_progress(self.step / self.config.steps)
-        while self._credit >= 1.0:
-            self._credit -= 1.0
+        # A product, not a sum over the steps: ten times 0.1 added up is less than 1.
+        due = math.floor(self.config.utd * max(0, self.step - self.config.seed_steps))
+        while self.updates < due:
             batch = self.replay.sample(self.config.batch_size, self._rng)
             metrics = self.learner.update(batch, self._generator)
             self.updates += 1
@@ -355,7 +354,6 @@ class Trainer:
         progress = {
             "step": self.step,
             "updates": self.updates,
-            "credit": self._credit,
             "seconds": self._seconds,
             "metrics_bytes": self._metrics.size,
             "sampler": self._rng.bit_generator.state,
@@ -381,7 +379,7 @@ class Trainer:
         self._generator.set_state(training["generator"])
         self._rng.bit_generator.state = progress["sampler"]
         self.step, self.updates = progress["step"], progress["updates"]
-        self._credit, self._seconds = progress["credit"], progress["seconds"]
+        self._seconds = progress["seconds"]
         self._results = progress["results"]
         self._evaluation_due = progress["evaluation_due"]
         self._returns = training["returns"].numpy().copy()
