@@ -3,12 +3,15 @@ import io
 import pytest
 import torch
 from rich.console import Console
+from scripted import scripted_tasks
 from tiny import TINY
 
 from mmbench.runs import RunFolder
 from newt_agent.config import Config
 from newt_agent.display import Display
 from newt_agent.train import Trainer
+
+__all__ = ["scripted_tasks"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -229,9 +229,11 @@ def test_elite_is_drawn_in_proportion_to_its_weight():
     assert drawn[2] == 0 and drawn[0] + drawn[1] == pytest.approx(1)
 
 
-def first_samples(**kwargs):
+def first_samples(max_std=0.1, num_pi_trajs=24, **kwargs):
     """The policy's sequences, and mean and std of the first samples, of the used entries."""
-    config = PlannerConfig(iterations=1, num_samples=4000, max_std=kwargs.pop("max_std", 0.1))
+    config = PlannerConfig(
+        iterations=1, num_samples=4000, max_std=max_std, num_pi_trajs=num_pi_trajs
+    )
     _, (policy, sampled), _, _ = recorded_plan(config, **kwargs)
     return policy[..., :2], sampled[..., :2].mean(2), sampled[..., :2].std(2)
 
@@ -281,9 +283,24 @@ def test_prior_weight_blends_in_the_policy(weight):
     )
     base = torch.tensor([0.3, 0.3, 0.0])[:, None, None]
     expected_mean = weight * policy.mean(2) + (1 - weight) * base
-    expected_std = weight * policy.std(2, correction=0) + (1 - weight) * 0.25
+    expected_std = weight * policy.std(2) + (1 - weight) * 0.25
     torch.testing.assert_close(mean, expected_mean, atol=0.02, rtol=0)
     torch.testing.assert_close(std, expected_std, atol=0.015, rtol=0)
+
+
+def test_std_of_the_policy_s_sequences_is_the_unbiased_one():
+    # Of two numbers it is their distance / sqrt(2); the biased one is their distance / 2.
+    policy, _, std = first_samples(prior_weight=1.0, max_std=0.3, policy_std=0.1, num_pi_trajs=2)
+    distance = (policy[:, :, 0] - policy[:, :, 1]).abs()
+    expected = (distance / 2**0.5).clamp(0.05, 0.3)
+    assert ((expected > 0.08) & (expected < 0.3)).any()
+    torch.testing.assert_close(std, expected, atol=0, rtol=0.06)
+
+
+def test_single_sequence_of_the_policy_has_the_least_std():
+    policy, mean, std = first_samples(prior_weight=1.0, policy_std=0.1, num_pi_trajs=1)
+    torch.testing.assert_close(mean, policy.mean(2), atol=0.005, rtol=0)
+    torch.testing.assert_close(std, torch.full_like(std, 0.05), atol=0, rtol=0.06)
 
 
 def test_std_of_the_policy_s_sequences_is_clamped():

@@ -152,7 +152,9 @@ class Planner:
         mean = torch.where(first[:, None, None], 0.0, shifted).transpose(0, 1).unsqueeze(2)
         std = torch.full_like(mean, config.max_std)
         if config.num_pi_trajs and (isinstance(prior_weight, Tensor) or prior_weight > 0):
-            pi_std = pi_actions.std(2, correction=0, keepdim=True)
+            # The unbiased estimate, as published; of a single sequence, which has none, 0.
+            correction = min(1, config.num_pi_trajs - 1)
+            pi_std = pi_actions.std(2, correction=correction, keepdim=True)
             pi_std = pi_std.clamp(config.min_std, config.max_std)
             mean = torch.lerp(mean, pi_actions.mean(2, keepdim=True), prior_weight)
             std = torch.lerp(std, pi_std, prior_weight)
