@@ -7,9 +7,10 @@ from miniarcade.games.pong import (
     AGENT_X,
     APPROACH,
     ARENA,
-    BALL_HALF,
-    BALL_SIZE,
+    BALL_BOX,
+    BALL_RADIUS,
     BALL_SPEED,
+    CENTER,
     HASTE,
     HIGH,
     LOW,
@@ -20,8 +21,10 @@ from miniarcade.games.pong import (
     SIGHT,
     SLOWEST,
     Pong,
+    draw_delay,
+    draw_serve,
 )
-from miniarcade.vector.game import VectorGame, rows_to_observations
+from miniarcade.vector.game import STEP, VectorGame, rows_to_observations
 from miniarcade.vector.geometry import boxes_overlap
 
 # As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
@@ -29,10 +32,10 @@ _ZERO, _ONE = np.array(0.0), np.array(1.0)
 _LOW, _HIGH, _ARENA = map(np.array, (float(LOW), float(HIGH), float(ARENA)))
 _AGENT_X, _OPPONENT_X = np.array(float(AGENT_X)), np.array(float(OPPONENT_X))
 _PADDLE_WIDTH, _PADDLE_HEIGHT = np.array(float(PADDLE_WIDTH)), np.array(float(PADDLE_HEIGHT))
-_BALL_HALF, _BALL_SIZE = np.array(float(BALL_HALF)), np.array(float(BALL_SIZE))
+_BOX_HALF, _BOX = np.array(BALL_BOX / 2), np.array(float(BALL_BOX))
 _PADDLE_SPEED, _PADDLE_HALF = np.array(PADDLE_SPEED), np.array(PADDLE_HEIGHT / 2)
 _SIGHT, _SLOWEST, _HASTE, _APPROACH = map(np.array, (SIGHT, SLOWEST, HASTE, APPROACH))
-_TOP, _BOTTOM = np.array(float(LOW + BALL_HALF)), np.array(float(HIGH - BALL_HALF))  # px, bounces
+_TOP, _BOTTOM = np.array(float(LOW + BALL_RADIUS)), np.array(float(HIGH - BALL_RADIUS))  # px
 _LAST = np.array(float(HIGH - PADDLE_HEIGHT))  # px, lowest top of a paddle
 _SCALE = np.array([[SIZE, SIZE, BALL_SPEED, BALL_SPEED, SIZE, SIZE]]).T  # of the observation
 
@@ -50,40 +53,31 @@ class VectorPong(VectorGame):
     def step(self, actions: np.ndarray) -> np.ndarray:
         """See `VectorGame`."""
         s = self.state
-        s.t += 1
+        s.t += STEP
         s.agent_y += _PADDLE_SPEED * actions[:, 0]
         _clamp_paddles(s.agent_y)
-        self._move_balls()
         self._move_opponents()
+        self._move_balls()
         won, lost = s.x > _HIGH, s.x < _LOW
-        over = won | lost
-        for i in over.nonzero()[0].tolist():
+        for i in (won | lost).nonzero()[0].tolist():
             points = s.agent_points if won[i] else s.opponent_points
             points[i] += 1
             s.scored_at[i], s.agent_scored[i] = s.t[i], won[i]
-            self._serve(i)
+            s.x[i] = s.y[i] = CENTER
+            s.vx[i], s.vy[i] = draw_serve(self.rngs[i])
         return won.astype(np.float64) - lost
 
     def observe(self) -> np.ndarray:
         """See `VectorGame`."""
         return rows_to_observations(self._rows / _SCALE)
 
-    def _serve(self, i: int) -> None:
-        s, game = self.state, self.game
-        game.rng = self.rngs[i]
-        game._serve()
-        served = game.state
-        s.x[i], s.y[i], s.vx[i], s.vy[i] = served.x, served.y, served.vx, served.vy
-
     def _move_balls(self) -> None:
         s = self.state
         self._rows[0:2] += self._rows[2:4]
-        above, below = s.y <= _TOP, s.y >= _BOTTOM
-        bounces = (above & (s.vy < _ZERO)) | (below & (s.vy > _ZERO))
-        np.negative(s.vy, out=s.vy, where=bounces)
+        np.negative(s.vy, out=s.vy, where=(s.y < _TOP) | (s.y > _BOTTOM))
         # Each ball against the paddle that it flies to.
         to_agent = s.vx < _ZERO
-        left, top = np.trunc(self._rows[0:2] - _BALL_HALF)
+        left, top = np.trunc(self._rows[0:2] - _BOX_HALF)
         touches = boxes_overlap(
             np.where(to_agent, _AGENT_X, _OPPONENT_X),
             np.trunc(np.where(to_agent, s.agent_y, s.opponent_y)),
@@ -91,27 +85,25 @@ class VectorPong(VectorGame):
             _PADDLE_HEIGHT,
             left,
             top,
-            _BALL_SIZE,
-            _BALL_SIZE,
+            _BOX,
+            _BOX,
         )
         np.negative(s.vx, out=s.vx, where=touches)
 
     def _move_opponents(self) -> None:
-        s, game = self.state, self.game
+        s = self.state
         progress = (s.x - _LOW) / _ARENA
         seen = progress > _SIGHT
         for i in (seen > s.alert).nonzero()[0].tolist():
-            game.rng = self.rngs[i]
-            game.state.vx = s.vx.item(i)
-            s.delay[i] = game._reaction_delay()
+            s.delay[i] = draw_delay(self.rngs[i])
         s.alert = seen
         waits = s.delay > 0
         s.delay -= seen & waits
         speed = _PADDLE_SPEED * (
             _SLOWEST + _HASTE * np.minimum((progress - _SIGHT) / _APPROACH, _ONE)
         )
-        direction = np.sign(s.y - (s.opponent_y + _PADDLE_HALF)) * (seen > waits)
-        s.opponent_y += speed * direction
+        up = np.copysign(speed, s.opponent_y - (s.y - _PADDLE_HALF))  # also where they are equal
+        s.opponent_y -= up * (seen > waits)
         _clamp_paddles(s.opponent_y)
 
 
