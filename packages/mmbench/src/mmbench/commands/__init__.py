@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class TaskCommand:
     """A subcommand about tasks, which may come from a module of the user."""
 

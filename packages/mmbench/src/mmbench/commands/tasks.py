@@ -35,9 +35,7 @@ _WIDE = 78
 
 @dataclasses.dataclass(frozen=True)
 class Tasks(TaskCommand):
-    """List the tasks: the benchmark's 200 to train on and 20 held out, and those from outside. Or
-    show one whole.
-    """
+    """List the tasks: 200 to train on, 20 held out, and those from outside. Or show one whole."""
 
     names: Annotated[
         tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[NAME ...]")
