@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable
 
+from mmbench.catalog.domain import GYM
 from mmbench.catalog.errors import InvalidTaskError, UnknownTaskError
 from mmbench.catalog.gymnasium_tasks import PREFIX, with_settings
 from mmbench.catalog.registry import (
@@ -93,7 +94,10 @@ def _resolve(part: str) -> tuple[Task, ...]:
         own = tasks(split="train", domain=part)
         if own:
             return own
-        raise UnknownTaskError(f"the domain {part!r} has no training task")
+        raise UnknownTaskError(
+            f"the domain {part!r} has no training task here"
+            + (f"; name an environment: {PREFIX}<id>" if part == GYM.name else "")
+        )
     bare = part.removeprefix(f"{NAMESPACE}/")
     if any(character in bare for character in "*?["):
         return _matching(bare)

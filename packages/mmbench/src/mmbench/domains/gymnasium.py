@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import gymnasium
@@ -23,7 +24,10 @@ _FRAME = 224  # px, height and width of a frame
 def make(task: Task, frames: bool) -> GymnasiumSimulator:
     """Builds the environment of a task (see :mod:`mmbench.domains`)."""
     drawn = frames and task.obs_dim > 0  # where observations are images, they are the frames
-    env = make_environment(task.native, task.native_kwargs, "rgb_array" if drawn else None)
+    with warnings.catch_warnings():
+        # That it cannot draw is the error below.
+        warnings.filterwarnings("ignore", ".*not in the possible render_modes")
+        env = make_environment(task.native, task.native_kwargs, "rgb_array" if drawn else None)
     if drawn and "rgb_array" not in (env.metadata.get("render_modes") or ()):
         env.close()
         raise TaskUnavailableError(
