@@ -73,3 +73,9 @@ class Undrawn(Line):
 gymnasium.register("own/Line-v0", "own_environments:Line", max_episode_steps=12)
 gymnasium.register("own/Endless-v0", "own_environments:Line")
 gymnasium.register("own/Undrawn-v0", "own_environments:Undrawn", max_episode_steps=12)
+gymnasium.register(
+    "own/Picture-v0",
+    "own_environments:Line",
+    max_episode_steps=12,
+    kwargs={"observation": "image"},
+)

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from mmbench.runs import RunError, RunFolder, publish_folder, verify_folder, write_json
 from mmbench.runs.files import MANIFEST
-from newt_agent.agent import Agent
+from newt_agent.agent import Agent, checkpoint_folder
+from newt_agent.config import Config
 from newt_agent.tensors import load_tensors, save_tensors
 
 _TRAINING = "training.safetensors"
@@ -84,6 +85,22 @@ def load_training_state(checkpoint: Path) -> TrainingState:
         )
     except (OSError, ValueError) as error:
         raise RunError(f"{checkpoint} cannot be resumed from: {error}") from error
+
+
+def run_config(path: str | Path) -> Config | None:
+    """Returns the settings of the run that made a checkpoint; None for an agent without a run.
+
+    Args:
+        path: A checkpoint's folder, or that of a run (then its last checkpoint).
+
+    Raises:
+        RunError: There is no checkpoint.
+    """
+    progress = checkpoint_folder(path) / _PROGRESS
+    try:
+        return Config.from_dict(json.loads(progress.read_text())["config"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _drop_replay(checkpoint: Path) -> None:

@@ -13,7 +13,14 @@ from typing import Annotated
 import tyro
 
 from mmbench import catalog
-from mmbench.catalog import EnvironmentFailure, TaskUnavailableError, UnknownTaskError
+from mmbench.catalog import (
+    GYM,
+    EnvironmentFailure,
+    InvalidTaskError,
+    Task,
+    TaskUnavailableError,
+    UnknownTaskError,
+)
 from mmbench.language import ENCODERS, EncoderUnavailableError
 from mmbench.runs import RunError, RunFolder, report_errors
 from newt_agent.config import PAPER, QUICKSTART, Config, Device, fit_to_machine
@@ -24,6 +31,7 @@ INTERRUPTED = 130
 
 _USER_ERRORS = (
     UnknownTaskError,
+    InvalidTaskError,
     TaskUnavailableError,
     EncoderUnavailableError,
     EnvironmentFailure,
@@ -51,6 +59,9 @@ class EvalConfig:
     """A run's folder (its last checkpoint), or one of its checkpoints/<step>."""
     tasks: str | None = None
     """Tasks; by default those the agent was trained on."""
+    imports: Annotated[str | None, tyro.conf.arg(name="import")] = None
+    """Modules to import first, separated by commas, which register tasks; those of the training
+    run are imported in any case."""
     episodes: int = 10
     """Episodes of each task."""
     seed: int = 0
@@ -102,6 +113,7 @@ def parse_training(arguments: list[str]) -> tuple[str, Config]:
     """
     from newt_agent.system import resolve_device
 
+    catalog.import_modules(_value(arguments, "--import"))
     preset = _value(arguments, "--preset")
     tasks = _value(arguments, "--tasks")
     if preset is None:
@@ -131,7 +143,7 @@ def parse_training(arguments: list[str]) -> tuple[str, Config]:
         preset, config = tyro.cli(main, args=arguments, prog="newt-train")
     except ValueError as error:
         raise RunError(str(error)) from error
-    catalog.select(config.tasks)
+    config.selected()
     if config.encoder not in ENCODERS:
         raise RunError(f"unknown text encoder {config.encoder!r}: one of {', '.join(ENCODERS)}")
     return preset, config
@@ -238,7 +250,7 @@ def _evaluate(arguments: EvalConfig) -> None:
     agent = Agent.load(arguments.checkpoint, resolve_device(arguments.device))
     agent.plan = arguments.plan
     names = arguments.tasks or ",".join(task.name for task in agent.tasks)
-    tasks = catalog.select(names)
+    tasks = _tasks_to_evaluate(names, arguments)
     display = Display()
     result = {}
     for kind, policy in (("random", None), ("after", agent)):
@@ -269,3 +281,17 @@ def _evaluate(arguments: EvalConfig) -> None:
                 **provenance(),
             },
         )
+
+
+def _tasks_to_evaluate(names: str, arguments: EvalConfig) -> tuple[Task, ...]:
+    """Selects tasks; a Gymnasium environment keeps the settings that it was trained with."""
+    from newt_agent.checkpoint import run_config
+
+    run = run_config(arguments.checkpoint)
+    catalog.import_modules(run.imports if run else None)
+    catalog.import_modules(arguments.imports)
+    tasks = catalog.select(names)
+    if run is None or all(task.domain != GYM.name for task in tasks):
+        return tasks
+    trained = {task.versioned_name: task for task in run.selected()}
+    return tuple(trained.get(task.versioned_name, task) for task in tasks)

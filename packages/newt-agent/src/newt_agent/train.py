@@ -62,7 +62,7 @@ class Trainer:
             torch.set_num_threads(config.threads)
         torch.set_float32_matmul_precision("high")
         self.env: Any = make_environments(
-            tasks=config.tasks,
+            tasks=config.selected(),
             envs_per_task=config.envs_per_task,
             skip_missing=config.skip_missing,
             num_workers=config.num_workers,

@@ -137,10 +137,15 @@ def with_settings(
             raise InvalidTaskError(f"terminations {terminations!r}: one of ignore, end")
         changes["terminates"] = terminations == "end"
     count = sum(task.domain == GYM.name for task in tasks)
-    if changes and (count == 0 or only_one and count > 1):
+    if changes and count == 0:
         raise InvalidTaskError(
-            f"instruction, score and terminations are those of a {PREFIX}<id> task, and there "
-            f"are {count} here; with several, register each in a module for --import: "
+            f"an instruction, a score and terminations are given to a {PREFIX}<id> task, and there "
+            "is none here"
+        )
+    if only_one and count > 1:
+        raise InvalidTaskError(
+            f"an instruction and a score belong to one {PREFIX}<id> task, and there are {count} "
+            "here: register each in a module for --import, "
             "mmbench.register(mmbench.gym_task(id, instruction=..., score=...))"
         )
     return tuple(
