@@ -70,8 +70,22 @@ class Undrawn(Line):
     metadata = {"render_modes": []}
 
 
+class Plain(gymnasium.Env):
+    """As little as an environment can be: no render mode, not even as an argument."""
+
+    observation_space = spaces.Box(-1, 1, (1,))
+    action_space = spaces.Box(-1, 1, (1,))
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(1, np.float32), 1.0, False, False, {}
+
+
 gymnasium.register("own/Line-v0", "own_environments:Line", max_episode_steps=12)
 gymnasium.register("own/Endless-v0", "own_environments:Line")
+gymnasium.register("own/Plain-v0", Plain, max_episode_steps=12)
 gymnasium.register("own/Undrawn-v0", "own_environments:Undrawn", max_episode_steps=12)
 gymnasium.register(
     "own/Picture-v0",

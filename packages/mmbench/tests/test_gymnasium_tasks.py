@@ -279,8 +279,14 @@ def test_frames():
     obs, _ = env.reset(seed=0)
     assert env.observation_space.contains(obs) and (env.render() == obs["rgb"]).all()
     assert (obs["rgb"][60:160] == 50).all() and not obs["rgb"][:50].any()
-    with pytest.raises(TaskUnavailableError, match=r"no frames.*rgb_array"):
-        TaskEnv(gym_task("own/Undrawn-v0"), obs="rgb")
+
+
+@pytest.mark.parametrize("name", ["Undrawn", "Plain"])
+def test_an_environment_without_frames_has_states(name):
+    task = gym_task(f"own/{name}-v0")
+    assert episode(TaskEnv(task))[2]
+    with pytest.raises(TaskUnavailableError, match=f"own/{name}-v0' has no frames.*rgb_array"):
+        TaskEnv(task, obs="rgb")
 
 
 @pytest.mark.parametrize(("kind", "lit"), [("image", (56, 112)), ("grey", (0, 56))])

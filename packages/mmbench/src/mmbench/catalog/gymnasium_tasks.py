@@ -187,12 +187,13 @@ def make_environment(
         TaskUnavailableError: It cannot be made here.
     """
     bare = find_environment(env_id)
+    drawing = {} if render_mode is None else {"render_mode": render_mode}
     try:
         return gymnasium.make(
             bare,
             max_episode_steps=-1,  # the task's own length ends the episode, and only that
             disable_env_checker=True,
-            render_mode=render_mode,
+            **drawing,  # an environment that cannot draw may not take it
             **dict(settings),
         )
     except Exception as error:

@@ -27,18 +27,26 @@ def make(task: Task, frames: bool) -> GymnasiumSimulator:
     with warnings.catch_warnings():
         # That it cannot draw is the error below.
         warnings.filterwarnings("ignore", ".*not in the possible render_modes")
-        env = make_environment(task.native, task.native_kwargs, "rgb_array" if drawn else None)
+        try:
+            env = make_environment(task.native, task.native_kwargs, "rgb_array" if drawn else None)
+        except TaskUnavailableError as error:
+            if drawn and "'render_mode'" in str(error):
+                raise _without_frames(task, "its class takes no render_mode") from error
+            raise
     if drawn and "rgb_array" not in (env.metadata.get("render_modes") or ()):
         env.close()
-        raise TaskUnavailableError(
-            f"task {task.name!r} has no frames: the render modes of its environment are "
-            f"{env.metadata.get('render_modes') or 'none'}, without rgb_array"
-        )
+        raise _without_frames(task, f"its render modes are {env.metadata.get('render_modes')}")
     try:
         return GymnasiumSimulator(env, task)
     except BaseException:
         env.close()
         raise
+
+
+def _without_frames(task: Task, why: str) -> TaskUnavailableError:
+    return TaskUnavailableError(
+        f"task {task.name!r} has no frames: its environment does not draw rgb_array ({why})"
+    )
 
 
 def missing(task: Task) -> str | None:
