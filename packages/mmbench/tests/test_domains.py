@@ -1,11 +1,13 @@
 """What is said where a simulator is not installed."""
 
+import dataclasses
 import re
 import sys
 
 import pytest
-from outside import without_simulator
+from outside import registering, without_simulator
 
+import mmbench
 from mmbench.catalog import get
 from mmbench.domains import unavailable
 
@@ -27,3 +29,12 @@ def test_way_out_fits_the_python(name, python, way_out, monkeypatch):
     monkeypatch.setattr(sys, "version_info", (*python, 0, "final", 0))
     assert re.search(way_out, unavailable(task))
     assert "No module named 'no_such_module'" in unavailable(task)
+
+
+def test_a_module_inside_a_package_that_is_not_there_is_missing():
+    domain = mmbench.Domain(
+        name="far", title="Far", adapter="far.adapter", module="far.away", packages=("far>=1",)
+    )
+    with registering():
+        mmbench.register(domain, dataclasses.replace(get("walker-walk"), name="go", domain="far"))
+        assert "No module named 'far.away'): pip install 'far>=1'" in unavailable(get("go"))

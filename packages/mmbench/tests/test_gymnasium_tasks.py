@@ -4,6 +4,7 @@ import gymnasium as gym
 import numpy as np
 import own_environments
 import pytest
+from gymnasium.utils.env_checker import check_env
 from outside import registering
 
 import mmbench
@@ -123,6 +124,11 @@ def test_an_environment_that_cannot_be_made_says_why():
         gym_task(kwargs={"action": "nothing"})
 
 
+def test_kwargs_are_plain_values():
+    with pytest.raises(InvalidTaskError, match=r"action=\['box'\]: .*gymnasium.register"):
+        gym_task(kwargs={"action": ["box"]})
+
+
 @pytest.mark.parametrize("score", ["1", "a,b", (1, 2, 3), (2.0, 2.0), "5,-5", (0, float("inf"))])
 def test_a_score_is_two_numbers(score):
     with pytest.raises(InvalidTaskError, match="score .*low"):
@@ -205,6 +211,12 @@ def test_actions_are_rescaled_and_observations_flattened_and_padded():
     draws = [env.reset(seed=seed)[0][2] for seed in (0, 0, 1)]
     assert draws[0] == draws[1] != draws[2]
     assert env.reset()[0][2] != draws[2]
+
+
+def test_gymnasiums_own_checker_is_content():
+    with registering():
+        mmbench.register(gym_task(name="line"))
+        check_env(gym.make("mmbench/line-v0").unwrapped, skip_render_check=True)
 
 
 def test_float32_rounding_stays_within_the_bounds(monkeypatch):

@@ -280,18 +280,22 @@ def test_the_import_flag_of_mmbench(rows, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("source", "why"),
-    [(None, "No module named 'my_rowz'"), ("1 / 0", "ZeroDivisionError.*my_rowz.py, line 1")],
+    ("source", "name", "why"),
+    [
+        (None, "my_rowz", "No module named 'my_rowz'"),
+        ("1 / 0", "my_rowz", "ZeroDivisionError.*my_rowz.py, line 1"),
+        ("", "my_rowz.py", "without .py"),
+    ],
 )
-def test_a_module_that_cannot_be_imported_is_one_message(source, why, tmp_path):
-    if source:
+def test_a_module_that_cannot_be_imported_is_one_message(source, name, why, tmp_path):
+    if source is not None:
         (tmp_path / "my_rowz.py").write_text(source)
     done = subprocess.run(
-        [COMMAND, "tasks", "--import", "my_rowz"], capture_output=True, text=True, cwd=tmp_path
+        [COMMAND, "tasks", "--import", name], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith("mmbench: cannot import 'my_rowz': ")
+    assert line.startswith(f"mmbench: cannot import {name!r}: ")
     assert re.search(why, line)
 
 

@@ -29,10 +29,11 @@ class TaskEnv(gymnasium.Env):
 
     ``truncated`` is True at the task's fixed episode length. ``terminated`` is always False in the
     benchmark; only a task from outside may end its episodes (``task.terminates``).
-    Every ``info`` holds ``score`` (of the episode so far) and ``success`` (of the step just
-    taken; NaN where the task defines none). The reset's ``info`` also holds ``task``,
-    ``instruction``, ``action_mask`` (16), ``observation_mask`` (128) and ``rng``, the generator
-    from which the episode started: ``reset(options={"rng": info["rng"]})`` starts it again.
+    Every ``info`` holds ``score`` (of the episode so far; NaN where a task from outside has none)
+    and ``success`` (of the step just taken; NaN where the task defines none). The reset's ``info``
+    also holds ``task``, ``instruction``, ``action_mask`` (16), ``observation_mask`` (128) and
+    ``rng``, the generator from which the episode started:
+    ``reset(options={"rng": info["rng"]})`` starts it again.
 
     Args:
         task: A name, an id, or a record of the catalogue.
@@ -72,6 +73,7 @@ class TaskEnv(gymnasium.Env):
         self.obs_mode = obs
         self.render_mode = render_mode
         self._has_success = self.task.has_success
+        self._has_score = self.task.has_score
         self._length = self.task.max_episode_steps
         self._score = self.task.score
         self._obs_dim = self.task.obs_dim
@@ -284,7 +286,10 @@ class TaskEnv(gymnasium.Env):
         return {"state": state, "rgb": self._simulator.render()}
 
     def _info(self, score: float, success: float) -> dict[str, Any]:
-        return {"score": score, "success": success if self._has_success else UNDEFINED}
+        return {
+            "score": score if self._has_score else UNDEFINED,
+            "success": success if self._has_success else UNDEFINED,
+        }
 
 
 def check_obs(obs: str, tasks: Sequence[Task]) -> None:

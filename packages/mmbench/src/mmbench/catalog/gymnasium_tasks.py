@@ -75,6 +75,12 @@ def gym_task(
         InvalidTaskError: Its spaces are others, or an argument is out of range.
     """
     settings = tuple((kwargs or {}).items())
+    for key, value in settings:
+        if not isinstance(value, (str, int, float, bool)):
+            raise InvalidTaskError(
+                f"{PREFIX}{env_id}: {key}={value!r}: kwargs are text, numbers or booleans; give "
+                "others where the environment is registered, gymnasium.register(..., kwargs={...})"
+            )
     if sizes is None or length is None:
         seen = _look_at(env_id, settings)
         sizes = sizes or (seen.obs_dim, seen.action_dim)

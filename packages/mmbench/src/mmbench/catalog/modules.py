@@ -41,6 +41,8 @@ def import_module(name: str) -> ModuleType:
     Raises:
         InvalidTaskError: It cannot be imported; the message names it and the reason.
     """
+    if name.endswith(".py"):
+        raise InvalidTaskError(f"cannot import {name!r}: give the module's name, without .py")
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:

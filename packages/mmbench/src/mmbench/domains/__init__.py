@@ -52,12 +52,19 @@ def unavailable(task: Task) -> str | None:
     small. Whether what is there works, ``mmbench doctor`` finds out.
     """
     own = domain(task.domain)
-    if importlib.util.find_spec(own.module) is None:
+    if not _is_installed(own.module):
         return _not_importable(own, f"No module named {own.module!r}")
     if own.missing:
         module, _, function = own.missing.partition(":")
         return getattr(importlib.import_module(module), function)(task)
     return None
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package that it is in
+        return False
 
 
 def _not_importable(own: Domain, why: str) -> str:
