@@ -11,24 +11,11 @@ from pathlib import Path
 import tasks_checks
 
 from mmbench.assets import ASSETS, required_asset
-from mmbench.catalog import DOMAINS, TASKS, Task
-from mmbench.doctor import packages
+from mmbench.catalog import BENCHMARK, TASKS, Domain, Task, domain
 
 PAGE = Path(__file__).parent / "tasks.md"
 IMAGES = Path(__file__).parent / "images"
 
-TITLES = {
-    "dmcontrol": "DMControl",
-    "dmcontrol-ext": "DMControl-Ext",
-    "metaworld": "Meta-World",
-    "maniskill": "ManiSkill3",
-    "mujoco": "MuJoCo",
-    "box2d": "Box2D",
-    "robodesk": "RoboDesk",
-    "ogbench": "OGBench",
-    "miniarcade": "MiniArcade",
-    "atari": "Atari",
-}
 SPLITS = {"train": "train", "test": "held out", "extra": "extra"}
 
 HEADER = """\
@@ -73,7 +60,7 @@ def render(checks: Mapping[str, str]) -> str:
         stand_in=tasks_checks.STAND_IN,
         generic=tasks_checks.ONLY_GENERIC,
     )
-    sections = [_section(domain, checks) for domain in DOMAINS]
+    sections = [_section(each, checks) for each in BENCHMARK]
     return "\n".join([header, _overview(published), *sections])
 
 
@@ -82,40 +69,39 @@ def _overview(published: list[Task]) -> str:
         "| domain | train | held out | extra | with a v1 | needs | tested by |",
         "| --- | ---: | ---: | ---: | ---: | --- | --- |",
     ]
-    for domain in DOMAINS:
-        tasks = [task for task in published if task.domain == domain]
+    for own in BENCHMARK:
+        tasks = [task for task in published if task.domain == own.name]
         counts = [str(sum(task.split == split for task in tasks) or "") for split in SPLITS]
-        v1 = sum(task.domain == domain and task.version > 0 for task in TASKS) or ""
-        title = f"[{TITLES[domain]}](#{TITLES[domain].lower()})"
+        v1 = sum(task.domain == own.name and task.version > 0 for task in TASKS) or ""
+        title = f"[{own.title}](#{own.title.lower()})"
         files = [
             f"[{path.stem}](../{path.relative_to(tasks_checks.ROOT)})"
-            for path in tasks_checks.test_files(domain)
+            for path in tasks_checks.test_files(own.name)
             if "miniarcade/tests" not in str(path)
         ]
-        if domain == "miniarcade":
+        if own.name == "miniarcade":
             files = ["[packages/miniarcade/tests](../packages/miniarcade/tests)", *files]
-        row = [title, *counts, str(v1), _install(domain), ", ".join(files)]
+        row = [title, *counts, str(v1), _install(own), ", ".join(files)]
         lines.append(f"| {' | '.join(row)} |")
     assets = ", ".join(f"`{asset.name}` ([source]({asset.url}))" for asset in ASSETS)
     return "\n".join([*lines, "", f"Assets: {assets}.", ""])
 
 
-def _install(domain: str) -> str:
-    package = packages.package(packages.SIMULATORS[domain][0], packages.requirements())
-    extra = f"`mmbench[{package.extra}]`" if package.extra else "`mmbench`"
-    return f"{extra}, Python {package.python}" if package.python else extra
+def _install(own: Domain) -> str:
+    package = f"`mmbench[{own.extra}]`" if own.extra else "`mmbench`"
+    return f"{package}, Python {own.python}" if own.python else package
 
 
-def _section(domain: str, checks: Mapping[str, str]) -> str:
-    lines = [f"## {TITLES[domain]}", ""]
-    if (IMAGES / f"{domain}.png").is_file():
-        lines += [f"![A frame of every task of {TITLES[domain]}](images/{domain}.png)", ""]
+def _section(own: Domain, checks: Mapping[str, str]) -> str:
+    lines = [f"## {own.title}", ""]
+    if (IMAGES / f"{own.name}.png").is_file():
+        lines += [f"![A frame of every task of {own.title}](images/{own.name}.png)", ""]
     lines += [
         "| task | split | obs | action | steps | repeat | score | instruction | needs "
         "| checked by |",
         "| --- | --- | ---: | ---: | ---: | ---: | --- | --- | --- | --- |",
     ]
-    tasks = [task for task in TASKS if task.domain == domain]
+    tasks = [task for task in TASKS if task.domain == own.name]
     first = {task.name: index for index, task in reversed(list(enumerate(tasks)))}
     for task in sorted(tasks, key=lambda task: (first[task.name], task.version)):
         lines.append(f"| {' | '.join(_row(task, checks[task.id]))} |")
@@ -137,7 +123,7 @@ def _row(task: Task, checked_by: str) -> list[str]:
         str(task.action_repeat),
         score,
         text.replace("|", "\\|"),
-        _install(task.domain) + (f", asset `{asset.name}`" if asset else ""),
+        _install(domain(task.domain)) + (f", asset `{asset.name}`" if asset else ""),
         checked_by,
     ]
 

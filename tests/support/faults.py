@@ -24,7 +24,7 @@ class Fault:
         self.length = length
         self.steps = 0
 
-    def __call__(self, action: np.ndarray) -> tuple[float, bool, float, float]:
+    def __call__(self, action: np.ndarray) -> tuple[float, bool, bool, float, float]:
         self.steps += 1
         reward = 0.1
         if self.steps > self.after:
@@ -38,7 +38,7 @@ class Fault:
                 time.sleep(10_000)
             if self.kind == "nan":
                 reward = math.nan
-        return reward, self.steps % self.length == 0, 0.0, math.nan
+        return reward, False, self.steps % self.length == 0, 0.0, math.nan
 
 
 def write_nan(state: np.ndarray, frame: np.ndarray | None = None) -> None:

@@ -28,15 +28,29 @@ def test_the_tested_ranges_are_those_of_the_project_file():
     assert packages.python_range() == packages.readable(project["requires-python"])
 
 
-def test_every_domain_names_its_packages_and_extra():
-    assert tuple(packages.SIMULATORS) == catalog.DOMAINS
+@pytest.mark.parametrize("domain", catalog.BENCHMARK, ids=lambda domain: domain.name)
+def test_a_domain_is_installed_as_the_project_file_says(domain):
     known = packages.requirements()
-    extras = {
-        name: packages.package(group[0], known).extra for name, group in packages.SIMULATORS.items()
-    }
-    base = {"dmcontrol", "dmcontrol-ext", "mujoco", "miniarcade"}
-    assert {name for name, extra in extras.items() if extra is None} == base
-    assert all(extra == name for name, extra in extras.items() if name not in base)
+    stated = packages.package(domain.packages[0], known)
+    assert (stated.extra or "", stated.python or "") == (domain.extra, domain.python)
+    assert packages.of_domain(domain, known)[0] == stated
+
+
+def test_a_domain_from_outside_states_its_own_versions(monkeypatch):
+    domain = catalog.Domain(
+        name="blocks",
+        title="Blocks",
+        adapter="blocks",
+        module="blocks",
+        packages=("numpy>=99,<100", "no-such-package"),
+        python="<3.8",
+    )
+    first, second = packages.of_domain(domain, packages.requirements())
+    assert (first.name, first.tested, first.in_range) == ("numpy", ">=99,<100", False)
+    assert (first.python, first.for_this_python) == ("<3.8", False)
+    assert (second.installed, second.tested) == (None, None)
+    assert packages.install_command(second, {}) == "pip install 'no-such-package'"
+    assert domain.install == "pip install 'numpy>=99,<100'"
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from mmbench import catalog
 from mmbench.vector.costs import measured_costs, step_costs
-from mmbench.vector.grouping import LIBRARY_MEGABYTES, group
+from mmbench.vector.grouping import group
 
 ENVIRONMENTS = st.lists(
-    st.tuples(st.sampled_from(sorted(LIBRARY_MEGABYTES)), st.floats(1.0, 1e4)),
+    st.tuples(st.sampled_from(catalog.DOMAINS), st.floats(1.0, 1e4)),
     min_size=1,
     max_size=60,
 )
@@ -36,7 +36,7 @@ def test_large_libraries_load_in_as_few_workers_as_the_memory_asks_for(workers):
     for domain in ("maniskill", "metaworld", "robodesk"):
         loaded = len(np.unique(owner[domains == domain]))
         needed = np.ceil(costs[domains == domain].sum() / share)
-        assert LIBRARY_MEGABYTES[domain] * (loaded - needed - 1) <= 2000
+        assert catalog.domain(domain).megabytes * (loaded - needed - 1) <= 2000
 
 
 @pytest.mark.parametrize("workers", [2, 4])

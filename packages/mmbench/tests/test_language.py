@@ -25,7 +25,7 @@ from mmbench.language import (
     shipped,
 )
 
-MAKE = "packages/mmbench/scripts/make_embeddings.py"
+MAKE = "packages/mmbench/scripts/refresh.py"
 INSTRUCTIONS = [task.instruction for task in catalog.TASKS]
 
 
@@ -58,7 +58,7 @@ def computed(monkeypatch):
 def test_the_shipped_embeddings_are_those_of_the_instructions():
     known = shipped.load("minilm")
     assert set(known) == {cache.key(text) for text in INSTRUCTIONS}, (
-        f"an instruction has changed: run {MAKE} with the two commands in its docstring"
+        f"an instruction has changed: run {MAKE}"
     )
 
 

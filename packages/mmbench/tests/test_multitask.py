@@ -4,6 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
+from outside import without_simulator
 
 import mmbench
 from mmbench.catalog import TaskUnavailableError
@@ -157,7 +158,7 @@ def test_bad_arguments_name_the_value():
 
 
 def test_tasks_that_cannot_run_are_listed_or_left_out(monkeypatch):
-    monkeypatch.setitem(mmbench.domains._PACKAGES, "dmcontrol", "no_such_module")
+    without_simulator("dmcontrol", monkeypatch)
     with pytest.raises(TaskUnavailableError, match=r"2 of 4 .*walker-walk, cartpole-swingup"):
         make()
     env = make(skip_missing=True)

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from outside import without_simulator
 
-import mmbench.domains
 from mmbench import catalog
 from newt_agent.agent import Agent
 from newt_agent.evaluate import Episode, evaluate, make_environments, run_episodes, summarise
@@ -117,7 +117,7 @@ def test_a_few_tasks_at_a_time(monkeypatch):
 
 
 def test_tasks_that_cannot_run_are_left_out_where_asked_for(monkeypatch):
-    monkeypatch.setitem(mmbench.domains._PACKAGES, "dmcontrol", "no_such_module")
+    without_simulator("dmcontrol", monkeypatch)
     tasks = catalog.select("walker-walk,pygame-landing")
     with pytest.raises(catalog.TaskUnavailableError, match="walker-walk"):
         evaluate(None, tasks, 1, 0, num_workers=0)

@@ -16,30 +16,37 @@ arXiv 2511.19584.
 import gymnasium
 
 from mmbench import catalog, language
-from mmbench.catalog import Task, UnknownTaskError, tasks
+from mmbench.catalog import (
+    Domain,
+    InvalidTaskError,
+    Task,
+    TaskUnavailableError,
+    UnknownTaskError,
+    gym_task,
+    tasks,
+)
+from mmbench.registration import load_packages, register, register_id
 
 __version__ = "0.1.0"
 
-__all__ = ["Task", "UnknownTaskError", "__version__", "catalog", "language", "tasks"]
+__all__ = [
+    "Domain",
+    "InvalidTaskError",
+    "Task",
+    "TaskUnavailableError",
+    "UnknownTaskError",
+    "__version__",
+    "catalog",
+    "gym_task",
+    "language",
+    "register",
+    "tasks",
+]
 
-
-def _register() -> None:
-    for task in catalog.TASKS:
-        # No max_episode_steps: TaskEnv truncates by itself, so that a restored state
-        # (`set_state`) carries its own step count; a TimeLimit around it would not know.
-        gymnasium.register(
-            id=task.id,
-            entry_point="mmbench.env:TaskEnv",
-            kwargs={"task": task.id},
-        )
-        if task.version > 0:
-            # Beside a newer version of the same name Gymnasium calls the older one out of date.
-            # Here version 0 is the published task, and stays what to compare with.
-            gymnasium.registry[task.id].name = f"{task.name}-corrected"
-    gymnasium.register(
-        id="mmbench/multitask-v0",
-        vector_entry_point="mmbench.vector:MultitaskVectorEnv",
-    )
-
-
-_register()
+for _task in catalog.TASKS:
+    register_id(_task)
+gymnasium.register(
+    id="mmbench/multitask-v0",
+    vector_entry_point="mmbench.vector:MultitaskVectorEnv",
+)
+load_packages()

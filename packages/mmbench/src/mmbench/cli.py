@@ -12,7 +12,9 @@ from typing import Protocol
 
 import tyro
 
-from mmbench.catalog import TaskUnavailableError, UnknownTaskError
+from mmbench import catalog
+from mmbench.catalog import InvalidTaskError, TaskUnavailableError, UnknownTaskError
+from mmbench.commands import TaskCommand
 from mmbench.commands.assets import Assets
 from mmbench.commands.bench import Bench
 from mmbench.commands.doctor import Doctor
@@ -48,7 +50,7 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: The arguments, by default those of the process.
     """
-    with report_errors("mmbench", UnknownTaskError, TaskUnavailableError):
+    with report_errors("mmbench", UnknownTaskError, InvalidTaskError, TaskUnavailableError):
         command = tyro.extras.subcommand_cli_from_dict(
             COMMANDS,
             prog="mmbench",
@@ -56,4 +58,6 @@ def main(args: Sequence[str] | None = None) -> None:
             args=args,
             config=(tyro.conf.FlagCreatePairsOff,),
         )
+        if isinstance(command, TaskCommand):
+            catalog.import_modules(command.imports)
         command.run()

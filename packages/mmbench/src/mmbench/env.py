@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -26,11 +27,13 @@ class TaskEnv(gymnasium.Env):
     are zero. Actions are ``Box(-1, 1, (16,))``; entries past ``task.action_dim`` are ignored
     whatever they hold, the task's own are clipped to [-1, 1].
 
-    ``terminated`` is always False; ``truncated`` is True at the task's fixed episode length.
-    Every ``info`` holds ``score`` (of the episode so far) and ``success`` (of the step just
-    taken; NaN where the task defines none). The reset's ``info`` also holds ``task``,
-    ``instruction``, ``action_mask`` (16), ``observation_mask`` (128) and ``rng``, the generator
-    from which the episode started: ``reset(options={"rng": info["rng"]})`` starts it again.
+    ``truncated`` is True at the task's fixed episode length. ``terminated`` is always False in the
+    benchmark; only a task from outside may end its episodes (``task.terminates``).
+    Every ``info`` holds ``score`` (of the episode so far; NaN where a task from outside has none)
+    and ``success`` (of the step just taken; NaN where the task defines none). The reset's ``info``
+    also holds ``task``, ``instruction``, ``action_mask`` (16), ``observation_mask`` (128) and
+    ``rng``, the generator from which the episode started:
+    ``reset(options={"rng": info["rng"]})`` starts it again.
 
     Args:
         task: A name, an id, or a record of the catalogue.
@@ -42,7 +45,8 @@ class TaskEnv(gymnasium.Env):
     Raises:
         UnknownTaskError: No task has this name.
         TaskUnavailableError: The task's simulator is not installed.
-        ValueError: ``obs`` or ``render_mode`` is not one of the above.
+        ValueError: ``obs`` or ``render_mode`` is not one of the above, or the task has no state
+            to observe.
 
     Source: arXiv 2511.19584, section 2.
     """
@@ -60,8 +64,7 @@ class TaskEnv(gymnasium.Env):
         render_mode: str | None = None,
     ) -> None:
         self.task = task if isinstance(task, Task) else catalog.get(task)
-        if obs not in OBS_MODES:
-            raise ValueError(f"unknown observation mode {obs!r}: one of {', '.join(OBS_MODES)}")
+        check_obs(obs, [self.task])
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(
                 f"unknown render mode {render_mode!r}: one of "
@@ -70,6 +73,7 @@ class TaskEnv(gymnasium.Env):
         self.obs_mode = obs
         self.render_mode = render_mode
         self._has_success = self.task.has_success
+        self._has_score = self.task.has_score
         self._length = self.task.max_episode_steps
         self._score = self.task.score
         self._obs_dim = self.task.obs_dim
@@ -80,6 +84,7 @@ class TaskEnv(gymnasium.Env):
         self.action_space = action_space(self._action_shape[0])
         self._window: Any = None
         self._elapsed: int | None = None
+        self._over = False
         self._return = 0.0
         self._simulator = make_simulator(self.task, frames=obs != "state" or bool(render_mode))
         beside_frame = obs == "state+rgb"
@@ -119,17 +124,17 @@ class TaskEnv(gymnasium.Env):
             action: ``(16,)`` (``(action_dim,)`` without ``unify``), clipped to [-1, 1].
 
         Returns:
-            Observation, reward summed over the repeat, False, whether the episode's fixed
-            length is reached, and the info described above.
+            Observation, reward summed over the repeat, whether the episode ended by itself,
+            whether its fixed length is reached, and the info described above.
 
         Raises:
             ResetNeeded: The episode is over, or none was started.
             ValueError: The action has another shape, or NaN in the task's own entries.
         """
-        reward, truncated, score, success = self.advance(action)
+        reward, terminated, truncated, score, success = self.advance(action)
         if self.render_mode == "human":
             self.render()
-        return self._observation(), reward, False, truncated, self._info(score, success)
+        return self._observation(), reward, terminated, truncated, self._info(score, success)
 
     # What `reset` and `step` are made of, without their infos and new arrays: the vector
     # environment calls these and has the observation written where it is needed.
@@ -146,16 +151,18 @@ class TaskEnv(gymnasium.Env):
         started_from = pack_generator(self.np_random)
         self._simulator.reset(self.np_random)
         self._elapsed = 0
+        self._over = False
         self._return = 0.0
         return started_from
 
-    def advance(self, action: np.ndarray) -> tuple[float, bool, float, float]:
+    def advance(self, action: np.ndarray) -> tuple[float, bool, bool, float, float]:
         """Takes one agent step; see :meth:`step`.
 
         Returns:
-            The reward, whether the episode is over, its score and its success.
+            The reward, whether the episode is terminated and whether it is truncated, its score
+            and its success.
         """
-        if self._elapsed is None or self._elapsed >= self._length:
+        if self._elapsed is None or self._over:
             raise ResetNeeded(
                 f"{self.task.name}: call reset() before step() "
                 f"({'no episode has started' if self._elapsed is None else 'the episode is over'})"
@@ -163,9 +170,14 @@ class TaskEnv(gymnasium.Env):
         reward, success = self._simulator.step(self._native_action(action))
         self._elapsed += 1
         self._return += reward
+        simulator = self._simulator
+        terminated = simulator.terminated
+        truncated = not terminated and (simulator.truncated or self._elapsed >= self._length)
+        self._over = terminated or truncated
         return (
             reward,
-            self._elapsed >= self._length,
+            terminated,
+            truncated,
             success if self._has_success else self._score(self._return, success),
             success,
         )
@@ -249,6 +261,7 @@ class TaskEnv(gymnasium.Env):
             raise ResetNeeded(f"{self.task.name}: call reset() before set_state()")
         self._simulator.set_state(state)
         self._elapsed = int(state.get("env/step", 0))
+        self._over = self._elapsed >= self._length
         self._return = float(state.get("env/return", 0.0))
         if "env/rng" in state:
             unpack_generator(self.np_random, state["env/rng"])
@@ -283,7 +296,23 @@ class TaskEnv(gymnasium.Env):
         return {"state": state, "rgb": self._simulator.render()}
 
     def _info(self, score: float, success: float) -> dict[str, Any]:
-        return {"score": score, "success": success if self._has_success else UNDEFINED}
+        return {
+            "score": score if self._has_score else UNDEFINED,
+            "success": success if self._has_success else UNDEFINED,
+        }
+
+
+def check_obs(obs: str, tasks: Sequence[Task]) -> None:
+    """Checks an observation mode, and that the tasks have what it shows.
+
+    Raises:
+        ValueError: There is no such mode, or a task has frames only.
+    """
+    if obs not in OBS_MODES:
+        raise ValueError(f"unknown observation mode {obs!r}: one of {', '.join(OBS_MODES)}")
+    stateless = [task.name for task in tasks if task.obs_dim == 0]
+    if stateless and obs != "rgb":
+        raise ValueError(f'the observations of {stateless[0]} are images: pass obs="rgb"')
 
 
 def action_space(size: int = MAX_ACTION_DIM) -> spaces.Box:

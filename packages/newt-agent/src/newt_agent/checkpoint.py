@@ -103,8 +103,8 @@ def load_training_state(checkpoint: Path) -> TrainingState:
     )
 
 
-def run_threads(path: str | Path) -> int | None:
-    """Returns the number of CPU threads of the run that made a checkpoint, if it had one.
+def run_config(path: str | Path) -> Config | None:
+    """Returns the settings of the run that made a checkpoint; None for an agent without a run.
 
     Args:
         path: A checkpoint's folder, or that of a run (then its last checkpoint).
@@ -114,9 +114,9 @@ def run_threads(path: str | Path) -> int | None:
     """
     progress = checkpoint_folder(path) / _PROGRESS
     try:
-        return Config.from_dict(read_json(progress)["config"]).threads
+        return Config.from_dict(read_json(progress)["config"])
     except (RunError, AttributeError, KeyError, TypeError):
-        return None  # an agent that was saved without a run
+        return None
 
 
 def _drop_replay(checkpoint: Path) -> None:

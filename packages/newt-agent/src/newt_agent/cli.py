@@ -12,7 +12,14 @@ from typing import Annotated, Any
 import tyro
 
 from mmbench import catalog
-from mmbench.catalog import EnvironmentFailure, TaskUnavailableError, UnknownTaskError
+from mmbench.catalog import (
+    GYM,
+    EnvironmentFailure,
+    InvalidTaskError,
+    Task,
+    TaskUnavailableError,
+    UnknownTaskError,
+)
 from mmbench.language import EncoderUnavailableError
 from mmbench.runs import EXIT_INTERRUPTED, RunError, RunFolder, explain, one_line, report_errors
 from newt_agent.config import (
@@ -35,6 +42,7 @@ from newt_agent.settings import check_settings
 
 _USER_ERRORS = (
     UnknownTaskError,
+    InvalidTaskError,
     TaskUnavailableError,
     EncoderUnavailableError,
     EnvironmentFailure,
@@ -81,6 +89,9 @@ class EvalConfig:
     """A run's folder (its last checkpoint), or one of its checkpoints/<step>."""
     tasks: str | None = None
     """Tasks; by default those the agent was trained on."""
+    imports: Annotated[str | None, tyro.conf.arg(name="import")] = None
+    """Modules to import first, separated by commas, which register tasks; those of the training
+    run are imported in any case."""
     episodes: Episodes = 10
     """Episodes of each task."""
     seed: Seed = 0
@@ -135,6 +146,7 @@ def parse_training(arguments: list[str]) -> tuple[str, Config]:
     """
     from newt_agent.system import resolve_device
 
+    catalog.import_modules(_value(arguments, "--import"))
     preset = _value(arguments, "--preset")
     tasks = _value(arguments, "--tasks")
     if preset is None:
@@ -165,7 +177,7 @@ def parse_training(arguments: list[str]) -> tuple[str, Config]:
         raise RunError(
             f"seed_steps={config.seed_steps}: less than steps={config.steps}, or nothing is learned"
         )
-    names = [task.versioned_name for task in catalog.select(config.tasks)]
+    names = [task.versioned_name for task in config.selected()]
     if config.checkpoint is not None:
         given = {name for name in ("size", "encoder") if _value(arguments, f"--{name}")}
         config = _from_checkpoint(config, config.checkpoint, given, names)
@@ -202,7 +214,7 @@ def _train(arguments: list[str]) -> None:
 
     preset, config = parse_training(arguments)
     device = resolve_device(config.device)
-    check_run(config, catalog.select(config.tasks), device)
+    check_run(config, config.selected(), device)
     if config.wandb:
         check_wandb()
     with RunFolder.create(config.out, preset) as folder:
@@ -286,19 +298,20 @@ def _evaluate(arguments: EvalConfig) -> None:
 
     from mmbench.runs import check_writable, provenance, write_json
     from newt_agent.agent import Agent
-    from newt_agent.checkpoint import run_threads
+    from newt_agent.checkpoint import run_config
     from newt_agent.evaluate import evaluate, summarise
     from newt_agent.system import resolve_device
 
     if arguments.json:
         check_writable(Path(arguments.json))
-    threads = arguments.threads or run_threads(arguments.checkpoint)
+    run = run_config(arguments.checkpoint)
+    threads = arguments.threads or (run.threads if run else None)
     if threads:
         torch.set_num_threads(threads)
     agent = Agent.load(arguments.checkpoint, resolve_device(arguments.device))
     agent.plan = arguments.plan
     names = arguments.tasks or ",".join(task.name for task in agent.tasks)
-    tasks = catalog.select(names)
+    tasks = _tasks_to_evaluate(names, arguments, run)
     display = Display()
     result = {}
     for kind, policy in (("random", None), ("after", agent)):
@@ -329,3 +342,14 @@ def _evaluate(arguments: EvalConfig) -> None:
                 **provenance(),
             },
         )
+
+
+def _tasks_to_evaluate(names: str, arguments: EvalConfig, run: Config | None) -> tuple[Task, ...]:
+    """Selects tasks; a Gymnasium environment keeps the settings that it was trained with."""
+    catalog.import_modules(run.imports if run else None)
+    catalog.import_modules(arguments.imports)
+    tasks = catalog.select(names)
+    if run is None or all(task.domain != GYM.name for task in tasks):
+        return tasks
+    trained = {task.versioned_name: task for task in run.selected()}
+    return tuple(trained.get(task.versioned_name, task) for task in tasks)

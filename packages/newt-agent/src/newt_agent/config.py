@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+import tyro
+
+from mmbench import catalog
 from mmbench.catalog import Task
 from mmbench.language import ENCODERS
 from mmbench.runs import RunError
@@ -56,7 +59,17 @@ class Config:
     """Settings of `newt-train`. Steps are agent steps, summed over all environments."""
 
     tasks: str = "all"
-    """Tasks to train on: all, a domain, a preset, a glob, or names separated by commas."""
+    """Tasks to train on: all, a domain, a preset, a glob, names separated by commas, or gym:<id>
+    (any Gymnasium environment) and gym:<id>=<instruction>."""
+    imports: Annotated[str | None, tyro.conf.arg(name="import")] = None
+    """Modules to import first, separated by commas, which register tasks by mmbench.register."""
+    instruction: str | None = None
+    """The instruction of the gym:<id> task; by default the words of its id."""
+    score: str | None = None
+    """Returns that count as 0 and 1 in the gym:<id> task: low,high. By default it has no score."""
+    terminations: Literal["ignore", "end"] | None = None
+    """What it means that a Gymnasium environment says terminated: nothing (ignore, the default),
+    or the end of the episode, which Newt cannot learn from yet."""
     skip_missing: bool = False
     """Leave out tasks that cannot run on this machine, instead of stopping."""
     steps: Steps = 100_000_000
@@ -114,6 +127,27 @@ class Config:
         check_settings(self)
         if self.encoder not in ENCODERS:
             raise RunError(f"encoder={self.encoder!r}: one of {', '.join(ENCODERS)}")
+
+    def selected(self) -> tuple[Task, ...]:
+        """Imports the modules and returns the tasks to train on.
+
+        Raises:
+            InvalidTaskError: A module cannot be imported, or a setting of a Gymnasium environment
+                is not possible.
+            UnknownTaskError: A task is unknown.
+            RunError: Newt cannot learn a task.
+        """
+        catalog.import_modules(self.imports)
+        tasks = catalog.select(self.tasks, self.instruction, self.score, self.terminations)
+        for task in tasks:
+            if task.terminates:
+                raise RunError(
+                    f"task {task.name!r}: its episodes terminate, which Newt cannot learn from "
+                    "yet; leave them to go on with --terminations ignore"
+                )
+            if task.obs_dim == 0:
+                raise RunError(f"task {task.name!r}: Newt cannot learn from images yet")
+        return tasks
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the settings as plain values, for ``config.json``."""

@@ -81,19 +81,21 @@ class _Console(Console):
 
 
 class RecentScores:
-    """The mean score of each task's latest episodes; what it holds does not grow with the run."""
+    """Means over each task's latest episodes; what it holds does not grow with the run."""
 
     def __init__(self) -> None:
-        self._latest: dict[str, deque[float]] = {}
+        self._latest: dict[str, deque[Episode]] = {}
 
     def add(self, episode: Episode) -> None:
         """Takes in an episode that has ended."""
-        self._latest.setdefault(episode.task, deque(maxlen=_RECENT)).append(episode.score)
+        self._latest.setdefault(episode.task, deque(maxlen=_RECENT)).append(episode)
 
-    def mean(self, task: str) -> float:
-        """The mean of a task's last episodes; NaN before the first one."""
-        scores = self._latest.get(task)
-        return sum(scores) / len(scores) if scores else math.nan
+    def mean(self, task: str, scored: bool = True) -> float:
+        """The mean score of a task's last episodes, or their return; NaN before the first one."""
+        latest = self._latest.get(task)
+        if not latest:
+            return math.nan
+        return sum(e.score if scored else e.episode_return for e in latest) / len(latest)
 
 
 class Display:
@@ -189,18 +191,21 @@ class Display:
         yield
 
     def results(self, results: dict[str, Any]) -> None:
-        """Prints the table of scores: random, before, after."""
+        """Prints the table of scores: random, before, after. Returns, where there is no score."""
         episodes = next(iter(results["after"]["tasks"].values()))["episodes"]
         table = Table(title=f"Mean score of {episodes} episodes (0 to 1)")
         table.add_column("task")
         for column in ("random", "before", "after"):
             table.add_column(column, justify="right")
-        for name in results["after"]["tasks"]:
-            values = [results[c]["tasks"][name]["score"] for c in ("random", "before", "after")]
-            table.add_row(name, *(_number(value) for value in values))
-        totals = [results[c]["total"]["score"] for c in ("random", "before", "after")]
-        table.add_section()
-        table.add_row("mean", *(_number(value) for value in totals))
+        for name, row in results["after"]["tasks"].items():
+            key = "score" if _is_scored(row) else "return"
+            values = [results[c]["tasks"][name][key] for c in ("random", "before", "after")]
+            label = name if key == "score" else f"{name} (return)"
+            table.add_row(label, *(_number(value) for value in values))
+        if results["after"]["total"]["tasks"]:
+            totals = [results[c]["total"]["score"] for c in ("random", "before", "after")]
+            table.add_section()
+            table.add_row(_mean_label(results["after"]), *(_number(value) for value in totals))
         self.console.print(table)
 
     def evaluation(self, result: dict[str, Any], random: dict[str, Any] | None) -> None:
@@ -210,19 +215,29 @@ class Display:
         for column in ("episodes", "score", "success", "return", *(["random"] if random else [])):
             table.add_column(column, justify="right")
         for name, row in result["tasks"].items():
-            beside = [_number(random["tasks"][name]["score"])] if random else []
+            key = "score" if _is_scored(row) else "return"
+            beside = [_number(random["tasks"][name][key])] if random else []
             numbers = [_number(row[key]) for key in ("score", "success", "return")]
             table.add_row(name, str(row["episodes"]), *numbers, *beside)
-        table.add_section()
-        beside = [_number(random["total"]["score"])] if random else []
-        table.add_row("mean", "", _number(result["total"]["score"]), "", "", *beside)
+        if result["total"]["tasks"]:
+            table.add_section()
+            beside = [_number(random["total"]["score"])] if random else []
+            total = _number(result["total"]["score"])
+            table.add_row(_mean_label(result), "", total, "", "", *beside)
         self.console.print(table)
 
 
 def _recent_scores(trainer: Trainer) -> dict[str, tuple[float, float]]:
-    """Per task, the random policy's score and the mean of the latest training episodes."""
+    """Per task, the random policy's score and the mean of the latest training episodes.
+
+    Returns, where the task has no score.
+    """
     random = trainer.results.get("random", {}).get("tasks", {})
-    return {name: (row["score"], trainer.recent.mean(name)) for name, row in random.items()}
+    rows = {}
+    for name, row in random.items():
+        scored = _is_scored(row)
+        rows[name] = (row["score" if scored else "return"], trainer.recent.mean(name, scored))
+    return rows
 
 
 def _scores(trainer: Trainer) -> Table:
@@ -236,6 +251,17 @@ def _scores(trainer: Trainer) -> Table:
     if len(rows) > _SHOWN_TASKS:
         table.add_row(f"and {len(rows) - _SHOWN_TASKS} more", "", "")
     return table
+
+
+def _is_scored(row: dict[str, Any]) -> bool:
+    """Whether the task of a row has a score; without one its return is shown."""
+    return row["score"] is not None and not math.isnan(row["score"])
+
+
+def _mean_label(result: dict[str, Any]) -> str:
+    """What a mean is of, where it is not of all tasks."""
+    count = result["total"]["tasks"]
+    return "mean" if count == len(result["tasks"]) else f"mean of {count} tasks with a score"
 
 
 def _number(value: float | None) -> str:
@@ -256,6 +282,8 @@ def duration(seconds: float) -> str:
 def draw_curves(rows: Sequence[dict[str, str]], path: Path) -> None:
     """Draws the score of every training episode against the step, a panel a task.
 
+    A task without a score shows the return, on a scale of its own.
+
     Args:
         rows: Of ``metrics.csv``.
         path: The PNG to write.
@@ -269,26 +297,28 @@ def draw_curves(rows: Sequence[dict[str, str]], path: Path) -> None:
     columns = min(4, max(1, len(tasks)))
     lines = max(1, math.ceil(len(tasks) / columns))
     figure, axes = pyplot.subplots(
-        lines, columns, figsize=(3.2 * columns, 2.6 * lines), squeeze=False, sharey=True
+        lines, columns, figsize=(3.2 * columns, 2.6 * lines), squeeze=False
     )
     for axis, name in zip(axes.flat, tasks, strict=False):
         own = [row for row in rows if row["task"] == name]
         train = [row for row in own if row["phase"] == "train"]
-        random = [float(row["score"]) for row in own if row["phase"] == "random"]
+        shown = "return" if all(math.isnan(float(row["score"])) for row in own) else "score"
+        random = [float(row[shown]) for row in own if row["phase"] == "random"]
         scores: dict[int, list[float]] = {}
         for row in train:
-            scores.setdefault(int(row["step"]), []).append(float(row["score"]))
+            scores.setdefault(int(row["step"]), []).append(float(row[shown]))
         for step, values in scores.items():
             axis.plot([step] * len(values), values, ".", color="C0", alpha=0.35)
         means = [sum(values) / len(values) for values in scores.values()]
         axis.plot(list(scores), means, color="C0", label="training")
         if random:
             axis.axhline(sum(random) / len(random), color="grey", ls="--", label="random policy")
-        axis.set(title=name, xlabel="steps (all tasks)", ylim=(-0.02, 1.02))
+        axis.set(title=name, xlabel="steps (all tasks)", ylabel=shown)
+        if shown == "score":
+            axis.set_ylim(-0.02, 1.02)
         axis.grid(alpha=0.3)
     for axis in list(axes.flat)[len(tasks) :]:
         axis.set_visible(False)
-    axes[0, 0].set_ylabel("score")
     axes[0, 0].legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=120)

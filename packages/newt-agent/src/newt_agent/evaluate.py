@@ -25,7 +25,7 @@ class Episode(NamedTuple):
 
     Attributes:
         task: Name of the task.
-        score: In [0, 1].
+        score: In [0, 1]; NaN where the task has none.
         success: Of the last step; NaN where undefined.
         episode_return: Summed reward.
         length: Agent steps.
@@ -85,13 +85,13 @@ def run_episodes(
     while any(left.values()):
         if on_step:
             on_step()
-        obs, reward, _, truncated, infos = env.step(policy(obs, first))
+        obs, reward, terminated, truncated, infos = env.step(policy(obs, first))
         check_numbers(env.tasks, reward, obs)
         returns += reward
         lengths += 1
-        first = truncated
+        first = terminated | truncated
         restarted = infos.get("restarted", np.zeros_like(truncated))
-        for i in np.flatnonzero(truncated):
+        for i in np.flatnonzero(first):
             # An episode that a failure cut short says nothing of the policy.
             if left[names[i]] and not restarted[i]:
                 left[names[i]] -= 1
@@ -174,10 +174,10 @@ def summarise(episodes: Sequence[Episode], tasks: Sequence[Task]) -> dict[str, A
         tasks: Order and domains of the rows.
 
     Returns:
-        ``tasks``: per task its mean score, the spread between episodes, success (null where
-        undefined), return, length and number of episodes; ``domains``: the unweighted mean of
-        each domain's tasks, with their number; ``total``: the same over all tasks. Tasks with
-        no episode are left out of every mean.
+        ``tasks``: per task its mean score, the spread between episodes, success (score and
+        success are null where undefined), return, length and number of episodes; ``domains``:
+        the unweighted mean of each domain's tasks, with their number; ``total``: the same over
+        all tasks. Tasks with no episode or no score are left out of every mean.
     """
     per_task: dict[str, dict[str, Any]] = {}
     domains: dict[str, list[float]] = {}
@@ -192,22 +192,27 @@ def summarise(episodes: Sequence[Episode], tasks: Sequence[Task]) -> dict[str, A
             "domain": task.domain,
             "score": float(scores.mean()),
             "score_std": float(scores.std(ddof=1)) if len(own) > 1 else float("nan"),
-            "success": float(np.mean(successes)) if successes else float("nan"),
+            "success": _mean(successes),
             "return": float(np.mean([episode.episode_return for episode in own])),
             "length": float(np.mean([episode.length for episode in own])),
             "episodes": len(own),
         }
-        domains.setdefault(task.domain, []).append(per_task[name]["score"])
-    every = [row["score"] for row in per_task.values()]
+        domains.setdefault(task.domain, [])
+        if task.has_score:
+            domains[task.domain].append(per_task[name]["score"])
+    every = [score for scores in domains.values() for score in scores]
     return {
         "tasks": per_task,
         "domains": {
-            name: {"score": float(np.mean(scores)), "tasks": len(scores)}
-            for name, scores in domains.items()
+            name: {"score": _mean(scores), "tasks": len(scores)} for name, scores in domains.items()
         },
         "total": {
-            "score": float(np.mean(every)) if every else float("nan"),
+            "score": _mean(every),
             "tasks": len(every),
             "episodes": len(episodes),
         },
     }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from types import ModuleType
 from typing import Any
@@ -56,8 +57,11 @@ class Loggers:
 
     def scores(self, step: int, result: dict[str, Any]) -> None:
         """Logs an evaluation, as :func:`newt_agent.evaluate.summarise` returns it."""
-        scores = {f"eval/{name}": row["score"] for name, row in result["tasks"].items()}
-        self._log(step, {**scores, "eval/total": result["total"]["score"]})
+        rows = result["tasks"].items()
+        values = {f"eval/{name}": row["score"] for name, row in rows}
+        values |= {f"return/{name}": row["return"] for name, row in rows}
+        values["eval/total"] = result["total"]["score"]
+        self._log(step, {name: value for name, value in values.items() if not math.isnan(value)})
 
     def _log(self, step: int, values: dict[str, float]) -> None:
         for name, value in values.items():

@@ -68,7 +68,7 @@ class Trainer:
         if state is not None:
             check_resumption(config, state.progress["config"], state.progress["step"])
         self.env: Any = make_environments(
-            tasks=config.tasks,
+            tasks=config.selected(),
             envs_per_task=config.envs_per_task,
             skip_missing=config.skip_missing,
             num_workers=config.num_workers,

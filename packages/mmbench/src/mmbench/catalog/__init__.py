@@ -1,4 +1,4 @@
-"""The task table: 220 tasks and 8 extras, as data, one module a domain.
+"""The task table: 220 tasks and 8 extras, as data, one module a domain, and what is added to it.
 
 Reading it loads no simulator::
 
@@ -7,28 +7,53 @@ Reading it loads no simulator::
     200
     >>> [task.name for task in mmbench.catalog.select("mw-door-*")]
     ['mw-door-open', 'mw-door-close', 'mw-door-lock', 'mw-door-unlock']
+
+* :mod:`mmbench.catalog.task`, :mod:`mmbench.catalog.domain`: the two records.
+* :mod:`mmbench.catalog.table`: the benchmark.
+* :mod:`mmbench.catalog.registry`: the benchmark and what is registered beside it.
+* :mod:`mmbench.catalog.groups`: what ``--tasks`` accepts.
+* :mod:`mmbench.catalog.gymnasium_tasks`: any Gymnasium environment as a task.
 """
 
-from mmbench.catalog.errors import EnvironmentFailure, TaskUnavailableError, UnknownTaskError
-from mmbench.catalog.groups import PRESETS, get, select
+from mmbench.catalog.domain import BENCHMARK, GYM, Domain
+from mmbench.catalog.errors import (
+    EnvironmentFailure,
+    InvalidTaskError,
+    TaskUnavailableError,
+    UnknownTaskError,
+)
+from mmbench.catalog.groups import select
+from mmbench.catalog.gymnasium_tasks import gym_task
 from mmbench.catalog.masks import action_mask, observation_mask
-from mmbench.catalog.table import DOMAINS, SPLITS, TASKS, tasks
+from mmbench.catalog.modules import import_modules, imported
+from mmbench.catalog.registry import PRESETS, domain, domains, get, outside, tasks
+from mmbench.catalog.table import DOMAINS, SPLITS, TASKS
 from mmbench.catalog.task import MAX_ACTION_DIM, MAX_OBS_DIM, Task
 
 __all__ = [
+    "BENCHMARK",
     "DOMAINS",
+    "GYM",
     "MAX_ACTION_DIM",
     "MAX_OBS_DIM",
     "PRESETS",
     "SPLITS",
     "TASKS",
+    "Domain",
     "EnvironmentFailure",
+    "InvalidTaskError",
     "Task",
     "TaskUnavailableError",
     "UnknownTaskError",
     "action_mask",
+    "domain",
+    "domains",
     "get",
+    "gym_task",
+    "import_modules",
+    "imported",
     "observation_mask",
+    "outside",
     "select",
     "tasks",
 ]

@@ -7,6 +7,14 @@ class UnknownTaskError(ValueError):
     """No task, domain, preset or group has this name."""
 
 
+class InvalidTaskError(ValueError):
+    """A task or domain from outside that cannot be one, or a module that should bring it.
+
+    Its name is taken, a number is out of range, an environment has other spaces than a task can
+    have, its module cannot be imported.
+    """
+
+
 class TaskUnavailableError(RuntimeError):
     """A task exists and cannot run here: its simulator or an asset of it is missing."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 
 MAX_OBS_DIM = 128
@@ -19,18 +21,20 @@ class Task:
 
     Attributes:
         name: The paper's name, such as ``walker-walk``. Versions share it.
-        domain: One of :data:`mmbench.catalog.DOMAINS`.
-        split: ``train`` (200 tasks), ``test`` (20 held out) or ``extra`` (8 more that the
-            benchmark defines but neither trains on nor tests with).
+        domain: Name of its :class:`mmbench.catalog.Domain`.
+        split: ``train`` (200 tasks of the benchmark), ``test`` (20 held out) or ``extra`` (8 more
+            that the benchmark defines but neither trains on nor tests with).
         instruction: Embodiment and action space, then the goal, in plain English.
         native: What the domain's adapter builds, in the simulator's own terms.
-        obs_dim: Entries of the state observation before padding to 128.
+        obs_dim: Entries of the state observation before padding to 128. 0 where there is no
+            state, only frames (never in the benchmark).
         action_dim: Entries of the action before padding to 16.
-        max_episode_steps: Length of every episode, in agent steps.
+        max_episode_steps: Length of every episode, in agent steps (see ``terminates``).
         action_repeat: Native control steps per agent step.
         discount: The paper's discount factor, per agent step.
-        score_metric: ``return`` (the episode's summed reward, mapped linearly) or
-            ``success`` (of the last step).
+        score_metric: ``return`` (the episode's summed reward, mapped linearly),
+            ``success`` (of the last step), or ``none`` (nobody has said what a good return is:
+            the score is NaN, and the return is what to look at; never in the benchmark).
         score_low: Return at which the score is 0.
         score_high: Return at which the score is 1.
         score_clipped: Whether the score is clipped to [0, 1]. Where it is not, the reward's
@@ -38,6 +42,7 @@ class Task:
         native_kwargs: Further settings for the adapter, as (name, value) pairs.
         version: 0 for the published task, 1 for a corrected one.
         differs: What a version above 0 changes, in one sentence; else empty.
+        terminates: Whether an episode may end before its length (never in the benchmark).
     """
 
     name: str
@@ -57,11 +62,12 @@ class Task:
     native_kwargs: tuple[tuple[str, str | float | bool], ...] = ()
     version: int = 0
     differs: str = ""
+    terminates: bool = False
 
     @property
     def id(self) -> str:
         """The Gymnasium id, such as ``mmbench/walker-walk-v0``."""
-        return f"{NAMESPACE}/{self.name}-v{self.version}"
+        return f"{NAMESPACE}/{re.sub('[:/]', '-', self.name)}-v{self.version}"
 
     @property
     def versioned_name(self) -> str:
@@ -73,6 +79,11 @@ class Task:
         """Whether success is defined; elsewhere it is reported as NaN."""
         return self.score_metric == "success"
 
+    @property
+    def has_score(self) -> bool:
+        """Whether a score is defined; elsewhere it is NaN."""
+        return self.score_metric != "none"
+
     def score(self, episode_return: float, success: float) -> float:
         """Maps an episode's return so far, or its last success, to the score in [0, 1].
 
@@ -81,9 +92,11 @@ class Task:
             success: Success of the last step: 0.0, 1.0, or NaN where the task has none.
 
         Returns:
-            The normalised score (paper, section 4).
+            The normalised score (paper, section 4); NaN where the task defines none.
         """
         if self.score_metric == "success":
             return success
+        if self.score_metric == "none":
+            return math.nan
         score = (episode_return - self.score_low) / (self.score_high - self.score_low)
         return min(max(score, 0.0), 1.0) if self.score_clipped else score

@@ -12,13 +12,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mmbench.catalog import EnvironmentFailure, Task, TaskUnavailableError, select
+from mmbench.commands import TaskCommand
 from mmbench.runs import RunError, read_json, write_json
 
 _WARM_STEPS = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class Bench:
+class Bench(TaskCommand):
     """Measure what a step of each task costs on this machine.
 
     The multitask vector environment decides by these numbers which process steps what. Tasks that
@@ -86,7 +87,10 @@ def step_cost(task: Task, seconds: float) -> float:
     import gymnasium as gym
     import numpy as np
 
-    env: Any = gym.make_vec("mmbench:mmbench/multitask-v0", tasks=[task], num_workers=1).unwrapped
+    obs = "state" if task.obs_dim else "rgb"
+    env: Any = gym.make_vec(
+        "mmbench:mmbench/multitask-v0", tasks=[task], num_workers=1, obs=obs
+    ).unwrapped
     rng = np.random.default_rng(0)
     try:
         env.reset(seed=0)
@@ -98,8 +102,8 @@ def step_cost(task: Task, seconds: float) -> float:
         while len(times) < 2 * _WARM_STEPS or time.perf_counter() - began < seconds:
             actions = rng.uniform(-1, 1, (1, 16)).astype(np.float32)
             before = env.step_seconds[0]
-            _, _, _, truncated, _ = env.step(actions)
-            if not truncated[0]:
+            _, _, terminated, truncated, _ = env.step(actions)
+            if not (terminated[0] or truncated[0]):
                 times.append(1e6 * (env.step_seconds[0] - before))
     finally:
         env.close()

@@ -14,8 +14,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mmbench.catalog import UnknownTaskError, select
-from mmbench.doctor import Domain, Package, Problem, Report, examine
+from mmbench.catalog import select
+from mmbench.commands import TaskCommand
+from mmbench.doctor import DomainReport, Package, Problem, Report, examine
 from mmbench.doctor.examination import SECONDS
 from mmbench.runs import RunError
 
@@ -32,7 +33,7 @@ _SHOWN_TASKS = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class Doctor:
+class Doctor(TaskCommand):
     """Tell what can run on this machine, what is missing, and how to get it.
 
     One task of every domain is made, reset and stepped once, and every renderer draws a frame,
@@ -43,7 +44,7 @@ class Doctor:
 
     tasks: Annotated[str | None, tyro.conf.arg(metavar="TASKS")] = None
     """The tasks that have to run: a name, a domain, a preset, a glob, all, test, extra, or several
-    of them separated by commas. By default all 228."""
+    of them separated by commas. By default all 228 and those from outside."""
 
     json: bool = False
     """Print the report as JSON; its keys are those of `mmbench.doctor.Report`."""
@@ -55,15 +56,13 @@ class Doctor:
         """Prints the report.
 
         Raises:
-            RunError: A task is unknown, or the time is no positive number.
+            UnknownTaskError: ``tasks`` names none.
+            RunError: The time is no positive number.
             SystemExit: Some task cannot run here.
         """
         if not self.timeout > 0:
             raise RunError(f"--timeout {self.timeout:g}: has to be above 0 seconds")
-        try:
-            tasks = None if self.tasks is None else select(self.tasks)
-        except UnknownTaskError as error:
-            raise RunError(str(error)) from error
+        tasks = None if self.tasks is None else select(self.tasks)
         errors = Console(stderr=True)  # a pipe of stdout holds the report only
         columns = (
             TextColumn("examining"),
@@ -176,7 +175,7 @@ def _problems(report: Report) -> list[str]:
     return lines
 
 
-def _affected(domain: Domain, problem: Problem) -> str:
+def _affected(domain: DomainReport, problem: Problem) -> str:
     names = problem.tasks
     if not names or len(names) == domain.tasks:
         return ""

@@ -14,7 +14,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mmbench.catalog import DOMAINS, MAX_ACTION_DIM, MAX_OBS_DIM, SPLITS, Task, select, tasks
+from mmbench.catalog import (
+    MAX_ACTION_DIM,
+    MAX_OBS_DIM,
+    SPLITS,
+    Task,
+    domains,
+    outside,
+    select,
+    tasks,
+)
+from mmbench.commands import TaskCommand
 from mmbench.domains import unavailable
 from mmbench.runs import RunError
 
@@ -24,8 +34,8 @@ _WIDE = 78
 
 
 @dataclasses.dataclass(frozen=True)
-class Tasks:
-    """List the tasks of the benchmark: 200 to train on and 20 held out. Or show one whole."""
+class Tasks(TaskCommand):
+    """List the tasks: 200 to train on, 20 held out, and those from outside. Or show one whole."""
 
     names: Annotated[
         tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[NAME ...]")
@@ -59,20 +69,20 @@ class Tasks:
 
     def _selected(self) -> tuple[Task, ...]:
         for flag, value, known in (
-            ("--domain", self.domain, DOMAINS),
+            ("--domain", self.domain, [domain.name for domain in domains()]),
             ("--split", self.split, SPLITS),
         ):
             if value is not None and value not in known:
                 raise RunError(f"unknown {flag} {value!r}: one of {', '.join(known)}")
-        if not self.names:
-            return tasks(split=self.split, domain=self.domain)
+        everything = (*tasks(split=self.split), *outside())
         left = tuple(
             task
-            for task in select(self.names)
+            for task in (select(self.names) if self.names else everything)
             if self.domain in (None, task.domain) and self.split in (None, task.split)
         )
         if not left:
-            raise RunError(f"no task of {', '.join(self.names)} has that domain and split")
+            of = f" of {', '.join(self.names)}" if self.names else ""
+            raise RunError(f"no task{of} has that domain and split")
         return left
 
 
@@ -120,9 +130,9 @@ def _list(selected: Sequence[Task], console: Console) -> None:
 
 
 def _score(task: Task) -> str:
-    if task.score_metric == "success":
-        return "success"
-    return f"{task.score_low:g} to {task.score_high:g}"
+    if task.score_metric == "return":
+        return f"{task.score_low:g} to {task.score_high:g}"
+    return task.score_metric
 
 
 def _show(task: Task, console: Console) -> None:
@@ -130,17 +140,20 @@ def _show(task: Task, console: Console) -> None:
     console.print(Padding(Text(task.instruction), (0, 0, 1, 2)))
     reason = unavailable(task)
     native = "" if task.action_repeat == 1 else f", each {task.action_repeat} native ones"
+    most = "at most " if task.terminates else ""
     rows = {
         "domain": f"{task.domain}{_HELD_OUT[task.split]}",
-        "observation": f"{task.obs_dim} entries, padded to {MAX_OBS_DIM}",
-        "action": f"{task.action_dim} entries in [-1, 1], padded to {MAX_ACTION_DIM}",
-        "episode": f"{task.max_episode_steps} steps{native}",
-        "discount": f"{task.discount:g}",
-        "score": (
-            "success of the last step"
-            if task.has_success
-            else f"0 to 1 for returns from {task.score_low:g} to {task.score_high:g}"
+        "observation": (
+            f"{task.obs_dim} entries, padded to {MAX_OBS_DIM}" if task.obs_dim else "images"
         ),
+        "action": f"{task.action_dim} entries in [-1, 1], padded to {MAX_ACTION_DIM}",
+        "episode": f"{most}{task.max_episode_steps} steps{native}",
+        "discount": f"{task.discount:g}",
+        "score": {
+            "success": "success of the last step",
+            "return": f"0 to 1 for returns from {task.score_low:g} to {task.score_high:g}",
+            "none": "none: the return tells",
+        }[task.score_metric],
         "needs": "nothing more: it can run here" if reason is None else reason,
     }
     versions = tasks(split=task.split, domain=task.domain, version=None)

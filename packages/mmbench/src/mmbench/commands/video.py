@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +12,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mmbench.catalog import Task, get
+from mmbench.commands import TaskCommand
 from mmbench.evaluation.video import Policy, check_video, random_policy, record_episode
 from mmbench.runs import RunError
 
 
 @dataclasses.dataclass(frozen=True)
-class Video:
+class Video(TaskCommand):
     """Record one episode of a task as a video, with the task and the score in the picture."""
 
     task: Annotated[str, tyro.conf.arg(metavar="NAME")]
@@ -41,7 +43,7 @@ class Video:
             TaskUnavailableError: The task cannot run here.
         """
         task = get(self.task)
-        path = Path(self.out or f"{task.versioned_name}.mp4")
+        path = Path(self.out or f"{re.sub('[:/]', '-', task.versioned_name)}.mp4")
         check_video(path)
         policy = self._policy(task)
         console = Console(stderr=True)
@@ -50,7 +52,8 @@ class Video:
             score = record_episode(
                 task, policy, path, self.seed, lambda step: bars.update(bar, completed=step)
             )
-        print(f"{path}: one episode of {task.versioned_name}, score {score:.3f}")
+        told = f"score {score:.3f}" if task.has_score else "no score"
+        print(f"{path}: one episode of {task.versioned_name}, {told}")
 
     def _policy(self, task: Task) -> Policy:
         if self.policy == "random":

@@ -15,6 +15,6 @@ own with a time limit. This process imports no simulator::
 """
 
 from mmbench.doctor.examination import examine
-from mmbench.doctor.report import Domain, Package, Problem, Renderer, Report
+from mmbench.doctor.report import DomainReport, Package, Problem, Renderer, Report
 
-__all__ = ["Domain", "Package", "Problem", "Renderer", "Report", "examine"]
+__all__ = ["DomainReport", "Package", "Problem", "Renderer", "Report", "examine"]

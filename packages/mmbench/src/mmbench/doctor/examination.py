@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import mmbench
+from mmbench import catalog
 from mmbench.assets import missing_assets
-from mmbench.catalog import DOMAINS, TASKS, Task
+from mmbench.catalog import BENCHMARK, TASKS, Task
 from mmbench.doctor import packages
 from mmbench.doctor.jobs import Job, Outcome, run
-from mmbench.doctor.report import Domain, Machine, Package, Problem, Renderer, Report
+from mmbench.doctor.report import DomainReport, Machine, Package, Problem, Renderer, Report
 
 SECONDS = 55.0
 """How long an examination may take."""
@@ -60,7 +61,7 @@ def examine(
     """Finds out what can run on this machine.
 
     Args:
-        tasks: The tasks to ask for, by default all 228.
+        tasks: The tasks to ask for, by default all 228 and those from outside.
         seconds: Time for everything; one probe gets half of it.
         on_progress: Called with the name of what was just tried, how many were, and of how many.
 
@@ -68,12 +69,18 @@ def examine(
         The report.
     """
     start = time.monotonic()
-    asked: dict[str, list[Task]] = {domain: [] for domain in DOMAINS}
-    for task in tasks if tasks is not None else (task for task in TASKS if task.version == 0):
+    if tasks is None:
+        tasks = (task for task in (*TASKS, *catalog.outside()) if task.version == 0)
+    asked: dict[str, list[Task]] = {domain.name: [] for domain in catalog.domains()}
+    for task in tasks:
         asked[task.domain].append(task)
     asked = {domain: group for domain, group in asked.items() if group}
 
-    jobs = [Job(name, ("tasks", *(task.id for task in group))) for name, group in asked.items()]
+    modules = ",".join(catalog.imported())
+    jobs = [
+        Job(name, ("tasks", modules, *(task.versioned_name for task in group)))
+        for name, group in asked.items()
+    ]
     jobs += [job for job, _, _ in _RENDERERS.values()]
     if importlib.util.find_spec("torch") is not None:
         jobs.append(Job("torch", ("torch",)))
@@ -86,7 +93,7 @@ def examine(
 
     known = packages.requirements()
     domains = tuple(_domain(name, group, outcomes[name], known) for name, group in asked.items())
-    simulators = {name for group in packages.SIMULATORS.values() for name in group}
+    simulators = {name for domain in BENCHMARK for name in domain.packages}
     return Report(
         ok=all(domain.runnable == domain.tasks for domain in domains),
         mmbench=mmbench.__version__,
@@ -100,25 +107,24 @@ def examine(
 
 def _domain(
     name: str, tasks: Sequence[Task], outcome: Outcome, known: dict[str, packages.Requirement]
-) -> Domain:
-    group = tuple(packages.package(each, known) for each in packages.SIMULATORS[name])
+) -> DomainReport:
+    domain = catalog.domain(name)
+    group = packages.of_domain(domain, known)
     first = group[0]
     problems = [
         Problem(
             f"{each.name} {each.installed} is outside the tested range {each.tested}",
-            packages.install_command(each),
+            packages.install_command(each, known),
         )
         for each in group
         if each.in_range is False
     ]
     unavailable: dict[str, str] = outcome.said.get("unavailable", {})
-    able = [task for task in tasks if task.id not in unavailable]
+    able = [task for task in tasks if task.versioned_name not in unavailable]
     if outcome.failure:
         # The one task that was tried failed, and nothing is known of the others.
         names = tuple(task.versioned_name for task in able)
-        fix = _known_fix(outcome.failure) or (
-            packages.install_command(first) if first.installed is None else ""
-        )
+        fix = _known_fix(outcome.failure) or (domain.install if first.installed is None else "")
         problems.append(Problem(outcome.failure, fix, names, outcome.log))
         able = []
     problems += _reasons(tasks, unavailable, first)
@@ -129,7 +135,7 @@ def _domain(
     else:
         lacking = first.installed is None or all(map(missing_assets, tasks))
         status = "missing" if lacking else "fails"
-    return Domain(
+    return DomainReport(
         domain=name,
         status=status,
         packages=group,
@@ -147,8 +153,8 @@ def _reasons(
     """Why tasks cannot run, those with the same reason together."""
     groups: dict[str, list[Task]] = {}
     for task in tasks:
-        if task.id in unavailable:
-            reason = _reason(task, unavailable[task.id], simulator)
+        if task.versioned_name in unavailable:
+            reason = _reason(task, unavailable[task.versioned_name], simulator)
             groups.setdefault(reason, []).append(task)
     return [
         Problem(
@@ -169,7 +175,7 @@ def _reason(task: Task, told: str, simulator: Package) -> str:
 
 def _fix(task: Task, reason: str, simulator: Package) -> str:
     if simulator.installed is None:
-        install = packages.install_command(simulator)
+        install = catalog.domain(task.domain).install
         suited = simulator.for_this_python
         return install if suited else f"with Python {simulator.python}: {install}"
     if missing_assets(task):

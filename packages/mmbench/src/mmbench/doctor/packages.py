@@ -1,7 +1,7 @@
 """Versions of the simulators: which is installed, and which the tests hold for.
 
 The tested ranges are the requirements of the installed distributions themselves, so they stand in
-one place only: ``pyproject.toml``.
+one place only: ``pyproject.toml``. A domain from outside may state its own in its record.
 """
 
 from __future__ import annotations
@@ -14,21 +14,8 @@ from dataclasses import dataclass
 from packaging import requirements as requirements_
 from packaging.specifiers import SpecifierSet
 
+from mmbench.catalog import Domain
 from mmbench.doctor.report import Package
-
-SIMULATORS: dict[str, tuple[str, ...]] = {
-    "dmcontrol": ("dm-control", "mujoco"),
-    "dmcontrol-ext": ("dm-control", "mujoco"),
-    "metaworld": ("metaworld", "mujoco"),
-    "maniskill": ("mani-skill", "sapien"),
-    "mujoco": ("gymnasium", "mujoco"),
-    "box2d": ("box2d", "gymnasium"),
-    "robodesk": ("robodesk", "dm-control", "mujoco"),
-    "ogbench": ("ogbench", "mujoco"),
-    "miniarcade": ("miniarcade", "pygame-ce"),
-    "atari": ("ale-py",),
-}
-"""The distributions that simulate a domain, the one it is installed by first."""
 
 _OWN = ("mmbench", "miniarcade")
 """Distributions whose requirements are tested ranges."""
@@ -98,14 +85,21 @@ def requirements() -> dict[str, Requirement]:
     return found
 
 
-def package(name: str, known: dict[str, Requirement]) -> Package:
-    """What is known of one distribution."""
-    requirement = known.get(name)
-    installed = installed_version(name)
+def package(line: str, known: dict[str, Requirement], domain: Domain | None = None) -> Package:
+    """What is known of one distribution.
+
+    Args:
+        line: Its name, with its tested versions where a domain states them (``name>=1,<2``).
+        known: What :func:`requirements` returns.
+        domain: The domain that it is the first package of, if it is one's.
+    """
+    stated = parse(line)
+    requirement = stated if stated.versions else known.get(stated.name)
+    installed = installed_version(stated.name)
     tested = readable(requirement.versions) if requirement else None
-    python = requirement.python if requirement else ""
+    python = domain.python if domain else requirement.python if requirement else ""
     return Package(
-        name=name,
+        name=stated.name,
         installed=installed,
         tested=tested,
         in_range=None if installed is None or tested is None else within(installed, tested),
@@ -113,6 +107,12 @@ def package(name: str, known: dict[str, Requirement]) -> Package:
         python=python or None,
         for_this_python=within(platform.python_version(), python),
     )
+
+
+def of_domain(domain: Domain, known: dict[str, Requirement]) -> tuple[Package, ...]:
+    """What is known of the distributions that simulate a domain."""
+    first, *others = domain.packages
+    return package(first, known, domain), *(package(each, known) for each in others)
 
 
 def python_range() -> str | None:
@@ -124,6 +124,10 @@ def python_range() -> str | None:
     return readable(versions.replace(" ", "")) if versions else None
 
 
-def install_command(package: Package) -> str:
+def install_command(package: Package, known: dict[str, Requirement]) -> str:
     """What installs the tested version of a package."""
-    return f"pip install 'mmbench[{package.extra}]'" if package.extra else "pip install mmbench"
+    if package.extra:
+        return f"pip install 'mmbench[{package.extra}]'"
+    if package.name in known:
+        return "pip install mmbench"
+    return f"pip install '{package.name}{package.tested or ''}'"

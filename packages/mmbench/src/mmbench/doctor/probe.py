@@ -1,7 +1,8 @@
 """The other process of ``mmbench doctor``: tries one thing and says, line by line, how far it came.
 
-``python -m mmbench.doctor.probe tasks NAME ...``: tells which of the tasks cannot run, makes the
-first of the others, resets it and steps it once. ``opengl egl|osmesa`` and ``vulkan``: draw a
+``python -m mmbench.doctor.probe tasks MODULES NAME ...``: imports the modules (separated by commas,
+or empty), tells which of the tasks cannot run, makes the first of the others, resets it and steps
+it once. ``opengl egl|osmesa`` and ``vulkan``: draw a
 frame. ``torch``: looks for GPUs.
 
 The report is JSON objects, a line each, on what was the standard output; whatever a simulator or a
@@ -49,7 +50,7 @@ class Reporter:
         os.write(self._fd, (json.dumps(facts) + "\n").encode())
 
 
-def probe_tasks(names: Sequence[str], report: Reporter) -> None:
+def probe_tasks(modules: str, names: Sequence[str], report: Reporter) -> None:
     """Finds the tasks that cannot run, and steps the first that can."""
     import numpy as np
 
@@ -57,21 +58,22 @@ def probe_tasks(names: Sequence[str], report: Reporter) -> None:
     from mmbench.domains import adapter, unavailable
     from mmbench.env import TaskEnv
 
+    catalog.import_modules(modules or None)
     reasons = {name: unavailable(catalog.get(name)) for name in names}
     report.say(unavailable={name: reason for name, reason in reasons.items() if reason})
     able = next((name for name, reason in reasons.items() if reason is None), None)
     if able is None:
         return
     report.say(doing="importing the simulator")
-    adapter(catalog.get(able))
-    env_id, able = able, able.removeprefix("mmbench/")
+    task = catalog.get(able)
+    adapter(task)
     report.say(tried=able, doing=f"making {able}")
-    env = TaskEnv(env_id)
+    env = TaskEnv(task, obs="state" if task.obs_dim else "rgb")
     report.say(doing=f"resetting {able}")
     env.reset(seed=0)
     report.say(doing=f"stepping {able}")
     obs, reward, *_ = env.step(np.zeros(env.action_space.shape or (), np.float32))
-    if not np.isfinite([*obs, reward]).all():
+    if not (np.isfinite(obs).all() and np.isfinite(reward)):
         raise FloatingPointError(f"{able}: a step from the first state is not finite")
     report.say(doing=f"closing {able}")
     env.close()
@@ -170,7 +172,7 @@ def main(arguments: Sequence[str]) -> int:
     kind, *rest = arguments
     try:
         if kind == "tasks":
-            probe_tasks(rest, report)
+            probe_tasks(rest[0], rest[1:], report)
         elif kind == "opengl":
             probe_opengl(rest[0], report)
         else:

@@ -47,7 +47,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Domain:
+class DomainReport:
     """One domain.
 
     Attributes:
@@ -58,7 +58,7 @@ class Domain:
         packages: What simulates it, the one it is installed by first.
         tasks: How many of its tasks were asked for; by default all, held-out ones and extras too.
         runnable: How many of them can run here.
-        tried: The task that was made, reset and stepped once, such as ``walker-walk-v0``, or None
+        tried: The task that was made, reset and stepped once, such as ``walker-walk``, or None
             where none could be.
         seconds: How long that took, with the import of the simulator.
         problems: Why the others cannot.
@@ -133,7 +133,7 @@ class Report:
             and missing renderers do not count.
         mmbench: Version of mmbench.
         machine: The machine and the Python.
-        domains: A row a domain, in the benchmark's order.
+        domains: A row a domain, in the benchmark's order, those from outside last.
         renderers: EGL, OSMesa and Vulkan.
         others: What else mmbench uses or can use: its common dependencies, and the packages of
             the extras ``language`` and ``demos``.
@@ -143,7 +143,7 @@ class Report:
     ok: bool
     mmbench: str
     machine: Machine
-    domains: tuple[Domain, ...]
+    domains: tuple[DomainReport, ...]
     renderers: tuple[Renderer, ...]
     others: tuple[Package, ...]
     seconds: float

@@ -10,50 +10,10 @@ import importlib.util
 import sys
 from typing import Any
 
-from mmbench.catalog import Task, TaskUnavailableError
+from mmbench.catalog import Domain, Task, TaskUnavailableError, domain
 from mmbench.domains.simulator import Simulator
 
-_ADAPTERS = {
-    "dmcontrol": "mmbench.domains.dmcontrol",
-    "dmcontrol-ext": "mmbench.domains.dmcontrol_ext",
-    "metaworld": "mmbench.domains.metaworld",
-    "maniskill": "mmbench.domains.maniskill",
-    "mujoco": "mmbench.domains.mujoco",
-    "box2d": "mmbench.domains.box2d",
-    "robodesk": "mmbench.domains.robodesk",
-    "ogbench": "mmbench.domains.ogbench",
-    "miniarcade": "mmbench.domains.miniarcade",
-    "atari": "mmbench.domains.atari",
-}
-"""Domains that are built, by adapter module."""
-
-_EXTRAS = {
-    "metaworld": "metaworld",
-    "maniskill": "maniskill",
-    "box2d": "box2d",
-    "robodesk": "robodesk",
-    "ogbench": "ogbench",
-    "atari": "atari",
-}
-"""Domains whose simulator comes with an extra of the same package."""
-
-_PACKAGES = {
-    "dmcontrol": "dm_control",
-    "dmcontrol-ext": "dm_control",
-    "metaworld": "metaworld",
-    "maniskill": "mani_skill",
-    "mujoco": "mujoco",
-    "box2d": "Box2D",
-    "robodesk": "robodesk",
-    "ogbench": "ogbench",
-    "miniarcade": "miniarcade",
-    "atari": "ale_py",
-}
-"""The module of each domain's simulator."""
-
-
-_BEFORE_3_13 = ("dmcontrol", "dmcontrol-ext", "maniskill", "robodesk", "ogbench")
-"""Domains whose simulator pip does not install on Python 3.13: a dependency has no wheel."""
+__all__ = ["Simulator", "adapter", "make_simulator", "unavailable"]
 
 
 def make_simulator(task: Task, frames: bool) -> Simulator:
@@ -79,9 +39,9 @@ def adapter(task: Task) -> Any:
     reason = unavailable(task)
     if reason is None:
         try:
-            return importlib.import_module(_ADAPTERS[task.domain])
+            return importlib.import_module(domain(task.domain).adapter)
         except ImportError as error:
-            reason = _not_importable(task, str(error))
+            reason = _not_importable(domain(task.domain), str(error))
     raise TaskUnavailableError(f"task {task.name!r}: {reason}")
 
 
@@ -91,19 +51,32 @@ def unavailable(task: Task) -> str | None:
     Looks for packages and assets and loads no simulator, so that a process that only asks stays
     small. Whether what is there works, ``mmbench doctor`` finds out.
     """
-    package = _PACKAGES[task.domain]
-    if importlib.util.find_spec(package) is None:
-        return _not_importable(task, f"No module named {package!r}")
-    if task.domain == "maniskill":
-        from mmbench.domains.maniskill import missing
-
-        return missing(task)
+    own = domain(task.domain)
+    if not _is_installed(own.module):
+        return _not_importable(own, f"No module named {own.module!r}")
+    if own.missing:
+        module, _, function = own.missing.partition(":")
+        return getattr(importlib.import_module(module), function)(task)
     return None
 
 
-def _not_importable(task: Task, why: str) -> str:
-    extra = _EXTRAS.get(task.domain)
-    install = f"pip install 'mmbench[{extra}]'" if extra else "pip install mmbench"
-    if task.domain in _BEFORE_3_13 and sys.version_info >= (3, 13):
-        install += " with Python 3.11 or 3.12; mmbench's README says what can be done on 3.13"
-    return f"the simulator of {task.domain!r} cannot be imported ({why}): {install}"
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package that it is in
+        return False
+
+
+def _not_importable(own: Domain, why: str) -> str:
+    install = own.install
+    if own.python and not _suits_this_python(own.python):
+        install += f" with Python {own.python}"
+        if own.in_benchmark:
+            install += "; mmbench's README says what can be done on 3.13"
+    return f"the simulator of {own.name!r} cannot be imported ({why}): {install}"
+
+
+def _suits_this_python(versions: str) -> bool:
+    from packaging.specifiers import SpecifierSet
+
+    return SpecifierSet(versions).contains(".".join(map(str, sys.version_info[:3])))

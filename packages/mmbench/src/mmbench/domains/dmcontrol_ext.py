@@ -5,7 +5,7 @@ Stepped and observed as the domain DMControl: action repeat 2, rewards summed.
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 
 from mmbench.catalog import Task
 from mmbench.domains.dmcontrol import DMControlSimulator
@@ -14,9 +14,12 @@ from mmbench.domains.dmcontrol import DMControlSimulator
 def make(task: Task, frames: bool) -> DMControlSimulator:
     """Builds the simulator of a task (see :mod:`mmbench.domains`).
 
-    ``task.native`` is the embodiment's module and the function in it that builds the environment.
+    ``task.native`` is the embodiment's module and the function in it that builds the environment,
+    ``walker/jump``. From outside it is ``module:function``.
     """
-    embodiment, goal = task.native.split("/")
-    module = importlib.import_module(f"mmbench.models.{embodiment}")
+    native = task.native
+    if ":" not in native:
+        native = "mmbench.models." + native.replace("/", ":")
     # The seed given here is replaced at every reset.
-    return DMControlSimulator(getattr(module, goal)(random=0), task.action_repeat)
+    environment = pkgutil.resolve_name(native)(random=0, **dict(task.native_kwargs))
+    return DMControlSimulator(environment, task.action_repeat)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
 
 
 def make(task: Task, frames: bool) -> GameSimulator:
-    """Builds the simulator of a game (see :mod:`mmbench.domains`)."""
+    """Builds the simulator of a game (see :mod:`mmbench.domains`).
+
+    ``task.native`` is the name of a game's task in the package. A game from outside is named by its
+    class, ``module:Class``.
+    """
+    if ":" in task.native:
+        return GameSimulator(pkgutil.resolve_name(task.native)(**dict(task.native_kwargs)))
     return GameSimulator(miniarcade.get_task(task.native).make_game())
 
 

@@ -13,7 +13,16 @@ class Simulator(abc.ABC):
     A simulator knows nothing of padding, masks, scores, episode lengths or seeds: TaskEnv adds
     those. It is handed a generator at every reset and draws all its randomness from it, so that
     an episode is a function of that generator's state and of the actions.
+
+    Attributes:
+        terminated: Whether the last step ended the episode by itself. Only tasks with
+            ``terminates`` may set it, and :meth:`reset` clears it.
+        truncated: Whether the last step has to be the episode's last though its length is not
+            reached. Never in the benchmark.
     """
+
+    terminated = False
+    truncated = False
 
     @abc.abstractmethod
     def reset(self, rng: np.random.Generator) -> None:

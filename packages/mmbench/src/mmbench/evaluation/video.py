@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 
 from mmbench.catalog import Task
+from mmbench.env import TaskEnv
 from mmbench.runs import RunError
 
 FORMATS = (".mp4", ".gif")
@@ -69,16 +69,17 @@ def record_episode(
         TaskUnavailableError: The task cannot run here.
     """
     check_video(path)
-    env = gym.make(task.id, render_mode="rgb_array")
+    env = TaskEnv(task, obs="state" if task.obs_dim else "rgb", render_mode="rgb_array")
     score = 0.0
 
     def frames() -> Iterator[np.ndarray]:
         nonlocal score
         obs, info = env.reset(seed=seed)
         yield _captioned(_frame(env), task.versioned_name, info["score"], 0)
-        truncated, step = False, 0
-        while not truncated:
-            obs, _, _, truncated, info = env.step(policy(obs, step == 0))
+        over, step = False, 0
+        while not over:
+            obs, _, terminated, truncated, info = env.step(policy(obs, step == 0))
+            over = terminated or truncated
             step += 1
             score = float(info["score"])
             yield _captioned(_frame(env), task.versioned_name, score, step)
@@ -149,7 +150,7 @@ def _write_gif(path: Path, frames: Iterable[np.ndarray], fps: int) -> None:
     first.save(path, save_all=True, append_images=others, duration=2000 / fps, loop=0)
 
 
-def _frame(env: gym.Env) -> np.ndarray:
+def _frame(env: TaskEnv) -> np.ndarray:
     frame = env.render()
     assert isinstance(frame, np.ndarray)
     return frame

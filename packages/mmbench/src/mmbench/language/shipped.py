@@ -1,4 +1,4 @@
-"""The embeddings that come with the package, made by ``scripts/make_embeddings.py``."""
+"""The embeddings that come with the package, made by ``scripts/refresh.py``."""
 
 from __future__ import annotations
 

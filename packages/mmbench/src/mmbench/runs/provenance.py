@@ -8,7 +8,9 @@ import platform
 import subprocess
 from pathlib import Path
 
-PACKAGES = (
+from mmbench.catalog import domains
+
+_LIBRARIES = (
     "mmbench",
     "miniarcade",
     "newt-agent",
@@ -16,24 +18,21 @@ PACKAGES = (
     "gymnasium",
     "numpy",
     "torch",
-    "mujoco",
-    "dm-control",
-    "metaworld",
-    "mani-skill",
-    "sapien",
-    "box2d",
-    "robodesk",
-    "ogbench",
-    "ale-py",
-    "pygame-ce",
 )
-"""Distributions whose version may change a result."""
+
+
+def packages() -> tuple[str, ...]:
+    """Returns the distributions whose version may change a result, those of every domain too."""
+    from packaging.requirements import Requirement  # late: few commands need it
+
+    simulators = (Requirement(line).name for domain in domains() for line in domain.packages)
+    return tuple(dict.fromkeys((*_LIBRARIES, *simulators)))
 
 
 def provenance() -> dict[str, object]:
     """Returns versions of the simulators and libraries, the git commit and the machine."""
     versions = {}
-    for name in PACKAGES:
+    for name in packages():
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -31,7 +31,8 @@ class SharedArrays:
         reward: (N,) float64.
         score: (N,) float64.
         success: (N,) float64.
-        truncated: (N,) bool.
+        truncated: (N,) bool, episodes that ended in their last step.
+        terminated: (N,) bool, those of them that ended by themselves.
         failed: (N,) bool, environments that raised in their last step.
         idle: (N,) bool, environments that their next step leaves alone (just rebuilt).
         rng: (N, 6) uint64, generators from which the running episodes started.
@@ -56,6 +57,7 @@ class SharedArrays:
     score: np.ndarray
     success: np.ndarray
     truncated: np.ndarray
+    terminated: np.ndarray
     failed: np.ndarray
     idle: np.ndarray
     rng: np.ndarray
@@ -78,6 +80,7 @@ class SharedArrays:
             "score": ((n,), np.float64),
             "success": ((n,), np.float64),
             "truncated": ((n,), np.bool_),
+            "terminated": ((n,), np.bool_),
             "failed": ((n,), np.bool_),
             "idle": ((n,), np.bool_),
             "rng": ((n, 6), np.uint64),

@@ -8,21 +8,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmbench.catalog import Task
+from mmbench.catalog import Task, domain
 from mmbench.language.cache import cache_dir
 
 _FRAME_MICROSECONDS = 20_000.0
 """Drawing a frame, without a GPU."""
-
-_DOMAIN_MICROSECONDS = {
-    "maniskill": 900.0,
-    "robodesk": 6000.0,
-    "metaworld": 350.0,
-    "atari": 250.0,
-    "box2d": 80.0,
-    "miniarcade": 8.0,
-}
-"""Tasks that nobody has measured."""
 
 
 def measured_costs() -> Path:
@@ -39,12 +29,11 @@ def step_costs(tasks: Sequence[Task], obs: str) -> list[float]:
 
     Returns:
         A number for each, from the table of this machine (``mmbench bench``), else from the one
-        that comes with the package. Only their proportions matter.
+        that comes with the package, else that of the domain. Only their proportions matter.
     """
     table = {**_shipped(), **_of_this_machine()}
     frame = _FRAME_MICROSECONDS if "rgb" in obs else 0.0
-    default = _DOMAIN_MICROSECONDS
-    return [table.get(task.id, default.get(task.domain, 200.0)) + frame for task in tasks]
+    return [table.get(task.id, domain(task.domain).step_microseconds) + frame for task in tasks]
 
 
 @functools.cache

@@ -166,6 +166,7 @@ class Fleet:
             self.arrays.idle[rows] = False
             self.arrays.reward[rows][restarted] = 0.0
             self.arrays.truncated[rows][restarted] = True
+            self.arrays.terminated[rows][restarted] = False
         self._failures_in_a_row[rows][self.arrays.truncated[rows] & ~restarted] = 0
         if not self._outstanding:
             self._balance(part)

@@ -6,19 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-LIBRARY_MEGABYTES = {
-    "maniskill": 500,
-    "robodesk": 150,
-    "metaworld": 120,
-    "atari": 60,
-    "box2d": 20,
-    "ogbench": 20,
-    "mujoco": 20,
-    "dmcontrol-ext": 20,
-    "dmcontrol": 20,
-    "miniarcade": 10,
-}
-"""What a worker's memory grows by when a domain's first task is made, roughly."""
+from mmbench.catalog import domain as domain_record
 
 _HEAVY = 100
 """Megabytes from which on a library should not load in every worker of a large machine."""
@@ -67,7 +55,7 @@ def group(domains: Sequence[str], costs: Sequence[float], num_workers: int) -> n
 
     heavy, light = _by_library(domains)
     for domain, members in sorted(heavy.items(), key=lambda item: -cost[item[1]].max()):
-        affordable = int(_LIBRARY_BUDGET // LIBRARY_MEGABYTES.get(domain, _HEAVY))
+        affordable = int(_LIBRARY_BUDGET // domain_record(domain).megabytes)
         needed = int(np.ceil(cost[members].sum() / share))
         count = min(max(affordable, needed), num_workers)
         allowed = np.sort(load.argsort(kind="stable")[:count])
@@ -84,7 +72,7 @@ def _by_library(domains: Sequence[str]) -> tuple[dict[str, list[int]], list[int]
     heavy: dict[str, list[int]] = {}
     light = []
     for i, domain in enumerate(domains):
-        if LIBRARY_MEGABYTES.get(domain, _HEAVY) >= _HEAVY:
+        if domain_record(domain).megabytes >= _HEAVY:
             heavy.setdefault(domain, []).append(i)
         else:
             light.append(i)
@@ -122,7 +110,7 @@ def better_place(
         for i in candidates
         if owner[i] == slow
         and costs[i] < gap
-        and (domains[i] in there or LIBRARY_MEGABYTES.get(domains[i], _HEAVY) < _HEAVY)
+        and (domains[i] in there or domain_record(domains[i]).megabytes < _HEAVY)
     ]
     # The one that leaves the two most alike.
     return (min(movable, key=lambda i: abs(gap - 2 * costs[i])), fast) if movable else None

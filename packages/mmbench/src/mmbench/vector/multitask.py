@@ -12,7 +12,7 @@ from gymnasium.vector.utils import batch_space
 from mmbench import catalog
 from mmbench.catalog import Task, TaskUnavailableError, action_mask, observation_mask
 from mmbench.domains import unavailable
-from mmbench.env import OBS_MODES, action_space, observation_space
+from mmbench.env import action_space, check_obs, observation_space
 from mmbench.vector.fleet import Fleet
 from mmbench.vector.pool import WorkerPool, available_cores
 from mmbench.vector.worker import WHOLE, rows_of
@@ -49,8 +49,10 @@ class MultitaskVectorEnv(VectorEnv):
 
     Args:
         num_envs: What ``make_vec`` passes: 1 (ignored) or N.
-        tasks: A group, domain, preset, glob, comma list, or an iterable of names or records
-            (see :func:`mmbench.catalog.select`).
+        tasks: A group, domain, preset, glob, ``gym:<id>``, comma list, or an iterable of names or
+            records (see :func:`mmbench.catalog.select`).
+        imports: Modules to import here and in every worker first, which register tasks by
+            :func:`mmbench.register`.
         envs_per_task: Environments of each task.
         num_workers: Worker processes: by default one for each core, but no more than
             environments. 0 steps in the calling process, one environment after the other.
@@ -73,6 +75,8 @@ class MultitaskVectorEnv(VectorEnv):
         UnknownTaskError: A part of ``tasks`` matches nothing.
         TaskUnavailableError: A selected task's simulator is not there and ``skip_missing`` is off,
             or none is left.
+        InvalidTaskError: A module of ``imports`` cannot be imported, or a Gymnasium environment
+            cannot be a task.
         ValueError: An argument is out of range, or ``num_envs`` is neither 1 nor N.
         EnvironmentFailure: An environment cannot be built.
     """
@@ -86,6 +90,7 @@ class MultitaskVectorEnv(VectorEnv):
         self,
         num_envs: int = 1,
         tasks: str | Task | Iterable[str | Task] = "all",
+        imports: str | Iterable[str] | None = None,
         envs_per_task: int = 1,
         num_workers: int | None = None,
         obs: str = "state",
@@ -101,15 +106,16 @@ class MultitaskVectorEnv(VectorEnv):
             raise ValueError(f"envs_per_task={envs_per_task}: at least 1")
         if num_workers is not None and num_workers < 0:
             raise ValueError(f"num_workers={num_workers}: at least 0, or None for one a core")
-        if obs not in OBS_MODES:
-            raise ValueError(f"unknown observation mode {obs!r}: one of {', '.join(OBS_MODES)}")
         if on_error not in ("raise", "restart"):
             raise ValueError(f"on_error={on_error!r}: raise or restart")
         if time_limit <= 0:
             raise ValueError(f"time_limit={time_limit}: more than 0 seconds")
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"unknown render mode {render_mode!r}: rgb_array, or None")
-        selected, self.missing = _runnable(catalog.select(tasks), skip_missing)
+        catalog.import_modules(imports)
+        asked = catalog.select(tasks)
+        check_obs(obs, asked)
+        selected, self.missing = _runnable(asked, skip_missing)
         self.tasks = tuple(task for task in selected for _ in range(envs_per_task))
         self.num_envs = len(self.tasks)
         if num_envs not in (1, self.num_envs):
@@ -209,8 +215,8 @@ class MultitaskVectorEnv(VectorEnv):
             actions: (N, 16).
 
         Returns:
-            Observations (N, ...), rewards (N,) float64, terminations (N,) all False,
-            truncations (N,) and infos; see the class.
+            Observations (N, ...), rewards (N,) float64, terminations (N,), truncations (N,) and
+            infos; see the class.
 
         Raises:
             EnvironmentFailure: An environment failed.
@@ -285,28 +291,29 @@ class MultitaskVectorEnv(VectorEnv):
     def _finish(self, part: int) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         restarted = self._fleet.wait(part)
         rows = rows_of(part)
-        truncated = self._arrays.truncated[rows].copy()
+        ended = self._arrays.truncated[rows].copy()
+        terminated = self._arrays.terminated[rows] & ended
         score, success = self._arrays.score[rows].copy(), self._arrays.success[rows].copy()
         infos: dict[str, Any] = {"score": score, "success": success}
         if self._restarts:
             infos["restarted"] = restarted
-        if truncated.any():
+        if ended.any():
             infos |= {
-                "final_obs": self._final_observations(rows, truncated),
-                "_final_obs": truncated.copy(),
+                "final_obs": self._final_observations(rows, ended),
+                "_final_obs": ended.copy(),
                 "final_info": {
                     "score": score.copy(),
-                    "_score": truncated.copy(),
+                    "_score": ended.copy(),
                     "success": success.copy(),
-                    "_success": truncated.copy(),
+                    "_success": ended.copy(),
                 },
-                "_final_info": truncated.copy(),
+                "_final_info": ended.copy(),
             }
         return (
             self._observations(rows),
             self._arrays.reward[rows].copy(),
-            np.zeros(len(truncated), bool),
-            truncated,
+            terminated,
+            ended & ~terminated,
             infos,
         )
 

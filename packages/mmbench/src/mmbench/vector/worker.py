@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.catalog import Task
+from mmbench.catalog import Task, import_modules
 from mmbench.env import TaskEnv
 from mmbench.vector.arrays import SharedArrays
 
@@ -96,7 +96,8 @@ class EnvironmentSet:
         arrays, worker, clock = self._arrays, self._worker, time.perf_counter
         # A memory view takes one number faster than an array does.
         current, idle = arrays.current.data, arrays.idle.data
-        rewards, truncations = arrays.reward.data, arrays.truncated.data
+        rewards = arrays.reward.data
+        terminations, truncations = arrays.terminated.data, arrays.truncated.data
         scores, successes = arrays.score.data, arrays.success.data
         seconds, steps = arrays.seconds.data, arrays.steps.data
         began = clock()
@@ -105,9 +106,10 @@ class EnvironmentSet:
                 continue
             current[worker] = i
             try:
-                rewards[i], truncated, scores[i], successes[i] = env.advance(action)
-                truncations[i] = truncated
-                if truncated:
+                rewards[i], terminated, truncated, scores[i], successes[i] = env.advance(action)
+                terminations[i] = terminated
+                truncations[i] = ended = terminated or truncated
+                if ended:
                     env.observe(final_state, final_frame)
                     arrays.rng[i] = env.begin()
                 env.observe(state, frame)
@@ -163,7 +165,15 @@ class EnvironmentSet:
         self._rows = [[row for row in rows if row[0] % 2 == half] for half in (0, 1)] + [rows]
 
 
-def run_worker(number: int, pipe: Any, go: Any, done: Any, orders: Any, home: int | None) -> None:
+def run_worker(
+    number: int,
+    pipe: Any,
+    go: Any,
+    done: Any,
+    orders: Any,
+    home: int | None,
+    imports: Sequence[str],
+) -> None:
     """The body of a worker process.
 
     Orders come as pairs (set, half) through a ring in shared memory, each announced by ``go``.
@@ -176,6 +186,7 @@ def run_worker(number: int, pipe: Any, go: Any, done: Any, orders: Any, home: in
         done: Semaphores, by half, released for each step that is done.
         orders: Shared integers, ``RING`` pairs.
         home: The core on which to wake up, or None for any.
+        imports: Modules that register tasks.
     """
     # Ctrl-C, `timeout`, Slurm, systemd and a terminal that closes signal every process. The parent
     # decides what that means: it may want to finish a step and save. The worker ends with it.
@@ -183,6 +194,7 @@ def run_worker(number: int, pipe: Any, go: Any, done: Any, orders: Any, home: in
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    import_modules(imports)
     sets: dict[int, EnvironmentSet] = {}
     ring = np.frombuffer(orders, np.int64).reshape(RING, 2)
     # As a batch process it does not take the core from the parent that wakes it, which has others

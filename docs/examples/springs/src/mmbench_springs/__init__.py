@@ -1,0 +1,1 @@
+"""A domain for MMBench: a mass on a spring."""

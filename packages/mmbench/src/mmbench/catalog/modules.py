@@ -1,0 +1,59 @@
+"""Modules of the user that bring tasks or environments."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from types import ModuleType
+
+from mmbench.catalog.errors import InvalidTaskError
+
+_imported: dict[str, None] = {}
+
+
+def import_modules(names: str | Iterable[str] | None) -> None:
+    """Imports modules that register tasks, also in the worker processes started from now on.
+
+    Args:
+        names: Modules, as a list or separated by commas; None for none.
+
+    Raises:
+        InvalidTaskError: A module cannot be imported; the message names it and the reason.
+    """
+    if names is None:
+        return
+    for name in names.split(",") if isinstance(names, str) else names:
+        import_module(name.strip())
+        _imported[name.strip()] = None
+
+
+def imported() -> tuple[str, ...]:
+    """Returns what :func:`import_modules` has imported in this process."""
+    return tuple(_imported)
+
+
+def import_module(name: str) -> ModuleType:
+    """Imports a module, from the current folder too, which is searched last.
+
+    Raises:
+        InvalidTaskError: It cannot be imported; the message names it and the reason.
+    """
+    if name.endswith(".py"):
+        raise InvalidTaskError(f"cannot import {name!r}: give the module's name, without .py")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise InvalidTaskError(f"cannot import {name!r}: {reason(error)}") from error
+
+
+def reason(error: Exception) -> str:
+    """Says what an import raised, and in which line where that is the module's own."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    foreign = "importlib" in where.filename or where.filename.startswith("<")
+    place = "" if foreign else f" ({where.filename}, line {where.lineno})"
+    return f"{type(error).__name__}: {error}{place}"

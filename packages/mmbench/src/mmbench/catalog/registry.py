@@ -1,0 +1,219 @@
+"""Every domain and task that this process knows: the benchmark's, and those from outside.
+
+What is registered here stands beside the benchmark and is never part of it: ``all``, ``test``, the
+ten domains and every pattern that matches a task of theirs stay as they are.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Container, Iterable
+
+from mmbench.catalog.domain import BENCHMARK, GYM, Domain
+from mmbench.catalog.errors import InvalidTaskError, UnknownTaskError
+from mmbench.catalog.gymnasium_tasks import PREFIX, gym_task
+from mmbench.catalog.table import DOMAINS, SPLITS, TASKS
+from mmbench.catalog.task import MAX_ACTION_DIM, MAX_OBS_DIM, NAMESPACE, Task
+
+GROUPS = ("all", "train", "test", "extra")
+
+PRESETS: dict[str, tuple[str, ...]] = {
+    "quickstart": (
+        "cartpole-balance-sparse",
+        "cartpole-swingup",
+        "pygame-cowboy",
+        "pygame-landing",
+    ),
+}
+"""Named lists of training tasks. ``quickstart`` learns visibly on two cores in minutes."""
+
+FAILED: dict[str, str] = {}
+"""Packages whose tasks could not be loaded, with the reason."""
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+_VERSION = re.compile(r".*-v\d+")
+
+_domains: dict[str, Domain] = {domain.name: domain for domain in (*BENCHMARK, GYM)}
+_tasks: dict[str, Task] = {task.id: task for task in TASKS}
+
+
+def domain(name: str) -> Domain:
+    """Returns the record of one domain.
+
+    Raises:
+        InvalidTaskError: This process knows no such domain.
+    """
+    if name not in _domains:
+        raise InvalidTaskError(
+            f"unknown domain {name!r}: this process knows {', '.join(_domains)}. Register it with "
+            "mmbench.register in a module that --import or imports=[...] names, or in a package "
+            "with an entry point in the group mmbench.domains"
+        )
+    return _domains[name]
+
+
+def domains() -> tuple[Domain, ...]:
+    """Returns the records of all domains: the benchmark's ten, then those from outside."""
+    return tuple(_domains.values())
+
+
+def tasks(
+    split: str | None = None, domain: str | None = None, version: int | None = 0
+) -> tuple[Task, ...]:
+    """Lists tasks of the benchmark, or of a domain from outside, without importing a simulator.
+
+    Args:
+        split: ``train`` (200 tasks), ``test`` (the 20 held out), ``extra`` (8 more), or None
+            for the 220 of ``train`` and ``test``.
+        domain: The name of a domain, or None for all ten of the benchmark.
+        version: 0 for the published tasks, 1 for the corrected ones, None for both.
+
+    Returns:
+        The matching records in the benchmark's order.
+
+    Raises:
+        ValueError: The split or the domain does not exist.
+    """
+    if split is not None and split not in SPLITS:
+        raise ValueError(
+            f"unknown split {split!r}: one of {', '.join(SPLITS)}, or None for the 220"
+        )
+    if domain is not None and domain not in _domains:
+        raise ValueError(f"unknown domain {domain!r}: one of {', '.join(_domains)}")
+    splits = ("train", "test") if split is None else (split,)
+    return tuple(
+        task
+        for task in (TASKS if domain is None or domain in DOMAINS else outside())
+        if task.split in splits
+        and domain in (None, task.domain)
+        and version in (None, task.version)
+    )
+
+
+def outside() -> tuple[Task, ...]:
+    """Returns the tasks that were registered from outside, those of the ten domains too."""
+    return tuple(_tasks.values())[len(TASKS) :]
+
+
+def get(name: str) -> Task:
+    """Returns the record of one task.
+
+    Args:
+        name: A bare name (``walker-walk``, meaning version 0), a versioned one
+            (``walker-walk-v0``), a full id (``mmbench/walker-walk-v0``), or ``gym:`` and the id
+            of any Gymnasium environment (see :func:`mmbench.gym_task`).
+
+    Raises:
+        UnknownTaskError: Nothing has this name; the message lists the nearest ones.
+        InvalidTaskError: The Gymnasium environment cannot be a task.
+    """
+    task = find(name)
+    if task is None and name.startswith(PREFIX):
+        return gym_task(name.removeprefix(PREFIX))
+    if task is None:
+        raise UnknownTaskError(unknown(name, names()))
+    return task
+
+
+def find(name: str) -> Task | None:
+    """Returns the record that has this name, version or id, or None."""
+    bare = name.removeprefix(f"{NAMESPACE}/")
+    if bare.startswith(PREFIX):
+        bare = re.sub("[:/]", "-", bare)  # as in its id
+    return _tasks.get(f"{NAMESPACE}/{bare}-v0") or _tasks.get(f"{NAMESPACE}/{bare}")
+
+
+def names() -> tuple[str, ...]:
+    """Returns what tasks are called: bare names, then versioned ones."""
+    bare = dict.fromkeys(task.name for task in _tasks.values())
+    return (*bare, *(f"{task.name}-v{task.version}" for task in _tasks.values()))
+
+
+def add(*records: Domain | Task) -> tuple[Task, ...]:
+    """Adds domains and tasks: all of them, or none where one is refused.
+
+    Args:
+        *records: In any order. One that is known already, unchanged, is left as it is.
+
+    Returns:
+        The tasks that are new.
+
+    Raises:
+        InvalidTaskError: A name is taken, or a record is not possible.
+    """
+    new_domains: dict[str, Domain] = {}
+    new_tasks: dict[str, Task] = {}
+    for record in records:
+        if isinstance(record, Domain):
+            if _domains.get(record.name) == record:
+                continue
+            _check_domain(record, taken={**_domains, **new_domains})
+            new_domains[record.name] = record
+    known = _tasks.copy()
+    for record in records:
+        if isinstance(record, Domain):
+            continue
+        if not isinstance(record, Task):
+            raise InvalidTaskError(f"{record!r} is neither a mmbench.Task nor a mmbench.Domain")
+        if known.get(record.id) == record:
+            continue
+        _check_task(record, known, domains={**_domains, **new_domains})
+        new_tasks[record.id] = known[record.id] = record
+    _domains.update(new_domains)
+    _tasks.update(new_tasks)
+    return tuple(new_tasks.values())
+
+
+def _check_domain(record: Domain, taken: Container[str]) -> None:
+    name = record.name
+    if not _NAME.fullmatch(name):
+        raise InvalidTaskError(f"domain {name!r}: a name has letters, digits, '-', '_' and '.'")
+    if name in taken or name in GROUPS or name in PRESETS or find(name):
+        raise InvalidTaskError(f"domain {name!r}: another domain, task or group has this name")
+    if not record.packages:
+        raise InvalidTaskError(f"domain {name!r}: packages is empty; name at least one")
+
+
+def _check_task(task: Task, tasks: Container[str], domains: Collection[str]) -> None:
+    unnamed = task.domain == GYM.name and task.name == PREFIX + task.native
+    problem = ""
+    if not (unnamed or _NAME.fullmatch(task.name)):
+        problem = "a name has letters, digits, '-', '_' and '.'"
+    elif not unnamed and _VERSION.fullmatch(task.name):
+        problem = "a name does not end in a version; that is the field `version`"
+    elif task.id in tasks or task.name in domains or task.name in GROUPS or task.name in PRESETS:
+        problem = "another task, domain or group has this name; choose another"
+    elif task.domain not in domains:
+        problem = f"its domain {task.domain!r} is not registered: one of {', '.join(domains)}"
+    elif task.split not in SPLITS:
+        problem = f"split {task.split!r}: one of {', '.join(SPLITS)}"
+    elif not 0 <= task.obs_dim <= MAX_OBS_DIM:
+        problem = f"obs_dim {task.obs_dim}: 0 to {MAX_OBS_DIM}"
+    elif not 1 <= task.action_dim <= MAX_ACTION_DIM:
+        problem = f"action_dim {task.action_dim}: 1 to {MAX_ACTION_DIM}"
+    elif task.max_episode_steps < 1 or task.action_repeat < 1 or task.version < 0:
+        problem = "max_episode_steps and action_repeat are at least 1, version at least 0"
+    elif not 0 < task.discount <= 1:
+        problem = f"discount {task.discount}: above 0, at most 1"
+    elif task.score_metric not in ("return", "success", "none"):
+        problem = f"score_metric {task.score_metric!r}: return, success or none"
+    elif task.score_metric == "return" and not task.score_low < task.score_high:
+        problem = f"score_low {task.score_low:g} has to be below score_high {task.score_high:g}"
+    elif not task.instruction.strip():
+        problem = "it has no instruction"
+    if problem:
+        raise InvalidTaskError(f"task {task.name!r}: {problem}")
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """Says that nothing is called ``name``, and what is called nearly so."""
+    near = difflib.get_close_matches(name, list(known), n=4, cutoff=0.5)
+    hint = f"did you mean {', '.join(near)}? " if near else ""
+    lost = "".join(
+        f". The tasks of {package} are not there: {why}" for package, why in FAILED.items()
+    )
+    return (
+        f"unknown task {name!r}: {hint}"
+        f"`mmbench tasks` lists all names; domains are {', '.join(_domains)}{lost}"
+    )
