@@ -231,6 +231,13 @@ def test_damaged_config_is_one_sentence(run, capsys, content):
     evaluate(run)  # acting needs none of it
 
 
+@pytest.mark.parametrize("device", ["tpu", 5, None, []])
+def test_edited_device_is_one_sentence(run, capsys, device):
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "device": device}))
+    assert f"device={device!r}: one of auto, cpu, cuda" in resume(capsys, run)
+
+
 def test_damaged_metrics_are_told_of_and_the_run_goes_on(run, capsys):
     path = run / "metrics.csv"
     path.write_bytes(path.read_bytes()[:-20] + bytes(20))
@@ -305,7 +312,7 @@ def test_folder_that_vanishes_during_the_run(tmp_path, capsys, monkeypatch, what
 
     def collect_and_remove(trainer):
         collect(trainer)
-        if trainer.step == 100:
+        if trainer.step == 300:
             if what == "the folder":
                 shutil.rmtree(folder)
             elif what == "its checkpoints":
@@ -314,6 +321,7 @@ def test_folder_that_vanishes_during_the_run(tmp_path, capsys, monkeypatch, what
                 (folder / "metrics.csv").unlink()
 
     monkeypatch.setattr(Trainer, "_collect", collect_and_remove)
+    monkeypatch.setattr("newt_agent.train.LOG_EVERY_UPDATES", 1)
     arguments = [*SMALL.split(), "--out", str(folder)]
     if what == "the folder":
         message = error(train_main, capsys, *arguments)

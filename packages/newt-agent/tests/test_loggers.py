@@ -3,10 +3,12 @@
 import dataclasses
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer.record_writer import RecordWriter
 from tiny import TINY
 
 from mmbench.runs import RunError, RunFolder
@@ -110,12 +112,29 @@ def test_damaged_note_of_the_id_is_named(wandb, folder):
         Loggers(folder, WANDB)
 
 
-def events(folder) -> list[str]:
-    tags = []
-    for path in folder.tensorboard.iterdir():
-        for event in EventFileLoader(str(path)).Load():
-            tags += [value.tag for value in event.summary.value]
-    return tags
+def test_tensorboard_shows_one_run_over_all_resumptions(folder):
+    for first in (0, 6):  # the second process goes on from a checkpoint of step 6
+        one = Loggers(folder, TINY, purge_step=first)
+        for step in range(first, first + 10, 2):
+            one.losses(step, {"reward": first + step / 100})
+        one.close()
+    accumulator = EventAccumulator(str(folder.tensorboard)).Reload()
+    curve = [(event.step, event.value) for event in accumulator.Scalars("losses/reward")]
+    assert [step for step, _ in curve] == [0, 2, 4, 6, 8, 10, 12, 14]
+    assert curve[2][1] == pytest.approx(0.04) and curve[3][1] == pytest.approx(6.06)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no file that is always full")
+def test_full_disk_is_an_error_where_it_is_met(folder, monkeypatch, capfd):
+    one = Loggers(folder, TINY)
+    one._events._file.close()
+    one._events._file = open("/dev/full", "wb")
+    one._events._records = RecordWriter(one._events._file)
+    with pytest.raises(OSError, match="No space left"):
+        one.losses(0, {"reward": 1.0})
+    assert "Traceback" not in capfd.readouterr().err  # of a thread
+    with pytest.raises(OSError, match="No space left"):
+        one.close()
 
 
 @pytest.mark.parametrize("end", ["complete", "Ctrl-C", "error"])
@@ -137,7 +156,8 @@ def test_loggers_are_closed_however_a_run_ends(wandb, make_trainer, monkeypatch,
         assert end != "complete"
     trainer.close()
     assert wandb.finished == [0 if end == "complete" else 1]
-    assert "eval/total" in events(trainer.folder)
+    accumulator = EventAccumulator(str(trainer.folder.tensorboard)).Reload()
+    assert "eval/total" in accumulator.Tags()["scalars"]
     trainer.close()
     assert len(wandb.finished) == 1
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -217,7 +219,7 @@ def _train(arguments: list[str]) -> None:
     check_run(config, config.selected(), device)
     if config.wandb:
         check_wandb()
-    with RunFolder.create(config.out, preset) as folder:
+    with RunFolder.create(config.out, preset) as folder, _saying_how_to_go_on(folder):
         display = Display()
         display.say(f"preset {preset} on {device}, results in {folder.path}")
         _go(config, folder, device, display, resume=False)
@@ -227,7 +229,7 @@ def _resume(arguments: ResumeConfig) -> None:
     from newt_agent.loggers import check_wandb
     from newt_agent.system import resolve_device
 
-    with RunFolder.resume(arguments.resume) as folder:
+    with RunFolder.resume(arguments.resume) as folder, _saying_how_to_go_on(folder):
         stored = folder.read_config()
         try:
             config = dataclasses.replace(Config.from_dict(stored["config"]), **arguments.changes)
@@ -244,6 +246,19 @@ def _resume(arguments: ResumeConfig) -> None:
         if not resume:
             display.say("it holds no checkpoint yet, and starts again from the beginning")
         _go(config, folder, device, display, resume)
+
+
+@contextlib.contextmanager
+def _saying_how_to_go_on(folder: RunFolder) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = explain(error)
+        if reason is None:
+            raise
+        if folder.has_config:
+            reason += f"; then: newt-train --resume {folder.path}"
+        raise RunError(reason) from error
 
 
 def _go(config: Config, folder: RunFolder, device: str, display: Display, resume: bool) -> None:
@@ -269,11 +284,6 @@ def _go(config: Config, folder: RunFolder, device: str, display: Display, resume
             f"interrupted at step {trainer.step:,}; go on with: newt-train --resume {folder.path}"
         )
         raise SystemExit(EXIT_INTERRUPTED) from None
-    except OSError as error:
-        reason = explain(error)
-        if reason is None:
-            raise
-        raise RunError(f"{reason}; then: newt-train --resume {folder.path}") from error
     finally:
         trainer.close()
     curve = folder.path / "learning_curve.png"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 import secrets
+import time
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from mmbench.runs import RunError, RunFolder, read_json, write_json
 from newt_agent.config import Config
@@ -29,6 +33,42 @@ def check_wandb() -> None:
         ) from error
 
 
+class EventFile:
+    """Numbers as TensorBoard reads them, in a new file of a folder.
+
+    The writer of PyTorch has a thread, which reports a full disk or a folder that is gone by a
+    traceback of its own; this one raises where it is called.
+
+    Args:
+        folder: Made if it is not there.
+        purge_step: TensorBoard leaves out what earlier files of the folder hold after it.
+    """
+
+    def __init__(self, folder: Path, purge_step: int) -> None:
+        folder.mkdir(exist_ok=True)
+        # TensorBoard reads the files in the order of their names.
+        name = f"events.out.tfevents.{time.time():.6f}.{secrets.token_hex(4)}"
+        self._file = (folder / name).open("xb")
+        self._records = RecordWriter(self._file)
+        self._add(Event(file_version="brain.Event:2"))
+        self._add(Event(step=purge_step, session_log=SessionLog(status=SessionLog.START)))
+        self._file.flush()
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """Writes numbers of a step, by name."""
+        summary = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+        self._add(Event(step=step, summary=Summary(value=summary)))
+        self._file.flush()
+
+    def close(self) -> None:
+        """Closes the file; a second call does nothing."""
+        self._file.close()
+
+    def _add(self, event: Event) -> None:
+        event.wall_time = time.time()
+        self._records.write(event.SerializeToString())
+
+
 class Loggers:
     """Sends losses and scores to the places that draw curves.
 
@@ -42,13 +82,13 @@ class Loggers:
     """
 
     def __init__(self, folder: RunFolder, config: Config, purge_step: int = 0) -> None:
-        self._writer = SummaryWriter(str(folder.tensorboard), purge_step=purge_step)
+        self._events = EventFile(folder.tensorboard, purge_step)
         self._wandb: Any = None
         if config.wandb:
             try:
                 self._wandb = _start_wandb(folder, config)
             except BaseException:
-                self._writer.close()
+                self._events.close()
                 raise
 
     def losses(self, step: int, values: dict[str, float]) -> None:
@@ -64,8 +104,7 @@ class Loggers:
         self._log(step, {name: value for name, value in values.items() if not math.isnan(value)})
 
     def _log(self, step: int, values: dict[str, float]) -> None:
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, step)
+        self._events.write(step, values)
         if self._wandb is not None:
             self._wandb.log({**values, "step": step})
 
@@ -75,7 +114,7 @@ class Loggers:
         Args:
             complete: The run came to its end.
         """
-        self._writer.close()
+        self._events.close()
         if self._wandb is not None:
             run, self._wandb = self._wandb, None
             run.finish(exit_code=0 if complete else 1)

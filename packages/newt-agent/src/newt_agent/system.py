@@ -61,8 +61,10 @@ def resolve_device(wanted: str) -> str:
     """Returns ``cpu`` or ``cuda``.
 
     Raises:
-        RunError: A GPU was asked for and PyTorch sees none.
+        RunError: A GPU was asked for and PyTorch sees none; or something else was asked for.
     """
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise RunError(f"device={wanted!r}: one of auto, cpu, cuda")
     if wanted == "cuda" and not torch.cuda.is_available():
         raise RunError(
             "--device cuda: PyTorch finds no usable GPU here; use --device cpu, or install a "

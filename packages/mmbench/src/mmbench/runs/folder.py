@@ -216,6 +216,11 @@ class RunFolder:
         return max(complete, key=lambda folder: folder.name)
 
     @property
+    def has_config(self) -> bool:
+        """Whether the run has begun, so that it can be gone on with."""
+        return (self.path / CONFIG).is_file()
+
+    @property
     def has_checkpoint(self) -> bool:
         """Whether there is something to go on from."""
         try:
