@@ -64,7 +64,7 @@ def check_distributions(task, policy, episodes, count):
     for what, ours, mean, sd, part in (
         ("return", rewards.sum(axis=1), "return_mean", "return_sd", ...),
         ("score", scores, "score_mean", "score_sd", ...),
-        ("observation", observations.mean(axis=1), "obs_mean", "obs_mean_sd", entries),
+        ("observation", observations[:, 1:].mean(axis=1), "obs_mean", "obs_mean_sd", entries),
         ("first observation", observations[:, 0], "first_obs_mean", "first_obs_sd", entries),
     ):
         mean, sd = np.array(published_ones[mean]), np.array(published_ones[sd])
