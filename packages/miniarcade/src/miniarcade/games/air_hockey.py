@@ -3,7 +3,8 @@
 The action is the velocity of the lower mallet, which cannot leave its half. A goal earns 1 or
 costs 1, and the puck then starts from the centre towards the side that conceded it. The opponent
 sees the puck late: it reacts some steps after the puck has come up to it, the sooner the faster
-the puck is, and otherwise returns to its place before the goal.
+the puck is, and otherwise returns to its place before the goal. What it has seen it keeps in mind
+over a goal.
 
 Source: MMBench, arXiv 2511.19584, the arcade suite.
 """
@@ -28,12 +29,12 @@ CENTER = SIZE / 2  # px, both coordinates of the rink's centre
 WIDTH, HEIGHT = 158, 176  # px, of the rink
 LEFT, RIGHT = CENTER - WIDTH / 2, CENTER + WIDTH / 2  # px
 TOP, BOTTOM = CENTER - HEIGHT / 2, CENTER + HEIGHT / 2  # px
-MOUTH = 56  # px, width of a goal
+MOUTH = 56  # px, width of a goal, in which the puck's centre has to be
+MOUTH_LEFT, MOUTH_RIGHT = CENTER - MOUTH / 2, CENTER + MOUTH / 2  # px
 DEPTH = 10  # px, how far beyond the line the puck's centre must go
 
 PUCK = 6  # px, radius
 MALLET = 10  # px, radius
-GOAL = MOUTH / 2 - PUCK  # px, largest distance from the middle at which the puck fits in
 REACH = PUCK + MALLET  # px, distance of the centres in contact
 
 SERVE_SPEED = 6.0  # px/step
@@ -46,17 +47,20 @@ PUSH = 0.35  # share of a mallet's velocity that a hit adds to the puck's
 SEPARATION = 0.5  # px, between puck and mallet after a hit
 
 MALLET_SPEED = 7.5  # px/step, of each component of the agent's velocity at a full action
-HOME = 28  # px, from a mallet's own line to its place at the start
-AGENT_HOME = BOTTOM - HOME  # px
-OPPONENT_HOME = TOP + HOME  # px
+START = 30  # px, from a mallet's own line to its place at the start
+AGENT_START = BOTTOM - START  # px
+OPPONENT_START = TOP + START  # px
 
+OPPONENT_HOME = TOP + 28  # px, where it returns to
 OPPONENT_SPEED = 0.85 * MALLET_SPEED  # px/step
 OPPONENT_JITTER = 0.25  # px/step, standard deviation of each component of its velocity
+AT_TARGET = 1e-5  # px, nearer than that it rests
 SIGHT = CENTER + 8.0  # px, above which the opponent sees the puck
-SLOW_DELAY = (5, 10)  # steps until it reacts to a puck at rest, least and most
-FAST_DELAY = (1, 4)  # steps, to one at full speed
+SLOW_DELAY = (5, 10)  # steps until it reacts to a puck of at most SLOW, least and most
+FAST_DELAY = (1, 4)  # steps, to one of at least FAST
+SLOW, FAST = 2.0, 10.0  # px/step
 BEHIND = 12.0  # px, from the puck down to where the opponent goes
-ADVANCE = TOP + 0.35 * HEIGHT - 2.0  # px, as far as it comes out
+ADVANCE = TOP + int(0.35 * HEIGHT) - 2.0  # px, as far as it comes out
 
 
 @dataclass(slots=True)
@@ -68,11 +72,11 @@ class AirHockeyState(State):
     vx: float = 0.0  # px/step
     vy: float = 0.0  # px/step
     agent_x: float = CENTER  # px, centre of the agent's mallet
-    agent_y: float = AGENT_HOME  # px
+    agent_y: float = AGENT_START  # px
     agent_vx: float = 0.0  # px/step
     agent_vy: float = 0.0  # px/step
     opponent_x: float = CENTER  # px, centre of the opponent's mallet
-    opponent_y: float = OPPONENT_HOME  # px
+    opponent_y: float = OPPONENT_START  # px
     opponent_vx: float = 0.0  # px/step
     opponent_vy: float = 0.0  # px/step
     alert: bool = False  # the opponent has seen the puck
@@ -104,19 +108,15 @@ class AirHockey(Game):
         s = self.state
         s.t += 1
         self._move_agent(action)
-        self._move_puck()
+        self._move_opponent()
+        s.x += s.vx
+        s.y += s.vy
         self._hit(s.agent_x, s.agent_y, s.agent_vx, s.agent_vy)
         self._hit(s.opponent_x, s.opponent_y, s.opponent_vx, s.opponent_vy)
-        self._move_opponent()
-        if s.y < TOP - DEPTH:
-            s.agent_points += 1
-            self._restart(towards=-1)
-            return 1.0
-        if s.y > BOTTOM + DEPTH:
-            s.opponent_points += 1
-            self._restart(towards=1)
-            return -1.0
-        return 0.0
+        self._bounce_off_sides()
+        reward = self._cross_lines()
+        self._slow_down()
+        return reward
 
     def observe(self) -> list[float]:
         """Position and velocity of the puck, of the agent's and of the opponent's mallet."""
@@ -143,15 +143,14 @@ class AirHockey(Game):
         always, angled = SERVE_VY
         s.x = s.y = CENTER
         s.vx = sign(rng) * SERVE_SPEED * math.cos(angle)
-        s.vy = towards * SERVE_SPEED * (always + angled * abs(math.sin(angle)))
+        s.vy = towards * SERVE_SPEED * abs(always + angled * math.sin(angle))
 
     def _restart(self, towards: int) -> None:
         s = self.state
         s.scored_at = s.t
         s.agent_x = s.opponent_x = CENTER
-        s.agent_y, s.opponent_y = AGENT_HOME, OPPONENT_HOME
+        s.agent_y, s.opponent_y = AGENT_START, OPPONENT_START
         s.agent_vx = s.agent_vy = s.opponent_vx = s.opponent_vy = 0.0
-        s.alert = False
         self._serve(towards)
 
     def _move_agent(self, action: Sequence[float]) -> None:
@@ -161,42 +160,44 @@ class AirHockey(Game):
         s.agent_x = _clamp(x, LEFT + MALLET, RIGHT - MALLET)
         s.agent_y = _clamp(y, CENTER + MALLET, BOTTOM - MALLET)
 
-    def _move_puck(self) -> None:
+    def _bounce_off_sides(self) -> None:
+        s = self.state
+        if s.x < LEFT + PUCK:
+            s.x = LEFT + PUCK
+            s.vx *= -BOUNCE
+        elif s.x > RIGHT - PUCK:
+            s.x = RIGHT - PUCK
+            s.vx *= -BOUNCE
+
+    def _cross_lines(self) -> float:
+        """Lets the puck score, or bounce off the end walls; returns the reward.
+
+        The goals have no sides: a puck that leaves a mouth sideways is put back before the line.
+        """
+        s = self.state
+        if TOP + PUCK <= s.y <= BOTTOM - PUCK:
+            return 0.0
+        if not MOUTH_LEFT <= s.x <= MOUTH_RIGHT:
+            s.y = TOP + PUCK if s.y < CENTER else BOTTOM - PUCK
+            s.vy *= -BOUNCE
+        elif s.y <= TOP - DEPTH:
+            s.agent_points += 1
+            self._restart(towards=-1)
+            return 1.0
+        elif s.y >= BOTTOM + DEPTH:
+            s.opponent_points += 1
+            self._restart(towards=1)
+            return -1.0
+        return 0.0
+
+    def _slow_down(self) -> None:
         s = self.state
         s.vx *= GLIDE
         s.vy *= GLIDE
-        in_goal = self._is_beyond_line()
-        s.x += s.vx
-        s.y += s.vy
-        self._keep_inside(in_goal)
-
-    def _is_beyond_line(self) -> bool:
-        """Whether the puck reaches over one of the lines where the goals are."""
-        return not TOP + PUCK <= self.state.y <= BOTTOM - PUCK
-
-    def _keep_inside(self, in_goal: bool) -> None:
-        """Bounces the puck off the walls, which the goals interrupt, and off the goals' sides.
-
-        Args:
-            in_goal: The puck reached over a line before it was moved, so it is in a goal.
-        """
-        s = self.state
-        half = WIDTH / 2 - PUCK
-        if self._is_beyond_line():
-            if in_goal or abs(s.x - CENTER) <= GOAL:
-                half = GOAL
-            elif s.y < CENTER:
-                s.y = TOP + PUCK
-                s.vy = BOUNCE * abs(s.vy)
-            else:
-                s.y = BOTTOM - PUCK
-                s.vy = -BOUNCE * abs(s.vy)
-        if s.x < CENTER - half:
-            s.x = CENTER - half
-            s.vx = BOUNCE * abs(s.vx)
-        elif s.x > CENTER + half:
-            s.x = CENTER + half
-            s.vx = -BOUNCE * abs(s.vx)
+        speed = math.sqrt(s.vx * s.vx + s.vy * s.vy)
+        if speed > MAX_SPEED:
+            s.vx *= MAX_SPEED / speed
+            s.vy *= MAX_SPEED / speed
 
     def _hit(self, x: float, y: float, vx: float, vy: float) -> None:
         """Lets a mallet hit the puck if they touch."""
@@ -206,28 +207,24 @@ class AirHockey(Game):
         if distance >= REACH:
             return
         nx, ny = (dx / distance, dy / distance) if distance > 0.0 else (0.0, -1.0)
-        in_goal = self._is_beyond_line()
         s.x = x + nx * (REACH + SEPARATION)
         s.y = y + ny * (REACH + SEPARATION)
         approach = (s.vx - vx) * nx + (s.vy - vy) * ny
         if approach < 0.0:
-            s.vx -= (1.0 + BOUNCE) * approach * nx
-            s.vy -= (1.0 + BOUNCE) * approach * ny
-        s.vx += PUSH * vx
-        s.vy += PUSH * vy
-        speed = math.sqrt(s.vx * s.vx + s.vy * s.vy)
-        if speed > MAX_SPEED:
-            s.vx *= MAX_SPEED / speed
-            s.vy *= MAX_SPEED / speed
+            s.vx += PUSH * vx - (1.0 + BOUNCE) * approach * nx
+            s.vy += PUSH * vy - (1.0 + BOUNCE) * approach * ny
         s.hit_at = s.t
         s.hit_x, s.hit_y = x + nx * MALLET, y + ny * MALLET
-        self._keep_inside(in_goal)
 
     def _move_opponent(self) -> None:
+        """Moves the opponent by where the puck was after the last step."""
         s = self.state
         x, y = self._opponent_target()
         dx, dy = x - s.opponent_x, y - s.opponent_y
         distance = math.sqrt(dx * dx + dy * dy)
+        if distance <= AT_TARGET:
+            s.opponent_vx = s.opponent_vy = 0.0
+            return
         if distance > OPPONENT_SPEED:
             dx *= OPPONENT_SPEED / distance
             dy *= OPPONENT_SPEED / distance
@@ -248,14 +245,15 @@ class AirHockey(Game):
         if s.delay > 0:
             s.delay -= 1
             return CENTER, OPPONENT_HOME
-        return s.x, min(s.y + BEHIND, ADVANCE)
+        return _clamp(s.x, LEFT + MALLET, RIGHT - MALLET), min(s.y + BEHIND, ADVANCE)
 
     def _reaction_delay(self) -> int:
         """Steps until the opponent reacts, fewer for a fast puck."""
         s = self.state
-        fast = math.hypot(s.vx, s.vy) / MAX_SPEED
+        speed = math.sqrt(s.vx * s.vx + s.vy * s.vy)
+        fast = _clamp((speed - SLOW) / (FAST - SLOW), 0.0, 1.0)
         low, high = (
-            round(slow + (quick - slow) * fast)
+            int(slow + (quick - slow) * fast)
             for slow, quick in zip(SLOW_DELAY, FAST_DELAY, strict=True)
         )
         return integer(self.rng, low, high)

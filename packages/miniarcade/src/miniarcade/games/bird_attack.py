@@ -30,10 +30,12 @@ ARENA = HIGH - LOW  # px
 CENTER = (LOW + HIGH) / 2  # px
 
 SHIP_WIDTH, SHIP_HEIGHT = 14, 8  # px
-SHIP_Y = 184  # px, centre of the ship
+SHIP_TOP = 184  # px
+SHIP_Y = SHIP_TOP + SHIP_HEIGHT // 2  # px, centre of the ship
 SHIP_SPEED = 6.0  # px/step, of a full action
-SHIP_LEFT, SHIP_RIGHT = LOW + SHIP_WIDTH / 2, HIGH - SHIP_WIDTH / 2  # px, limits of its centre
-MUZZLE = 6  # px, from the ship's centre up to where bullets leave it
+SHIP_START = CENTER - SHIP_WIDTH / 2  # px, left edge
+SHIP_LEFT, SHIP_RIGHT = float(LOW), float(HIGH - SHIP_WIDTH)  # px, limits of its left edge
+MUZZLE = 6  # px, from the ship's top up to where bullets leave it
 RELOAD = 8  # steps from one bullet to the next
 BULLET_SPEED = 7  # px/step, of both sides
 
@@ -44,7 +46,7 @@ BIRD_WIDTH, BIRD_HEIGHT = 14, 12  # px
 COLUMNS, ROWS = 8, 2
 BIRDS = COLUMNS * ROWS
 BIRD_SPACING = 20  # px
-FIRST_BIRD = 40  # px, both coordinates of the first bird's centre
+FIRST_BIRD = 40  # px, both coordinates of the first bird's upper left corner
 BIRD_SPEED = 1  # px/step
 DROP = 4  # px, that the formation falls when it touches a side
 HIT_POINTS = 2  # of a bird
@@ -54,9 +56,9 @@ LOG_NO_SHOT = math.log1p(-SHOT_CHANCE)
 COLUMN_X = tuple(BIRD_SPACING * (i % COLUMNS) for i in range(BIRDS))  # px
 ROW_Y = tuple(BIRD_SPACING * (i // COLUMNS) for i in range(BIRDS))  # px
 
-BOSS_STEP = 250  # step at which the boss appears
+BOSS_STEP = 251  # step in which the boss appears, the first of an episode being 1
 BOSS_X, BOSS_Y = 112.0, 40.0  # px, centre of the boss
-BOSS_FADE = 5  # steps that it takes to appear
+BOSS_FADE = 5  # steps that it takes to appear, that one included
 BOSS_JITTER_X, BOSS_JITTER_Y = 0.03 * ARENA, 0.01 * ARENA  # px
 BOSS_DIP = 8.0  # px, from its centre down to where balls leave it
 BOSS_PAUSE = 50  # steps before its first ball and from one to the next, at least
@@ -81,7 +83,7 @@ class Ball:
 class Kill:
     """Where and when a bird was shot down."""
 
-    x: int  # px
+    x: int  # px, centre of the bird
     y: int  # px
     at: int  # step
 
@@ -90,7 +92,7 @@ class Kill:
 class BirdAttackState(State):
     """See `State`."""
 
-    x: float = CENTER  # px, centre of the ship
+    x: float = SHIP_START  # px, left edge of the ship
     reload: int = 0  # steps until it can fire
     stun: int = 0  # steps that it is still stunned
     bullet_x: list[float] = field(default_factory=list)  # px, the agent's bullets
@@ -98,7 +100,7 @@ class BirdAttackState(State):
 
     birds: list[int] = field(default_factory=lambda: list(range(BIRDS)))  # numbers of those alive
     hit_points: list[int] = field(default_factory=lambda: [HIT_POINTS] * BIRDS)  # of all birds
-    first_x: int = FIRST_BIRD  # px, centre of the first bird, alive or not
+    first_x: int = FIRST_BIRD  # px, upper left corner of the first bird, alive or not
     first_y: int = FIRST_BIRD  # px
     leftmost: int = 0  # px, from the first bird to the leftmost one alive
     rightmost: int = BIRD_SPACING * (COLUMNS - 1)  # px, to the rightmost one
@@ -161,7 +163,7 @@ class BirdAttack(Game):
         values += [(first_x + COLUMN_X[i]) / SIZE for i in birds]
         if len(birds) < BIRDS:
             values += [0.0] * (BIRDS - len(birds))
-        values.append((s.first_y + ROW_Y[birds[-1]]) / SIZE if birds else 0.0)
+        values.append((s.first_y + ROW_Y[birds[-1]] if birds else LOW) / SIZE)
         bullets = 0
         for x, y in zip(s.bullet_x[:SHOWN_BULLETS], s.bullet_y, strict=False):
             values += (x / SIZE, y / SIZE)
@@ -195,8 +197,8 @@ class BirdAttack(Game):
         x = s.x + speed
         s.x = x = SHIP_LEFT if x < SHIP_LEFT else SHIP_RIGHT if x > SHIP_RIGHT else x
         if action[1] > 0.0 and s.reload == 0:
-            s.bullet_x.append(x)
-            s.bullet_y.append(SHIP_Y - MUZZLE)
+            s.bullet_x.append(x + SHIP_WIDTH / 2)
+            s.bullet_y.append(SHIP_TOP - MUZZLE)
             s.reload = RELOAD
         if s.reload:
             s.reload -= 1
@@ -205,25 +207,23 @@ class BirdAttack(Game):
         """Moves the agent's bullets; the first fired is the first to leave."""
         s = self.state
         s.bullet_y = [y - BULLET_SPEED for y in s.bullet_y]
-        if s.bullet_y[0] < LOW:
+        if s.bullet_y[0] <= LOW:
             del s.bullet_x[0], s.bullet_y[0]
 
     def _move_birds(self) -> None:
         """Moves the formation and lets its birds fire."""
         s = self.state
-        s.first_x = x = s.first_x + BIRD_SPEED * s.way
-        if (
-            x + s.rightmost >= HIGH - BIRD_WIDTH // 2
-            if s.way > 0
-            else x + s.leftmost <= LOW + BIRD_WIDTH // 2
-        ):
+        x, move = s.first_x, BIRD_SPEED * s.way
+        if x + s.rightmost + BIRD_WIDTH + move > HIGH or x + s.leftmost + move < LOW:
             s.way = -s.way
             s.first_y += DROP
+        else:
+            s.first_x = x = x + move
         count = len(s.birds)
         while s.until_shot < count:
             bird = s.birds[s.until_shot]
-            s.shot_x.append(x + COLUMN_X[bird])
-            s.shot_y.append(s.first_y + ROW_Y[bird])
+            s.shot_x.append(x + COLUMN_X[bird] + BIRD_WIDTH // 2)
+            s.shot_y.append(s.first_y + ROW_Y[bird] + BIRD_HEIGHT)
             s.until_shot += 1 + self._draw_pause()
         s.until_shot -= count
 
@@ -238,25 +238,29 @@ class BirdAttack(Game):
         """Lets the agent's bullets hit; returns how many birds they shot down."""
         s = self.state
         killed = 0
-        lowest = s.first_y + BIRD_SPACING * (ROWS - 1) + BIRD_HEIGHT / 2
-        for i in range(len(s.bullet_y) - 1, -1, -1):
-            y = s.bullet_y[i]
-            if y > lowest:
+        hit: list[int] = []  # birds; a bird takes one bullet a step
+        spent = []
+        bottom = s.first_y + BIRD_SPACING * (ROWS - 1) + BIRD_HEIGHT
+        for i, y in enumerate(s.bullet_y):
+            if y >= bottom:
                 continue
             bird = self._bird_at(s.bullet_x[i], y)
-            if bird < 0:
+            if bird < 0 or bird in hit:
                 continue
-            del s.bullet_x[i], s.bullet_y[i]
+            hit.append(bird)
+            spent.append(i)
             s.hit_points[bird] -= 1
             if s.hit_points[bird] == 0:
                 self._kill(bird)
                 killed += 1
+        for i in reversed(spent):
+            del s.bullet_x[i], s.bullet_y[i]
         return killed
 
     def _bird_at(self, x: float, y: int) -> int:
-        """The living bird whose box holds a point, or -1."""
+        """The living bird inside whose box a point is, or -1."""
         s = self.state
-        dx, dy = x - s.first_x, y - s.first_y
+        dx, dy = x - s.first_x - BIRD_WIDTH / 2, y - s.first_y - BIRD_HEIGHT // 2
         column = int(dx + BIRD_SPACING // 2) // BIRD_SPACING
         row = (dy + BIRD_SPACING // 2) // BIRD_SPACING
         if not (0 <= column < COLUMNS and 0 <= row < ROWS):
@@ -264,8 +268,8 @@ class BirdAttack(Game):
         bird = column + COLUMNS * row
         if (
             s.hit_points[bird] > 0
-            and abs(dx - COLUMN_X[bird]) <= BIRD_WIDTH / 2
-            and abs(dy - ROW_Y[bird]) <= BIRD_HEIGHT / 2
+            and abs(dx - COLUMN_X[bird]) < BIRD_WIDTH / 2
+            and abs(dy - ROW_Y[bird]) < BIRD_HEIGHT / 2
         ):
             return bird
         return -1
@@ -273,27 +277,43 @@ class BirdAttack(Game):
     def _kill(self, bird: int) -> None:
         s = self.state
         s.birds.remove(bird)
-        s.kills.append(Kill(s.first_x + COLUMN_X[bird], s.first_y + ROW_Y[bird], s.t))
+        x = s.first_x + COLUMN_X[bird] + BIRD_WIDTH // 2
+        y = s.first_y + ROW_Y[bird] + BIRD_HEIGHT // 2
+        s.kills.append(Kill(x, y, s.t))
         if s.birds:
             s.leftmost = min(COLUMN_X[i] for i in s.birds)
             s.rightmost = max(COLUMN_X[i] for i in s.birds)
 
     def _move_shots(self) -> int:
-        """Lets the birds' bullets fall; returns what their hits cost."""
+        """Lets the birds' bullets fall; returns what their hits cost.
+
+        The bullet after one that hits, in the order in which they were fired, passes the ship
+        unharmed in that step.
+        """
         s = self.state
-        s.shot_y = shot_y = [y + BULLET_SPEED for y in s.shot_y]
+        s.shot_y = [y + BULLET_SPEED for y in s.shot_y]
+        if max(s.shot_y) <= SHIP_TOP:
+            return 0
+        middle = s.x + SHIP_WIDTH / 2
         cost = 0
-        # Bullets fall in the order of their heights only within a row, so all are looked at.
-        for i in range(len(shot_y) - 1, -1, -1):
-            y = shot_y[i]
-            if y < SHIP_Y - SHIP_HEIGHT / 2:
+        passes = False
+        shot_x, shot_y = [], []
+        for x, y in zip(s.shot_x, s.shot_y, strict=True):
+            if y >= HIGH:
                 continue
-            if y <= SHIP_Y + SHIP_HEIGHT / 2 and abs(s.shot_x[i] - s.x) <= SHIP_WIDTH / 2:
+            if (
+                not passes
+                and abs(x - middle) < SHIP_WIDTH / 2
+                and abs(y - SHIP_Y) < SHIP_HEIGHT / 2
+            ):
                 self._stun()
                 cost += 2
-            elif y <= HIGH:
+                passes = True
                 continue
-            del s.shot_x[i], shot_y[i]
+            passes = False
+            shot_x.append(x)
+            shot_y.append(y)
+        s.shot_x, s.shot_y = shot_x, shot_y
         return cost
 
     def _move_boss(self) -> int:
@@ -302,33 +322,31 @@ class BirdAttack(Game):
         if s.t >= BOSS_STEP + BOSS_FADE:
             s.boss_x = BOSS_X + uniform(self.rng, -BOSS_JITTER_X, BOSS_JITTER_X)
             s.boss_y = BOSS_Y + uniform(self.rng, -BOSS_JITTER_Y, BOSS_JITTER_Y)
-        s.boss_pause -= 1
+            s.boss_pause -= 1
+            if s.boss_pause <= 0 and s.ball is None:
+                self._throw_ball()
         ball = s.ball
         if ball is None:
-            if s.boss_pause <= 0:
-                self._throw_ball()
             return 0
         ball.x += ball.vx
         ball.y += ball.vy
-        if (ball.x <= LOW + BALL_RADIUS and ball.vx < 0) or (
-            ball.x >= HIGH - BALL_RADIUS and ball.vx > 0
-        ):
+        if ball.x - BALL_RADIUS < LOW or ball.x + BALL_RADIUS > HIGH:
             ball.vx = -ball.vx
-        if (
-            abs(ball.x - s.x) <= SHIP_WIDTH / 2 + BALL_RADIUS
-            and abs(ball.y - SHIP_Y) <= SHIP_HEIGHT / 2 + BALL_RADIUS
+        if ball.y - BALL_RADIUS >= HIGH:
+            s.ball = None
+        elif (
+            abs(ball.x - s.x - SHIP_WIDTH / 2) < SHIP_WIDTH / 2 + BALL_RADIUS
+            and abs(ball.y - SHIP_Y) < SHIP_HEIGHT / 2 + BALL_RADIUS
         ):
             s.ball = None
             self._stun()
             return 2
-        if ball.y > HIGH - BALL_RADIUS:
-            s.ball = None
         return 0
 
     def _throw_ball(self) -> None:
         s = self.state
         x, y = s.boss_x, s.boss_y + BOSS_DIP
-        dx, dy = s.x - x, SHIP_Y - y
+        dx, dy = s.x + SHIP_WIDTH / 2 - x, SHIP_Y - y
         scale = BALL_SPEED / math.hypot(dx, dy)
         s.ball = Ball(x, y, scale * dx, scale * dy)
         s.boss_pause = BOSS_PAUSE
@@ -369,7 +387,8 @@ class BirdAttack(Game):
     def _draw_bird(self, canvas: Canvas, bird: int) -> None:
         """A V that flaps its wings; an outline once it is damaged."""
         s = self.state
-        x, y = s.first_x + COLUMN_X[bird], s.first_y + ROW_Y[bird]
+        x = s.first_x + COLUMN_X[bird] + BIRD_WIDTH / 2
+        y = s.first_y + ROW_Y[bird] + BIRD_HEIGHT / 2
         flap = 1.8 * math.sin(0.35 * s.t + 0.9 * bird)
         tip_y, half = y - 4.2 + flap, BIRD_WIDTH / 2
         shape = [
@@ -434,7 +453,7 @@ class BirdAttack(Game):
 
     def _draw_ship(self, canvas: Canvas) -> None:
         s = self.state
-        x, y = s.x, SHIP_Y
+        x, y = s.x + SHIP_WIDTH / 2, SHIP_Y
         if s.stun and s.t % 4 < 2:
             body, light = (150, 92, 40), (190, 130, 70)
         else:
@@ -451,7 +470,7 @@ class BirdAttack(Game):
                 (x + half, y + 4),
             ],
         )
-        canvas.rect(body, x - 1.5, y - MUZZLE, 3, 6, 0.8)
+        canvas.rect(body, x - 1.5, SHIP_TOP - MUZZLE, 3, y - 1 - SHIP_TOP + MUZZLE, 0.8)
         canvas.line(light, [(x - half + 0.8, y + 0.9), (x - 2.8, y - 0.9)], 0.8)
         canvas.ellipse((60, 40, 26), (x, y + 1), 2.6, 1.6)
         for side in (-1, 1):
@@ -460,7 +479,7 @@ class BirdAttack(Game):
                 (255, 236, 170), [(x + side * 4.4, y + 4.6), (x + side * 4.4, y + 4.6 + glow)], 1.4
             )
         if RELOAD > s.reload > RELOAD - 3 and not s.stun and s.bullet_y:
-            canvas.circle(fade((255, 240, 190), 0.8), (x, y - MUZZLE - 1), 2.2)
+            canvas.circle(fade((255, 240, 190), 0.8), (x, SHIP_TOP - MUZZLE - 1), 2.2)
 
 
 def _draw_ball(canvas: Canvas, ball: Ball) -> None:

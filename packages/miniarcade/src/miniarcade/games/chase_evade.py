@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 CENTER_X, CENTER_Y = 112.0, 118.0  # px, of the disc
 DISC_RADIUS = 90.0  # px
-RIM_MARGIN = 4.0  # px, the gnomes' centres stay so far from the rim
-WALK_MARGIN = 15.0  # px, how near to the rim the new evader walks
-
 GNOME_RADIUS = 8.0  # px
+LIMIT = DISC_RADIUS - GNOME_RADIUS - 4.0  # px, of a gnome's distance from the centre
+WALK_LIMIT = DISC_RADIUS - GNOME_RADIUS - 15.0  # px, of the new evader's, in a swap of roles
+START = 75.0  # px, of the agent's at the start
+
 SPEED = 3.5  # px/step, of a full action and of the opponent
 EVADER_SHARE = 0.95  # of it for the evader
 CAUGHT = 2 * GNOME_RADIUS  # px, distance of the centres
@@ -46,10 +47,12 @@ WARY = 36.0  # px, at which the opponent minds an obstacle, or its pursuer when 
 NEAR_RIM = 0.8  # share of the radius beyond which the evading opponent turns inwards,
 INWARDS = 0.5  # by this much
 HIDE = 0.02  # 1/px, pull of an obstacle that is between the two on the evading opponent
-DODGE = 0.2  # largest random part sideways of one that is almost caught
+DODGE = 0.2  # random part of either sign, sideways, of one that is almost caught
 
 SWAP_STEPS = 5  # steps that a swap of roles takes at least
-AT_CENTER = 2.0  # px, where the new pursuer has arrived
+ARRIVED = 2.0  # px, from the centre, nearer than that the new pursuer has arrived,
+AT_CENTER = 1.5  # px, and at that it rests
+AT_ORIGIN = 0.01  # px, at which the new evader has no way outwards
 REWARD = 0.1  # a step and radius of distance
 
 FLASH_STEPS = 16  # steps that a catch is seen
@@ -73,7 +76,7 @@ class ChaseEvadeState(State):
     agent: Gnome
     opponent: Gnome
     evading: bool  # the agent is the evader
-    angle: float  # rad, of the first obstacle
+    phase: float  # rad, of the first obstacle at the start
     spin: float  # rad/step
     swapping: int = 0  # steps since the roles swapped; 0 in the chase
     catches: int = 0
@@ -94,14 +97,13 @@ class ChaseEvade(Game):
         """See `Game`."""
         self.rng = rng
         way = uniform(rng, 0.0, 2 * math.pi)
-        start = DISC_RADIUS - WALK_MARGIN
         self.state = ChaseEvadeState(
             t=0,
             decor_seed=draw_decor_seed(rng),
-            agent=Gnome(CENTER_X + start * math.cos(way), CENTER_Y + start * math.sin(way)),
+            agent=Gnome(CENTER_X + START * math.cos(way), CENTER_Y + START * math.sin(way)),
             opponent=Gnome(CENTER_X, CENTER_Y),
             evading=rng.random() < 0.5,
-            angle=uniform(rng, 0.0, 2 * math.pi),
+            phase=uniform(rng, 0.0, 2 * math.pi),
             spin=sign(rng) * ORBIT_SPEED,
         )
 
@@ -109,29 +111,11 @@ class ChaseEvade(Game):
         """See `Game`."""
         s = self.state
         s.t += 1
-        s.angle += s.spin
-        obstacles = self._obstacles()
-        agent, opponent = s.agent, s.opponent
         if s.swapping:
-            self._walk_to_places(obstacles)
+            self._walk_to_places()
         else:
-            speed = SPEED * EVADER_SHARE if s.evading else SPEED
-            agent.vx, agent.vy = speed * action[0], speed * action[1]
-            _move(agent, RIM_MARGIN, obstacles)
-            if s.evading:
-                self._pursue(obstacles)
-            else:
-                self._evade(obstacles)
-            _move(opponent, RIM_MARGIN, obstacles)
-
-        distance = math.hypot(agent.x - opponent.x, agent.y - opponent.y)
-        if not s.swapping and distance < CAUGHT:
-            s.evading = not s.evading
-            s.swapping = 1
-            s.catches += 1
-            s.caught_at = s.t
-            s.caught_x, s.caught_y = (agent.x + opponent.x) / 2, (agent.y + opponent.y) / 2
-        reward = REWARD * distance / DISC_RADIUS
+            self._chase(action)
+        reward = REWARD * self._distance() / DISC_RADIUS
         return reward if s.evading else -reward
 
     def observe(self) -> list[float]:
@@ -158,8 +142,10 @@ class ChaseEvade(Game):
         ]
 
     def _obstacles(self) -> tuple[tuple[float, float], ...]:
-        """Their centres."""
-        x, y = ORBIT * math.cos(self.state.angle), ORBIT * math.sin(self.state.angle)
+        """Their centres. They start to circle after the first step."""
+        s = self.state
+        angle = s.phase + s.spin * (s.t - 1 if s.t else 0)
+        x, y = ORBIT * math.cos(angle), ORBIT * math.sin(angle)
         # The second and third are the first turned by a third of a circle either way.
         across, along = _SIN_THIRD * y, -_SIN_THIRD * x
         return (
@@ -168,26 +154,52 @@ class ChaseEvade(Game):
             (CENTER_X - 0.5 * x + across, CENTER_Y - 0.5 * y + along),
         )
 
-    def _walk_to_places(self, obstacles: tuple[tuple[float, float], ...]) -> None:
-        """One step of the swap: the pursuer to the centre, the evader to the rim."""
+    def _distance(self) -> float:
+        """Of the two gnomes, px."""
+        agent, opponent = self.state.agent, self.state.opponent
+        return math.hypot(agent.x - opponent.x, agent.y - opponent.y)
+
+    def _chase(self, action: Sequence[float]) -> None:
+        """Moves the agent, then the opponent, and swaps the roles if one has caught the other."""
+        s = self.state
+        agent, opponent = s.agent, s.opponent
+        obstacles = self._obstacles()
+        speed = SPEED * EVADER_SHARE if s.evading else SPEED
+        agent.vx, agent.vy = speed * action[0], speed * action[1]
+        _move(agent, obstacles)
+        if s.evading:
+            self._pursue(obstacles)
+        else:
+            self._evade(obstacles)
+        _move(opponent, obstacles)
+        if self._distance() < CAUGHT:
+            s.evading = not s.evading
+            s.swapping = 1
+            s.catches += 1
+            s.caught_at = s.t
+            s.caught_x, s.caught_y = (agent.x + opponent.x) / 2, (agent.y + opponent.y) / 2
+
+    def _walk_to_places(self) -> None:
+        """One step of the swap: the pursuer to the centre, the evader to the rim.
+
+        They walk through the obstacles, and the observed velocities stay those of the catch.
+        """
         s = self.state
         pursuer, evader = (s.opponent, s.agent) if s.evading else (s.agent, s.opponent)
         dx, dy = CENTER_X - pursuer.x, CENTER_Y - pursuer.y
         distance = math.hypot(dx, dy)
-        share = 1.0 if distance <= SPEED else SPEED / distance
-        pursuer.vx, pursuer.vy = share * dx, share * dy
-        _move(pursuer, RIM_MARGIN, obstacles)
+        if distance > AT_CENTER:  # the last step may lead beyond the centre
+            pursuer.x += SPEED / distance * dx
+            pursuer.y += SPEED / distance * dy
 
         dx, dy = evader.x - CENTER_X, evader.y - CENTER_Y
         distance = math.hypot(dx, dy)
-        if distance == 0.0:
-            dx = distance = 1.0
-        share = SPEED * EVADER_SHARE / distance
-        evader.vx, evader.vy = share * dx, share * dy
-        _move(evader, WALK_MARGIN, obstacles)
+        if distance > AT_ORIGIN:
+            share = min(distance + SPEED * EVADER_SHARE, WALK_LIMIT) / distance
+            evader.x, evader.y = CENTER_X + share * dx, CENTER_Y + share * dy
 
         s.swapping += 1
-        arrived = math.hypot(pursuer.x - CENTER_X, pursuer.y - CENTER_Y) < AT_CENTER
+        arrived = math.hypot(pursuer.x - CENTER_X, pursuer.y - CENTER_Y) < ARRIVED
         if arrived and s.swapping > SWAP_STEPS:
             s.swapping = 0
 
@@ -222,14 +234,12 @@ class ChaseEvade(Game):
             dy -= INWARDS * out_y / radius
         for x, y in obstacles:
             gap_x, gap_y = x - ox, y - oy
-            along = gap_x * unit_x + gap_y * unit_y
-            if 0.0 < along < distance and abs(gap_x * unit_y - gap_y * unit_x) < CONTACT:
+            if (x - agent.x) * gap_x + (y - agent.y) * gap_y < 0.0:  # between the two
                 dx += HIDE * gap_x
                 dy += HIDE * gap_y
         if distance < WARY:
-            sideways = uniform(self.rng, -DODGE, DODGE)
-            dx -= sideways * unit_y
-            dy += sideways * unit_x
+            dx -= sign(self.rng) * DODGE * unit_y
+            dy += sign(self.rng) * DODGE * unit_x
         _head(opponent, dx, dy, SPEED * EVADER_SHARE)
 
     def draw(self, canvas: Canvas) -> None:
@@ -330,13 +340,12 @@ def _head(gnome: Gnome, dx: float, dy: float, speed: float) -> None:
     gnome.vx, gnome.vy = speed * dx, speed * dy
 
 
-def _move(gnome: Gnome, margin: float, obstacles: tuple[tuple[float, float], ...]) -> None:
+def _move(gnome: Gnome, obstacles: tuple[tuple[float, float], ...]) -> None:
     """Moves a gnome by its velocity, keeps it on the disc and out of the obstacles."""
     x, y = gnome.x + gnome.vx, gnome.y + gnome.vy
     dx, dy = x - CENTER_X, y - CENTER_Y
-    most = DISC_RADIUS - margin
-    if dx * dx + dy * dy > most * most:
-        share = most / math.sqrt(dx * dx + dy * dy)
+    if dx * dx + dy * dy > LIMIT * LIMIT:
+        share = LIMIT / math.sqrt(dx * dx + dy * dy)
         x, y = CENTER_X + share * dx, CENTER_Y + share * dy
     for obstacle_x, obstacle_y in obstacles:
         dx, dy = x - obstacle_x, y - obstacle_y

@@ -39,27 +39,28 @@ START_SPEED = 0.2  # px/step, the largest of either sign
 THRUST = 0.65  # px/step^2, of a full action
 DRAG = 0.95  # share of the speed that a step leaves
 RIGHT = float(SIZE - WIDTH)  # px, limit of the car's left edge
-TOP, BOTTOM = ROAD_TOP + HEIGHT / 2, ROAD_BOTTOM - HEIGHT / 2  # px, limits of its centre
+BOTTOM = ROAD_BOTTOM - HEIGHT  # px, limit of its top
 
 PLACES = 4  # most cars at a time
 NO_LANE = -9  # lane of a place without a car
 BLUE_CAR, YELLOW_CAR, TRUCK = 0, 1, 2  # kinds, equally likely
 LENGTHS = (28, 28, 56)  # px, by kind
-LONGEST = max(LENGTHS)  # px
 SCROLL = 6.0  # px/step, at which cars come nearer
-YELLOW_SPEED = 7.2  # px/step, of a yellow one with free road ahead
-FOLLOW_GAP = 28.0  # px to the car before it, below which a yellow one slows down
+YELLOW_SPEED = 7.2  # px/step, of a yellow one that is more than a car's length behind another
+FOLLOW_GAP = 1.0  # px to the car before it, that a yellow one keeps
 FIRST_CAR_X = 264.0  # px, left edge of the first car
 SPAWN_GAP = (20.0, 60.0)  # px, from the right edge to a new car
 SPAWN_TRIES = 8
-SPAWN_DISTANCE = LONGEST + 18.0  # px, least distance of left edges in a lane when one appears
+SPAWN_DISTANCE = 18  # px, in addition to the longer one's length, between left edges in a lane
 FIRST_PAUSE = (0, 6)  # steps before a car appears in a free place at first, least and most
 PAUSE = (4, 10)  # steps, later
+NO_ROOM_PAUSE = 1  # steps, after all tries to find room have failed
 
 EPISODE = 500  # steps over which the traffic grows
 MORE_CARS = PLACES - 1  # cars that come in addition to the first by then
 
 STICKY_STEPS = 5  # steps that a car drags the agent's
+STICKY_OVERLAP = 1.0  # px, that it is drawn into that car while it is dragged
 FLASH_STEPS = 3
 
 LANE_REWARD = 0.01  # in the middle of a lane
@@ -68,7 +69,7 @@ FAR_REWARD = 0.005  # with one that is far enough
 NEAR_COST = 0.02  # with one as near as can be
 NEAR = 84.0  # px, gap below which a car is near
 ACTION_COST = 0.0005
-SIDE_CLEAR = 70.0  # px, nearer than that a car blocks the next lane
+SIDE_CLEAR = 70.0  # px ahead, within which a car blocks the next lane
 
 
 @dataclass(slots=True)
@@ -86,7 +87,7 @@ class HighwayState(State):
     """See `State`."""
 
     x: float  # px, left edge of the agent's car
-    y: float  # px, its centre
+    y: float  # px, its top
     vx: float  # px/step
     vy: float  # px/step
     cars: list[Car] = field(default_factory=list)
@@ -110,7 +111,7 @@ class Highway(Game):
             t=0,
             decor_seed=draw_decor_seed(rng),
             x=uniform(rng, *START_X),
-            y=LANE_Y[integer(rng, *START_LANES)],
+            y=LANE_Y[integer(rng, *START_LANES)] - HEIGHT / 2,
             vx=uniform(rng, -START_SPEED, START_SPEED),
             vy=uniform(rng, -START_SPEED, START_SPEED),
             cars=[Car(pause=integer(rng, *FIRST_PAUSE)) for _ in range(PLACES)],
@@ -124,21 +125,13 @@ class Highway(Game):
         """See `Game`."""
         s = self.state
         s.t += 1
-        if s.sticky < 0:
-            self._drive(action)
-            self._move_cars()
-            crash = self._find_crash()
-        else:
+        self._drive(action)
+        if s.sticky >= 0:
             self._drag()
-            crash = -1
-        self._spawn()
-
+        crashed = self._run_traffic()
         ax, ay = action
         reward = self._lane_reward() - ACTION_COST * (ax * ax + ay * ay)
-        if crash >= 0:
-            s.sticky, s.sticky_left, s.crashed_at = crash, STICKY_STEPS, s.t
-            reward -= 1.0
-        return reward
+        return reward - 1.0 if crashed else reward
 
     def observe(self) -> list[float]:
         """The agent's car, the lanes and gaps around it, and the four places of cars.
@@ -146,24 +139,25 @@ class Highway(Game):
         Left edge, centre height and velocity; the flash; gap ahead in the lane (-1: no car);
         whether the lanes to the left and right are clear; the gaps ahead in them; offset from
         the lane's middle; number of the lane; of each car left edge, centre height and whether
-        it is a truck (-1, -1, -1: no car).
+        it is a truck (-1, -1, -1: no car). Cars beside the agent's and behind it do not count.
         """
         s = self.state
+        y = s.y + HEIGHT / 2
         lane = self._lane()
         flash = FLASH_STEPS - (s.t - s.crashed_at)
         ahead, left, right = self._gap(lane), self._gap(lane - 1), self._gap(lane + 1)
         values = [
             s.x / SIZE,
-            s.y / SIZE,
+            y / SIZE,
             s.vx / 10,
             s.vy / 10,
             flash / FLASH_STEPS if flash > 0 else 0.0,
-            ahead / SIZE if ahead >= 0.0 else -1.0,
-            self._is_clear(lane - 1),
-            self._is_clear(lane + 1),
-            left / SIZE if left >= 0.0 else -1.0,
-            right / SIZE if right >= 0.0 else -1.0,
-            (s.y - LANE_Y[lane]) / HALF_LANE,
+            _show_gap(ahead),
+            1.0 if lane > 0 and left > SIDE_CLEAR else 0.0,
+            1.0 if lane < LANES - 1 and right > SIDE_CLEAR else 0.0,
+            _show_gap(left),
+            _show_gap(right),
+            (y - LANE_Y[lane]) / HALF_LANE,
             lane / (LANES - 1),
         ]
         for car in s.cars:
@@ -185,94 +179,105 @@ class Highway(Game):
         s.vx = vx * DRAG
         s.vy = vy * DRAG
         s.x = 0.0 if x < 0.0 else RIGHT if x > RIGHT else x
-        s.y = TOP if y < TOP else BOTTOM if y > BOTTOM else y
-
-    def _move_cars(self) -> None:
-        for car in self.state.cars:
-            if car.lane == NO_LANE:
-                continue
-            fast = car.kind == YELLOW_CAR and self._has_room(car)
-            car.x -= YELLOW_SPEED if fast else SCROLL
-            if car.x + LENGTHS[car.kind] < 0.0:
-                self._remove(car)
-
-    def _has_room(self, car: Car) -> bool:
-        """Whether no other car is close before this one.
-
-        A yellow car slows down early enough to stay more than a pixel behind the others.
-        """
-        for other in self.state.cars:
-            if (
-                other.lane == car.lane
-                and other.x < car.x < other.x + LENGTHS[other.kind] + FOLLOW_GAP
-            ):
-                return False
-        return True
-
-    def _find_crash(self) -> int:
-        """The place of the car that the agent has run into, or -1."""
-        s = self.state
-        top = s.y - HEIGHT / 2
-        for i, car in enumerate(s.cars):
-            if car.lane == NO_LANE or not s.x - LONGEST - 1.0 < car.x < s.x + WIDTH + 1.0:
-                continue
-            car_top = LANE_Y[car.lane] - HEIGHT / 2
-            if boxes_overlap(s.x, top, WIDTH, HEIGHT, car.x, car_top, LENGTHS[car.kind], HEIGHT):
-                return i
-        return -1
+        s.y = ROAD_TOP if y < ROAD_TOP else BOTTOM if y > BOTTOM else y
 
     def _drag(self) -> None:
         """Lets the car that was hit take the agent's along, and in the end disappear."""
         s = self.state
         car = s.cars[s.sticky]
-        before = car.x
-        self._move_cars()
-        s.x = max(s.x + car.x - before, 0.0)
-        s.sticky_left -= 1
-        if s.sticky_left == 0 or s.x == 0.0:
-            if car.lane != NO_LANE:
+        speed, limit = self._speed(car)
+        x = s.x - speed
+        behind = car.x - speed - WIDTH + STICKY_OVERLAP
+        if x >= 0.0 and behind >= 0.0:
+            car.x = max(car.x - speed, limit)
+            s.x = min(x, behind)
+            s.sticky_left -= 1
+            if s.sticky_left > 0:
+                return
+        self._remove(car)
+        s.sticky, s.sticky_left = -1, 0
+        s.vx = s.vy = 0.0
+
+    def _speed(self, car: Car) -> tuple[float, float]:
+        """How far a car comes nearer in this step, and its least left edge after it, px."""
+        if car.kind != YELLOW_CAR:
+            return SCROLL, -math.inf
+        edge, room = -math.inf, 0  # right edge and length of the car before this one
+        for other in self.state.cars:
+            if other.lane == car.lane and other.x < car.x:
+                length = LENGTHS[other.kind]
+                if edge < other.x + length <= car.x:
+                    edge, room = other.x + length, length
+        return SCROLL if car.x - edge <= room else YELLOW_SPEED, edge + FOLLOW_GAP
+
+    def _run_traffic(self) -> bool:
+        """Moves the cars and puts new ones on the road, place by place.
+
+        A free place is only filled if the places before it hold fewer cars than there may be.
+
+        Returns:
+            Whether the agent's car has run into one.
+        """
+        s = self.state
+        allowed = 1 + MORE_CARS * (s.t - 1) // (EPISODE - 1)
+        count = 0
+        crashed = False
+        for i, car in enumerate(s.cars):
+            if car.lane == NO_LANE:
+                if car.pause > 0:
+                    car.pause -= 1
+                if car.pause == 0 and count < allowed:
+                    count += self._place(car)
+                continue
+            count += 1
+            if i == s.sticky:
+                continue
+            speed, limit = self._speed(car)
+            car.x = x = max(car.x - speed, limit)
+            length = LENGTHS[car.kind]
+            if s.sticky < 0 and self._hits(x, car.lane, length):
+                s.sticky, s.sticky_left, s.crashed_at = i, STICKY_STEPS, s.t
+                crashed = True
+            elif x + length < 0.0:
                 self._remove(car)
-            s.sticky, s.sticky_left = -1, 0
-            s.vx = s.vy = 0.0
+        return crashed
+
+    def _hits(self, x: float, lane: int, length: int) -> bool:
+        """Whether a car there overlaps with the agent's."""
+        s = self.state
+        return s.x - length - 1.0 < x < s.x + WIDTH + 1.0 and boxes_overlap(
+            s.x, s.y, WIDTH, HEIGHT, x, LANE_Y[lane] - HEIGHT / 2, length, HEIGHT
+        )
 
     def _remove(self, car: Car) -> None:
         car.lane = NO_LANE
         car.pause = integer(self.rng, *PAUSE)
 
-    def _spawn(self) -> None:
-        """Counts down in the free places and puts new cars on the road."""
-        s = self.state
-        missing = 1 + MORE_CARS * (s.t - 1) // (EPISODE - 1)
-        free = []
-        for car in s.cars:
-            if car.lane != NO_LANE:
-                missing -= 1
-            elif car.pause > 0:
-                car.pause -= 1
-            else:
-                free.append(car)
-        for car in free[: max(missing, 0)]:
-            self._place(car)
-
-    def _place(self, car: Car) -> None:
-        """Puts a car beyond the right edge, or leaves it for the next step if there is no room."""
+    def _place(self, car: Car) -> bool:
+        """Puts a car beyond the right edge; returns whether there was room."""
         s, rng = self.state, self.rng
+        kind = integer(rng, BLUE_CAR, TRUCK)
         for _ in range(SPAWN_TRIES):
             lane = integer(rng, 0, LANES - 1)
             x = SIZE + uniform(rng, *SPAWN_GAP)
-            if all(other.lane != lane or abs(other.x - x) >= SPAWN_DISTANCE for other in s.cars):
-                car.lane, car.x = lane, x
-                car.kind = integer(rng, BLUE_CAR, TRUCK)
-                return
+            if all(
+                other.lane != lane
+                or abs(other.x - x) >= max(LENGTHS[kind], LENGTHS[other.kind]) + SPAWN_DISTANCE
+                for other in s.cars
+            ):
+                car.lane, car.kind, car.x = lane, kind, x
+                return True
+        car.pause = NO_ROOM_PAUSE
+        return False
 
     def _lane_reward(self) -> float:
         """For the distance to the lane's middle and the road ahead."""
         s = self.state
         lane = self._lane()
-        offset = (s.y - LANE_Y[lane]) / HALF_LANE
+        offset = (s.y + HEIGHT / 2 - LANE_Y[lane]) / HALF_LANE
         reward = LANE_REWARD * math.exp(-offset * offset)
         gap = self._gap(lane)
-        if gap < 0.0:
+        if gap == math.inf:
             return reward + FREE_REWARD
         if gap < NEAR:
             return reward - NEAR_COST * (1.0 - gap / NEAR)
@@ -280,29 +285,17 @@ class Highway(Game):
 
     def _lane(self) -> int:
         """The lane that the centre of the agent's car is in."""
-        return int((self.state.y - ROAD_TOP) / LANE_HEIGHT)
+        return int((self.state.y + HEIGHT / 2 - ROAD_TOP) / LANE_HEIGHT)
 
     def _gap(self, lane: int) -> float:
-        """Free road from the agent's car to the next one ahead in a lane, px; -1 with none."""
+        """Free road from the agent's front to the next car in a lane, px; infinite with none."""
         s = self.state
-        nearest = math.inf
+        front = s.x + WIDTH
+        gap = math.inf
         for car in s.cars:
-            if car.lane == lane and s.x < car.x < nearest:
-                nearest = car.x
-        return -1.0 if nearest == math.inf else max(nearest - s.x - WIDTH, 0.0)
-
-    def _is_clear(self, lane: int) -> float:
-        """1.0 if there is such a lane and no car in it beside the agent's or close to that."""
-        if not 0 <= lane < LANES:
-            return 0.0
-        x = self.state.x
-        for car in self.state.cars:
-            if (
-                car.lane == lane
-                and x - LENGTHS[car.kind] - SIDE_CLEAR < car.x < x + WIDTH + SIDE_CLEAR
-            ):
-                return 0.0
-        return 1.0
+            if car.lane == lane and 0.0 <= car.x - front < gap:
+                gap = car.x - front
+        return gap
 
     def draw(self, canvas: Canvas) -> None:
         """See `Game`."""
@@ -321,11 +314,12 @@ class Highway(Game):
                     _draw_truck(canvas, car.x, y)
                 else:
                     _draw_car(canvas, (70, 126, 226) if car.kind == BLUE_CAR else YELLOW, car.x, y)
+        y = s.y + HEIGHT / 2
         tip = s.x + WIDTH + 17
-        arrow = [(tip - 7, s.y - 5), (tip, s.y), (tip - 7, s.y + 5)]
-        canvas.line(fade(WHITE, 0.34), [(s.x + WIDTH + 4, s.y), (tip - 6, s.y)], 2.4)
+        arrow = [(tip - 7, y - 5), (tip, y), (tip - 7, y + 5)]
+        canvas.line(fade(WHITE, 0.34), [(s.x + WIDTH + 4, y), (tip - 6, y)], 2.4)
         canvas.polygon(fade(WHITE, 0.34), arrow)
-        _draw_car(canvas, RED, s.x, s.y)
+        _draw_car(canvas, RED, s.x, y)
         self._draw_crash(canvas)
 
     def _draw_grass(self, canvas: Canvas, scrolled: float) -> None:
@@ -353,15 +347,22 @@ class Highway(Game):
         if s.sticky >= 0:
             for i in range(7):
                 x = s.x + WIDTH - 6 + 14 * noise(s.crashed_at, i, 0) - 2 * age
-                y = s.y + 16 * (noise(s.crashed_at, i, 1) - 0.5)
+                y = s.y + 1 + 16 * noise(s.crashed_at, i, 1)
                 canvas.circle(fade((230, 226, 220), 0.55 - 0.08 * age), (x, y), 2 + 0.9 * age)
             for i in range(6):
                 angle = 2 * math.pi * (i + noise(s.crashed_at, i, 2)) / 6
                 r = 5 + 3 * age
-                point = (s.x + WIDTH + r * math.cos(angle), s.y + r * math.sin(angle))
+                point = (s.x + WIDTH + r * math.cos(angle), s.y + HEIGHT / 2 + r * math.sin(angle))
                 canvas.circle(fade((255, 214, 90), 1 - age / 6), point, 1.3)
         if age < FLASH_STEPS:
             canvas.fill(fade(HIT, (0.26, 0.2, 0.13)[age]))
+
+
+def _show_gap(gap: float) -> float:
+    """A gap as it is observed."""
+    if gap == math.inf:
+        return -1.0
+    return gap / SIZE if gap < SIZE else 1.0
 
 
 def _draw_road(canvas: Canvas) -> None:

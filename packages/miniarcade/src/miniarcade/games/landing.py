@@ -2,7 +2,8 @@
 
 The action is the helicopter's thrust to the right and downwards; gravity pulls it down. Standing
 on the deck earns up to 1 a step, the more the closer to the flag, and hovering above the flag a
-little; touching down hard costs, and so does flying below the deck.
+little; touching down hard costs, and so does flying below the deck. Once the helicopter is as slow
+as the ship, the deck holds it until it thrusts upwards for some steps.
 
 Source: MMBench, arXiv 2511.19584, the arcade suite.
 """
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from numpy.random import Generator
 
 from miniarcade.game import SIZE, Game, State, draw_decor_seed
+from miniarcade.geometry import boxes_overlap
 from miniarcade.palette import RED, WHITE, fade, noise
 from miniarcade.randomness import sign, uniform
 
@@ -42,11 +44,9 @@ SHIP_LEFT, SHIP_RIGHT = DECK_WIDTH / 2, SIZE - DECK_WIDTH / 2  # px, limits of i
 
 CONTACT_MARGIN = 4  # px, that helicopter and deck must have in common sideways
 CONTACT_GAP = 3  # px, between the helicopter's bottom and the deck
-# Largest distance of the centres sideways with contact.
-REACH = (WIDTH + DECK_WIDTH) / 2 - CONTACT_MARGIN  # px
-DECK_GRIP = 0.9  # share of the sideways speed that falling onto the deck leaves
+DECK_GRIP = 0.9  # share of the sideways speed that a collision with the deck from above leaves
 CONTACT_GRIP = 0.3  # share of the ship's speed that the helicopter takes on in a step of contact
-LOCK_SPEED = 0.2  # px/step, relative to the ship, below which it stands still on the deck
+LOCK_SPEED = 0.2  # px/step, relative to the ship, below which the deck takes hold of it
 
 CONTACT_REWARD = (0.1, 1.0)  # at the edge of the deck, at the flag
 FALL_COST = 0.001  # per px/step
@@ -68,6 +68,7 @@ class LandingState(State):
     ship_x: float  # px, centre of the deck
     ship_v: float  # px/step
     contact: bool = False  # the helicopter stands on the deck
+    locked: bool = False  # and the deck holds it
     touched_at: int = -100  # step of the last touchdown
     impact: float = 0.0  # px/step, its speed
 
@@ -102,16 +103,25 @@ class Landing(Game):
         self._fly(action)
         self._sail()
         speed = s.vy
-        if DECK_TOP - HEIGHT < s.y < DECK_BOTTOM:
-            self._collide()
+        deck = int(s.ship_x - DECK_WIDTH / 2)
+        x, y = int(s.x), int(s.y)
+        if boxes_overlap(x, y, WIDTH, HEIGHT, deck, DECK_TOP, DECK_WIDTH, DECK_HEIGHT):
+            self._collide(x, y, deck)
+            x, y = int(s.x), int(s.y)
         touched = s.contact
-        s.contact = self._stands()
+        s.contact = (
+            x + WIDTH > deck + CONTACT_MARGIN
+            and x < deck + DECK_WIDTH - CONTACT_MARGIN
+            and abs(y + HEIGHT - DECK_TOP) <= CONTACT_GAP
+        )
         if s.contact:
             self._hold()
             if not touched:
                 s.touched_at = s.t
                 s.impact = max(speed, 0.0)
-        return self._reward(first_touch=s.contact and not touched)
+        else:
+            s.locked = False
+        return self._reward(x, y, deck, first_touch=s.contact and not touched)
 
     def observe(self) -> list[float]:
         """Corner and velocity of the helicopter, centre of the deck, speed of the ship."""
@@ -146,52 +156,51 @@ class Landing(Game):
             s.ship_x = SHIP_RIGHT
             s.ship_v = -abs(s.ship_v)
 
-    def _collide(self) -> None:
+    def _collide(self, x: int, y: int, deck: int) -> None:
         """Pushes the helicopter out of the deck, the shorter way.
 
-        As in all hit tests the boxes are of whole pixels: a helicopter that stands on the deck
-        sinks in by less than one without being pushed.
+        Args:
+            x: Left edge of the helicopter's box, px.
+            y: Its top, px.
+            deck: Left edge of the deck's box, px.
         """
         s = self.state
-        left, top, deck_left = int(s.x), int(s.y), int(s.ship_x - DECK_WIDTH / 2)
-        from_left = left + WIDTH - deck_left
-        from_right = deck_left + DECK_WIDTH - left
-        from_above = top + HEIGHT - DECK_TOP
-        from_below = DECK_BOTTOM - top
-        if from_left <= 0 or from_right <= 0 or from_above <= 0 or from_below <= 0:
-            return
-        if min(from_left, from_right) < min(from_above, from_below):
-            x = s.x - from_left if from_left < from_right else s.x + from_right
-            s.x = min(max(x, 0.0), RIGHT)
-            s.vx = 0.0
-        elif from_above < from_below:
-            s.y = float(DECK_TOP - HEIGHT)
-            if s.vy > 0.0:
-                s.vy = 0.0
+        sideways = min(x + WIDTH - deck, deck + DECK_WIDTH - x)
+        upright = min(y + HEIGHT - DECK_TOP, DECK_BOTTOM - y)
+        if upright <= sideways:
+            if y + HEIGHT // 2 < DECK_Y:
+                s.y = float(DECK_TOP - HEIGHT)
+                s.vy = min(s.vy, 0.0)
                 s.vx *= DECK_GRIP
+            else:
+                s.y = float(DECK_BOTTOM)
+                s.vy = max(s.vy, 0.0)
+        elif x + WIDTH // 2 < deck + DECK_WIDTH // 2:
+            s.x = float(deck - WIDTH)
+            s.vx = min(s.vx, 0.0)
         else:
-            s.y = float(DECK_BOTTOM)
-            s.vy = max(s.vy, 0.0)
-
-    def _stands(self) -> bool:
-        """Whether the helicopter is in contact with the deck."""
-        s = self.state
-        return (
-            abs(s.y + HEIGHT - DECK_TOP) <= CONTACT_GAP and abs(s.x + WIDTH / 2 - s.ship_x) < REACH
-        )
+            s.x = float(deck + DECK_WIDTH)
+            s.vx = max(s.vx, 0.0)
 
     def _hold(self) -> None:
-        """The ship carries the helicopter along, and once it is slow enough, holds it."""
+        """The ship carries the helicopter along, and once it is slow enough, holds it.
+
+        A helicopter that is held and thrusts upwards is put back in each step while its speed
+        grows, and leaves when one step takes it out of contact.
+        """
         s = self.state
         s.vx += CONTACT_GRIP * (s.ship_v - s.vx)
         if abs(s.vy) < LOCK_SPEED and abs(s.vx - s.ship_v) < LOCK_SPEED:
+            s.locked = True
+        if s.locked:
             s.y = float(DECK_TOP - HEIGHT)
-            s.vx, s.vy = s.ship_v, 0.0
+            s.vx, s.vy = s.ship_v, min(s.vy, 0.0)
 
-    def _reward(self, first_touch: bool) -> float:
+    def _reward(self, x: int, y: int, deck: int, first_touch: bool) -> float:
+        """Of the step; helicopter and deck as in `_collide`."""
         s = self.state
-        y = s.y + HEIGHT / 2
-        closeness = max(0.0, 1.0 - abs(s.x + WIDTH / 2 - s.ship_x) / (DECK_WIDTH / 2))
+        distance = abs(x + WIDTH // 2 - deck - DECK_WIDTH // 2) / (DECK_WIDTH / 2)
+        closeness = 1.0 - distance if distance < 1.0 else 0.0
         reward = 0.0
         if s.contact:
             low, high = CONTACT_REWARD
@@ -200,9 +209,11 @@ class Landing(Game):
             reward -= FALL_COST * s.vy
         if first_touch:
             reward -= min(IMPACT_COST_LIMIT, IMPACT_COST * s.impact)
-        if y > DECK_TOP:
+        middle = y + HEIGHT // 2
+        if middle > DECK_TOP:
             return reward - BELOW_COST
-        return reward + ABOVE_X_REWARD * closeness + ABOVE_Y_REWARD * (1.0 - (DECK_Y - y) / SIZE)
+        height = (DECK_Y - middle) / SIZE
+        return reward + ABOVE_X_REWARD * closeness + ABOVE_Y_REWARD * (1.0 - height)
 
     def draw(self, canvas: Canvas) -> None:
         """See `Game`."""

@@ -6,6 +6,7 @@ from miniarcade.games.bird_attack import (
     BOSS_Y,
     COLUMN_X,
     COLUMNS,
+    SHOT_CHANCE,
     Ball,
     BirdAttack,
     BirdAttackState,
@@ -36,8 +37,8 @@ def state(game: BirdAttack, published: dict) -> BirdAttackState:
         leftmost=min(columns, default=0),
         rightmost=max(columns, default=0),
         way=published["bird_dir"],
-        # The published game draws for each bird and step; ours when the next one fires.
-        until_shot=game._draw_pause(),
+        # The published game draws for each bird in each step, ours which bird is the next to fire.
+        until_shot=0 if game.rng.random() < SHOT_CHANCE else BIRDS,
         shot_x=[int(x) for x, _ in published["bird_bullets"]],
         shot_y=[int(y) for _, y in published["bird_bullets"]],
         boss_x=boss_x,
