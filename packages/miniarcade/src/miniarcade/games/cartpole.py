@@ -43,7 +43,7 @@ SPARSE_ANGLE = 0.15  # rad, largest angle with reward in the sparse variants
 
 FIRST_SHAKE = (40, 80)  # steps before the first tremor, least and most
 SHAKE_STEPS = (5, 10)  # steps that a tremor lasts
-SHAKE_PAUSE = (50, 90)  # steps from the end of a tremor to the next
+SHAKE_PAUSE = (50, 90)  # steps between two tremors
 SHAKE_STRENGTH = 5.0  # rad/s^2, added to the pole's acceleration by the strongest tremor
 SHAKE_WEAKEST = 0.35  # share of it by the weakest
 
@@ -62,24 +62,28 @@ class CartPoleState(State):
     x_dot: float  # m/s
     theta: float  # rad, pole, 0 upright, positive to the right, not wrapped
     theta_dot: float  # rad/s
-    shake_in: int = 0  # steps until the next tremor; 0 while one lasts
+    shake_in: int = 0  # steps before the next tremor, not counting those of one that lasts
     shake_left: int = 0  # steps that the tremor still lasts
-    shake: float = 0.0  # rad/s^2, its push
+    shake: float = 0.0  # rad/s^2, its push, else 0
 
 
-def accelerations(sin: float, cos: float, theta_dot: float, action: float) -> tuple[float, float]:
-    """Accelerations of the cart (m/s^2) and of the pole (rad/s^2) without a tremor.
+def accelerations(
+    sin: float, cos: float, theta_dot: float, action: float, shake: float
+) -> tuple[float, float]:
+    """Accelerations of the cart (m/s^2) and of the pole (rad/s^2).
 
     Args:
         sin: Sine of the pole's angle.
         cos: Its cosine.
         theta_dot: The pole's angular speed, rad/s.
         action: The push, in [-1, 1].
+        shake: What a tremor adds to the pole's, rad/s^2.
     """
     push = (FORCE * action + POLE_MOMENT * theta_dot * theta_dot * sin) / TOTAL_MASS
     theta_acc = (GRAVITY * sin - cos * push) / (
         HALF_LENGTH * (4.0 / 3.0 - POLE_MASS * cos * cos / TOTAL_MASS)
     )
+    theta_acc += shake
     return push - POLE_MOMENT * theta_acc * cos / TOTAL_MASS, theta_acc
 
 
@@ -126,12 +130,10 @@ class CartPole(Game):
         """See `Game`."""
         s = self.state
         s.t += 1
+        shake = self._shake() if self.tremor else 0.0
         x_acc, theta_acc = accelerations(
-            math.sin(s.theta), math.cos(s.theta), s.theta_dot, action[0]
+            math.sin(s.theta), math.cos(s.theta), s.theta_dot, action[0], shake
         )
-        if self.tremor:
-            theta_acc += self._shake()
-
         s.x += DT * s.x_dot
         s.x_dot += DT * x_acc
         s.theta += DT * s.theta_dot
@@ -151,19 +153,20 @@ class CartPole(Game):
 
     def _shake(self) -> float:
         """What the tremor adds to the pole's acceleration at this step."""
-        s, rng = self.state, self.rng
-        if s.shake_left == 0:
-            s.shake_in -= 1
-            if s.shake_in > 0:
-                return 0.0
+        s = self.state
+        if s.shake_left > 0:
+            push = s.shake
+            s.shake_left -= 1
+            if s.shake_left == 0:
+                s.shake = 0.0
+            return push
+        s.shake_in -= 1
+        if s.shake_in == 0:  # it pushes from the next step on
+            rng = self.rng
             s.shake_left = integer(rng, *SHAKE_STEPS)
             s.shake = sign(rng) * SHAKE_STRENGTH * uniform(rng, SHAKE_WEAKEST, 1.0)
-        push = s.shake
-        s.shake_left -= 1
-        if s.shake_left == 0:
-            s.shake = 0.0
-            s.shake_in = integer(rng, *SHAKE_PAUSE) + 1
-        return push
+            s.shake_in = integer(rng, *SHAKE_PAUSE)
+        return 0.0
 
     def draw(self, canvas: Canvas) -> None:
         """See `Game`."""

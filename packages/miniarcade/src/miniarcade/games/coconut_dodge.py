@@ -36,13 +36,12 @@ TOP_SPEED = 5.0  # px/step
 
 MOST_COCONUTS = 6
 RADII = (6, 8)  # px, of a coconut, least and most
-SPAWN_Y = 7.0  # px
 DRIFT = 0.5  # px/step, to either side at most, of a coconut at the start of the episode
 FALL = (1.4, 2.6)  # px/step, downwards, least and most
 HARDER_DRIFT = 0.6  # share by which these grow over the episode
 HARDER_FALL = 0.8
 CRACKED_STEPS = 10  # steps that a coconut lies on the ground before the next falls
-HIT_STEPS = 6  # steps that a hit is seen and observed
+HIT_STEPS = 5  # steps that a hit is seen and observed
 
 GROUND_Y = OFFSET + AGENT_Y + AGENT_RADIUS  # px, under the traveller's feet in the picture
 
@@ -83,16 +82,14 @@ class CoconutDodge(Game):
         """See `Game`."""
         self.rng = rng
         self.state = CoconutDodgeState(t=0, decor_seed=draw_decor_seed(rng), coconuts=[])
-        self.state.coconuts.append(self._drop())
+        self.state.coconuts.append(self._drop(0))
 
     def step(self, action: Sequence[float]) -> float:
         """See `Game`."""
         s = self.state
-        s.t += 1
+        t = s.t
         self._run(action[0])
         coconuts = s.coconuts
-        if len(coconuts) <= (MOST_COCONUTS - 1) * s.t // LENGTH < MOST_COCONUTS:
-            coconuts.append(self._drop())
         hit = False
         for i, coconut in enumerate(coconuts):
             if not coconut.cracked:
@@ -101,10 +98,13 @@ class CoconutDodge(Game):
             elif coconut.cracked > 1:
                 coconut.cracked -= 1
             else:
-                coconuts[i] = self._drop()
+                coconuts[i] = self._drop(t)
+        s.t = t = t + 1
+        if len(coconuts) <= (MOST_COCONUTS - 1) * t // LENGTH < MOST_COCONUTS:
+            coconuts.append(self._drop(t))
         if not hit:
             return 0.0
-        s.hit_at = s.t
+        s.hit_at = t
         return -1.0
 
     def observe(self) -> list[float]:
@@ -142,15 +142,15 @@ class CoconutDodge(Game):
             x = ARENA - AGENT_RADIUS
         s.x = x
 
-    def _drop(self) -> Coconut:
-        """A new coconut at the top."""
+    def _drop(self, t: int) -> Coconut:
+        """A new coconut at the top, as fast as it is at step `t`."""
         s, rng = self.state, self.rng
         s.dropped += 1
-        difficulty = s.t / LENGTH
+        difficulty = t / LENGTH
         radius = integer(rng, *RADII)
         return Coconut(
             x=uniform(rng, radius, ARENA - radius),
-            y=SPAWN_Y,
+            y=radius + 1.0,
             vx=uniform(rng, -DRIFT, DRIFT) * (1 + HARDER_DRIFT * difficulty),
             vy=uniform(rng, *FALL) * (1 + HARDER_FALL * difficulty),
             radius=radius,

@@ -1,8 +1,8 @@
 """Coinrun: run through a meadow and jump for coins.
 
 The girl runs by herself; a positive action on the ground jumps, the higher the greater it is.
-Coins come in rows that climb and fall, a new row when the last is taken or gone. Each coin
-earns 1.
+Coins come in rows that climb and fall, a new row in the step after the last coin was taken, or
+when it is gone. Each coin earns 1.
 
 Source: MMBench, arXiv 2511.19584, the arcade suite.
 """
@@ -84,17 +84,16 @@ class CoinRun(Game):
         s.coin_x = coin_x = [x - SCROLL for x in s.coin_x]
 
         reward = 0.0
-        remaining = False
+        over = True
         for i, x in enumerate(coin_x):
             if s.taken_at[i] >= 0 or x < -COIN_RADIUS:
                 continue
+            over = False
             if self._touches(x, s.coin_y[i]):
                 s.taken_at[i] = s.sparkle_at = s.t
                 s.sparkle_x, s.sparkle_y = x, s.coin_y[i]
                 reward += 1.0
-            else:
-                remaining = True
-        if not remaining:
+        if over:
             self._place_row()
         return reward
 

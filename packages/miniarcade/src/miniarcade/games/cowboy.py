@@ -2,7 +2,7 @@
 
 The cowboy runs by himself; a positive action on the ground jumps, the higher the greater it is.
 A step costs 1 while he is stuck in a cactus and earns 1 otherwise. He may land on top of a
-cactus and run over it.
+cactus and run over it; one who touches down exactly, half into a cactus, is put on top of it.
 
 Source: MMBench, arXiv 2511.19584, the arcade suite.
 """
@@ -19,6 +19,7 @@ from numpy.random import Generator
 from miniarcade.game import SIZE, Game, State, draw_decor_seed
 from miniarcade.games._runner import (
     GROUND_Y,
+    JUMP_Y,
     RUNNER_GROUND_Y,
     RUNNER_HEIGHT,
     RUNNER_WIDTH,
@@ -82,7 +83,7 @@ class Cowboy(Game):
         """See `Game`."""
         s = self.state
         s.t += 1
-        if action[0] > 0.0 and s.y >= RUNNER_GROUND_Y:
+        if action[0] > 0.0 and s.y >= JUMP_Y:
             s.jumped_at = s.t
         s.y, s.vy = move(s.y, s.vy, action[0])
 

@@ -28,6 +28,9 @@ LOW, HIGH = 20, 204  # px, edges of the square arena
 ARENA = HIGH - LOW  # px
 CELLS = 5  # a side
 CELL = ARENA / CELLS  # px
+# px, boxes of the walls and of the wind, in whole pixels: left or top of each, and their side.
+EDGES = tuple(round(LOW + CELL * i) for i in range(CELLS))
+SIDE = round(CELL)
 
 Maze = Literal["var1", "var2", "var3", "var4"]
 # Rows from top to bottom, "#" is a wall.
@@ -40,14 +43,27 @@ MAZES: dict[Maze, tuple[str, ...]] = {
 
 RADIUS = 6  # px, of the point and of the goal
 FIRST, LAST = float(LOW + RADIUS + 1), float(HIGH - RADIUS - 1)  # px, the point stays between
+START = (FIRST + 1, LAST - 1)  # px, where point and goal start, least and most
 SPEED = 5.0  # px/step, of a full action
 WIND = 2.0  # px/step
 WINDS = ((0.0, -WIND), (WIND, 0.0), (0.0, WIND), (-WIND, 0.0))  # px/step: up, right, down, left
 GOAL_DISTANCE = (0.2 * ARENA, 0.7 * ARENA)  # px, of the goal from the start, least and most
-GOAL_TRIES = 4000  # then the goal is in the centre
+TRIES = 4000  # to place the point and to place the goal, then they are in the centre
 REACHED = 2 * RADIUS  # px, distance of the centres
 
 TRAIL = 10  # past positions that are seen
+
+
+def box(cell: int, margin: int) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom, in px, of a cell and a margin around it.
+
+    What lies on the right or on the bottom edge is outside.
+    """
+    left, top = EDGES[cell % CELLS], EDGES[cell // CELLS]
+    return left - margin, top - margin, left + SIDE + margin, top + SIDE + margin
+
+
+WIND_BOXES = tuple(box(cell, 0) for cell in range(CELLS * CELLS))
 
 
 @dataclass(slots=True)
@@ -83,25 +99,14 @@ class PointMaze(Game):
         cells = "".join(MAZES[maze])
         self.grid = [1.0 if cell == "#" else 0.0 for cell in cells]
         # Left, top, right and bottom of the walls, in px, where the point's centre cannot be.
-        self._walls = [
-            (
-                LOW + CELL * (i % CELLS) - RADIUS,
-                LOW + CELL * (i // CELLS) - RADIUS,
-                LOW + CELL * (i % CELLS + 1) + RADIUS,
-                LOW + CELL * (i // CELLS + 1) + RADIUS,
-            )
-            for i, cell in enumerate(cells)
-            if cell == "#"
-        ]
+        self._walls = [box(i, RADIUS) for i, cell in enumerate(cells) if cell == "#"]
 
     def reset(self, rng: Generator) -> None:
         """See `Game`."""
         self.rng = rng
         free = [i for i, wall in enumerate(self.grid) if not wall]
         wind_cell, wind = free[integer(rng, 0, len(free) - 1)], integer(rng, 0, 3)
-        x, y = self._draw_position()
-        while self._blocked(x, y):
-            x, y = self._draw_position()
+        x, y = self._draw_start()
         goal_x, goal_y = self._draw_goal(x, y)
         self.state = PointMazeState(
             t=0,
@@ -126,7 +131,7 @@ class PointMaze(Game):
         trail += (x, y)
 
         vx, vy = SPEED * action[0], SPEED * action[1]
-        if _cell(x, y) == s.wind_cell:
+        if _in_wind(x, y, s.wind_cell):
             wind_x, wind_y = WINDS[s.wind]
             vx += wind_x
             vy += wind_y
@@ -155,8 +160,8 @@ class PointMaze(Game):
         dx, dy = s.goal_x - x, s.goal_y - y
         distance = math.hypot(dx, dy)
         cell = _cell(x, y)
-        in_wind = cell == s.wind_cell
-        wind_x, wind_y = WINDS[s.wind] if in_wind else (0.0, 0.0)
+        felt = _in_wind(x, y, s.wind_cell)
+        wind_x, wind_y = WINDS[s.wind] if felt else (0.0, 0.0)
         observation = [
             x / SIZE,
             y / SIZE,
@@ -173,7 +178,7 @@ class PointMaze(Game):
             dy / ARENA,
             distance / ARENA,
             1.0 if distance <= REACHED else 0.0,
-            1.0 if in_wind else 0.0,
+            1.0 if felt else 0.0,
             wind_x / SPEED,
             wind_y / SPEED,
             cell // CELLS / (CELLS - 1),
@@ -191,18 +196,26 @@ class PointMaze(Game):
     def _blocked(self, x: float, y: float) -> bool:
         """Whether a wall is in the way of a point at (x, y)."""
         for left, top, right, bottom in self._walls:
-            if left < x < right and top < y < bottom:
+            if left <= x < right and top <= y < bottom:
                 return True
         return False
 
     def _draw_position(self) -> tuple[float, float]:
         """A random point of the arena, walls included."""
-        return uniform(self.rng, FIRST, LAST), uniform(self.rng, FIRST, LAST)
+        return uniform(self.rng, *START), uniform(self.rng, *START)
+
+    def _draw_start(self) -> tuple[float, float]:
+        """A free point."""
+        for _ in range(TRIES):
+            x, y = self._draw_position()
+            if not self._blocked(x, y):
+                return x, y
+        return SIZE / 2, SIZE / 2
 
     def _draw_goal(self, x: float, y: float) -> tuple[float, float]:
         """A free point neither near to the start (x, y) nor far from it."""
         near, far = GOAL_DISTANCE
-        for _ in range(GOAL_TRIES):
+        for _ in range(TRIES):
             goal_x, goal_y = self._draw_position()
             distance = math.hypot(goal_x - x, goal_y - y)
             if near <= distance <= far and not self._blocked(goal_x, goal_y):
@@ -274,6 +287,12 @@ class PointMaze(Game):
         canvas.circle(mix(GREEN, WHITE, 0.5), goal, RADIUS * 0.32)
         if reached:
             canvas.circle(fade(WHITE, 0.85 - 0.4 * pulse), goal, 10 + 3 * pulse, outline=1.5)
+
+
+def _in_wind(x: float, y: float, wind_cell: int) -> bool:
+    """Whether the wind of a cell blows at a position."""
+    left, top, right, bottom = WIND_BOXES[wind_cell]
+    return left <= x < right and top <= y < bottom
 
 
 def _cell(x: float, y: float) -> int:

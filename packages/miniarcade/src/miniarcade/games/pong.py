@@ -3,9 +3,11 @@
 The action is the speed of the left paddle. Each ball that passes the right edge earns 1 and each
 one that passes the left edge costs 1; the next is served from the centre at once. The opponent
 sees the ball late: it reacts some steps after the ball has come near enough, and then follows it
-the faster the closer it is.
+the faster the closer it is, by where it was a step ago. A ball served while it is alert it follows
+without a delay.
 
-Source: MMBench, arXiv 2511.19584, the arcade suite.
+Source: MMBench, arXiv 2511.19584, the arcade suite. In the published game the opponent also stays
+alert from one episode to the next; here every episode starts fresh.
 """
 
 from __future__ import annotations
@@ -35,17 +37,15 @@ AGENT_X = 30  # px, left edge of the paddles
 OPPONENT_X = 188  # px
 PADDLE_SPEED = 8.5  # px/step
 
-BALL_HALF = 7  # px, from the ball's centre to the sides of its box
-BALL_SIZE = 2 * BALL_HALF  # px
+BALL_RADIUS = 7  # px, at which the walls meet it
+BALL_BOX = 7  # px, side of the box around its centre that the paddles meet
 BALL_SPEED = 8.0  # px/step
 SERVE_ANGLE = 0.5 * math.pi  # rad, largest angle to the horizontal
 
 SIGHT = 0.3  # share of the arena's width behind which the opponent ignores the ball
 SLOWEST, HASTE = 0.5, 0.35  # shares of PADDLE_SPEED: the opponent's, and what the ball adds to it
 APPROACH = 0.65  # share of the arena's width over which it adds that
-SLOW_BALL, FAST_BALL = 3.0, 8.0  # px/step, along the arena
-SLOW_DELAY = (6, 9)  # steps until the opponent reacts to a slow ball, least and most
-FAST_DELAY = (2, 6)  # steps, to a fast one
+DELAY = (2, 6)  # steps until the opponent reacts, least and most
 
 
 @dataclass(slots=True)
@@ -64,6 +64,11 @@ class PongState(State):
     opponent_points: int
     scored_at: int  # step of the last point
     agent_scored: bool  # that was the agent's
+
+
+def draw_delay(rng: Generator) -> int:
+    """Steps until the opponent reacts to a ball that it has just seen."""
+    return integer(rng, *DELAY)
 
 
 class Pong(Game):
@@ -100,8 +105,8 @@ class Pong(Game):
         s = self.state
         s.t += 1
         s.agent_y = _clamp_paddle(s.agent_y + PADDLE_SPEED * action[0])
-        self._move_ball()
         self._move_opponent()
+        self._move_ball()
         if s.x > HIGH:
             s.agent_points += 1
             reward = 1.0
@@ -137,12 +142,12 @@ class Pong(Game):
         s = self.state
         s.x += s.vx
         s.y += s.vy
-        if (s.y <= LOW + BALL_HALF and s.vy < 0) or (s.y >= HIGH - BALL_HALF and s.vy > 0):
+        if not LOW + BALL_RADIUS <= s.y <= HIGH - BALL_RADIUS:
             s.vy = -s.vy
         if s.vx < 0:
-            if s.x < AGENT_X + PADDLE_WIDTH + BALL_HALF and self._touches(AGENT_X, s.agent_y):
+            if s.x < AGENT_X + PADDLE_WIDTH + BALL_BOX and self._touches(AGENT_X, s.agent_y):
                 s.vx = -s.vx
-        elif s.x > OPPONENT_X - BALL_HALF and self._touches(OPPONENT_X, s.opponent_y):
+        elif s.x > OPPONENT_X - BALL_BOX and self._touches(OPPONENT_X, s.opponent_y):
             s.vx = -s.vx
 
     def _touches(self, paddle_x: int, paddle_y: float) -> bool:
@@ -152,10 +157,10 @@ class Pong(Game):
             paddle_y,
             PADDLE_WIDTH,
             PADDLE_HEIGHT,
-            s.x - BALL_HALF,
-            s.y - BALL_HALF,
-            BALL_SIZE,
-            BALL_SIZE,
+            s.x - BALL_BOX / 2,
+            s.y - BALL_BOX / 2,
+            BALL_BOX,
+            BALL_BOX,
         )
 
     def _move_opponent(self) -> None:
@@ -166,23 +171,14 @@ class Pong(Game):
             return
         if not s.alert:
             s.alert = True
-            s.delay = self._reaction_delay()
+            s.delay = draw_delay(self.rng)
         if s.delay > 0:
             s.delay -= 1
             return
         speed = PADDLE_SPEED * (SLOWEST + HASTE * min((progress - SIGHT) / APPROACH, 1.0))
-        if s.y > s.opponent_y + PADDLE_HEIGHT / 2:
-            s.opponent_y = _clamp_paddle(s.opponent_y + speed)
-        elif s.y < s.opponent_y + PADDLE_HEIGHT / 2:
-            s.opponent_y = _clamp_paddle(s.opponent_y - speed)
-
-    def _reaction_delay(self) -> int:
-        """Steps until the opponent moves, fewer for a ball that flies fast along the arena."""
-        fast = (abs(self.state.vx) - SLOW_BALL) / (FAST_BALL - SLOW_BALL)
-        fast = min(max(fast, 0.0), 1.0)
-        low = round(SLOW_DELAY[0] + (FAST_DELAY[0] - SLOW_DELAY[0]) * fast)
-        high = round(SLOW_DELAY[1] + (FAST_DELAY[1] - SLOW_DELAY[1]) * fast)
-        return integer(self.rng, low, high)
+        if s.y - PADDLE_HEIGHT / 2 <= s.opponent_y:
+            speed = -speed
+        s.opponent_y = _clamp_paddle(s.opponent_y + speed)
 
     def draw(self, canvas: Canvas) -> None:
         """See `Game`."""
@@ -196,13 +192,14 @@ class Pong(Game):
         canvas.text(str(s.opponent_points), (CENTER + 24, 11), 18, GREY)
         for i in range(1, 4):
             x, y = s.x - s.vx * 0.6 * i, s.y - s.vy * 0.6 * i
-            size = BALL_SIZE - 2 * i
+            size = 2 * (BALL_RADIUS - i)
             if LOW + size < x < HIGH - size and LOW + size < y < HIGH - size:
                 ghost = fade(WHITE, 0.28 - 0.07 * i)
                 canvas.rect(ghost, x - size / 2, y - size / 2, size, size, 1)
         for x, y, color in ((AGENT_X, s.agent_y, ORANGE), (OPPONENT_X, s.opponent_y, GREY)):
             canvas.rect(color, x, y, PADDLE_WIDTH, PADDLE_HEIGHT, 2)
-        canvas.rect(WHITE, s.x - BALL_HALF, s.y - BALL_HALF, BALL_SIZE, BALL_SIZE, 2)
+        size = 2 * BALL_RADIUS
+        canvas.rect(WHITE, s.x - BALL_RADIUS, s.y - BALL_RADIUS, size, size, 2)
 
 
 def _clamp_paddle(y: float) -> float:

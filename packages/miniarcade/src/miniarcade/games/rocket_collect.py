@@ -39,6 +39,7 @@ PICKUP = ROCKET_RADIUS + COIN_RADIUS  # px, distance of the centres
 
 ASTEROID_RADIUS = 14  # px
 ASTEROID_SPEED = (1.0, 2.2)  # px/step
+ASTEROID_ALONG = (20, 203)  # px, where along its side it starts, least and most
 ASTEROID_EVERY = 150  # steps from one to the next
 MOST_ASTEROIDS = 3
 AIM = (SIZE / 4, 3 * SIZE / 4)  # px, an asteroid is aimed at a point in the middle of the picture
@@ -49,7 +50,7 @@ CRASH = ROCKET_RADIUS + ASTEROID_RADIUS  # px, distance of the centres
 NEAR_REWARD = 0.002  # a step, right at the coin
 DIAGONAL = SIZE * math.sqrt(2)  # px
 CRASH_COST = 0.2  # a step and asteroid
-FLASH_STEPS = 6  # steps that a crash is seen and observed
+FLASH_STEPS = 5  # steps that a crash is seen and observed
 PICKUP_STEPS = 18  # steps that a pickup is seen
 NO_ASTEROID = (0.0, 0.0, 0.0, 0.0)  # observed in place of one that is not there yet
 
@@ -174,9 +175,9 @@ class RocketCollect(Game):
         """An asteroid just outside a random side, on its way in."""
         rng = self.rng
         side = integer(rng, 0, 3)
-        along = uniform(rng, 0.0, SIZE)
-        across = SIZE + OUTSIDE if side % 2 else -OUTSIDE
-        x, y = (along, float(across)) if side < 2 else (float(across), along)
+        along = float(integer(rng, *ASTEROID_ALONG))
+        across = float(SIZE + OUTSIDE if side % 2 else -OUTSIDE)
+        x, y = (along, across) if side < 2 else (across, along)
         dx, dy = uniform(rng, *AIM) - x, uniform(rng, *AIM) - y
         speed = uniform(rng, *ASTEROID_SPEED) / math.hypot(dx, dy)
         return Asteroid(x, y, dx * speed, dy * speed)

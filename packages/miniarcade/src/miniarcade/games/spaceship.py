@@ -1,8 +1,8 @@
 """Spaceship: fly through space, gather coins and keep clear of asteroids.
 
 The action is the ship's thrust to the right and downwards. Coins come towards it in rows, a new
-row when the last coin is taken or gone, now and then with an asteroid behind them. Each coin
-earns 1, each step in contact with the asteroid costs 2.
+row in the step after the last coin was taken, or when it is gone, now and then with an asteroid
+behind them. Each coin earns 1, each step in contact with the asteroid costs 2.
 
 Source: MMBench, arXiv 2511.19584, the arcade suite. The published game does not clear the
 asteroid between episodes; here every episode starts without what the last one left behind.
@@ -27,11 +27,10 @@ if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
 
 SHIP_WIDTH, SHIP_HEIGHT = 28, 18  # px
-START_X, START_Y = 40.0, 112.0  # px, centre of the ship
+START_X, START_Y = 40.0, 112.0  # px, upper left corner of the ship
 THRUST = 0.65  # px/step^2, of a full action
 DRAG = 0.95  # share of the speed that a step leaves
-LEFT, RIGHT = SHIP_WIDTH / 2, SIZE - SHIP_WIDTH / 2  # px, limits of the ship's centre
-TOP, BOTTOM = SHIP_HEIGHT / 2, SIZE - SHIP_HEIGHT / 2  # px
+RIGHT, BOTTOM = float(SIZE - SHIP_WIDTH), float(SIZE - SHIP_HEIGHT)  # px, the corner's limits
 SCROLL = 12  # px/step, of coins and asteroid
 
 COIN_RADIUS = 9  # px
@@ -66,7 +65,7 @@ class Asteroid:
 class SpaceshipState(State):
     """See `State`."""
 
-    x: float = START_X  # px, centre of the ship
+    x: float = START_X  # px, upper left corner of the ship
     y: float = START_Y  # px
     vx: float = 0.0  # px/step
     vy: float = 0.0  # px/step
@@ -106,13 +105,11 @@ class Spaceship(Game):
             if asteroid.x < -ASTEROID_RADIUS:
                 s.asteroid = asteroid = None
 
-        reward = self._take_coins()
+        reward = 0.0
         if asteroid is not None and self._touches(asteroid.x, asteroid.y, ASTEROID_RADIUS):
             s.hit_at = s.t
             reward -= 2.0
-        if self._row_is_over():
-            self._place_row()
-        return reward
+        return reward + self._take_coins()
 
     def observe(self) -> list[float]:
         """Position and velocity, four coins and the asteroid (-1, -1 where there is none)."""
@@ -139,39 +136,37 @@ class Spaceship(Game):
         x, y = s.x + vx, s.y + vy
         s.vx = vx * DRAG
         s.vy = vy * DRAG
-        s.x = LEFT if x < LEFT else RIGHT if x > RIGHT else x
-        s.y = TOP if y < TOP else BOTTOM if y > BOTTOM else y
+        s.x = 0.0 if x < 0.0 else RIGHT if x > RIGHT else x
+        s.y = 0.0 if y < 0.0 else BOTTOM if y > BOTTOM else y
 
     def _take_coins(self) -> float:
-        """Takes the coins that the ship touches and returns their number."""
+        """Takes the coins that the ship touches and returns their number.
+
+        If there were none left in the picture before, it puts a new row beyond the ship's reach.
+        """
         s = self.state
         taken = 0.0
+        over = True
         x = s.row_x
         for i, y in enumerate(s.coin_y):
-            if s.taken_at[i] < 0 and x >= -COIN_RADIUS and self._touches(x, y, COIN_RADIUS):
-                s.taken_at[i] = s.sparkle_at = s.t
-                s.sparkle_x, s.sparkle_y = x, y
-                taken += 1.0
+            if s.taken_at[i] < 0 and x >= -COIN_RADIUS:
+                over = False
+                if self._touches(x, y, COIN_RADIUS):
+                    s.taken_at[i] = s.sparkle_at = s.t
+                    s.sparkle_x, s.sparkle_y = x, y
+                    taken += 1.0
             x += COIN_SPACING
+        if over:
+            self._place_row()
         return taken
 
     def _touches(self, x: float, y: int, radius: int) -> bool:
         """Whether the ship's box touches the box around a circle."""
         s = self.state
-        if abs(x - s.x) > SHIP_WIDTH / 2 + radius + 1:
+        if not -radius - 1 <= x - s.x <= SHIP_WIDTH + radius + 1:
             return False
         left, top, side = x - radius, y - radius, 2 * radius
-        return boxes_overlap(s.x - LEFT, s.y - TOP, SHIP_WIDTH, SHIP_HEIGHT, left, top, side, side)
-
-    def _row_is_over(self) -> bool:
-        """Whether every coin is taken or has left the picture."""
-        s = self.state
-        x = s.row_x
-        for taken_at in s.taken_at:
-            if taken_at < 0 and x >= -COIN_RADIUS:
-                return False
-            x += COIN_SPACING
-        return True
+        return boxes_overlap(s.x, s.y, SHIP_WIDTH, SHIP_HEIGHT, left, top, side, side)
 
     def _place_row(self) -> None:
         """Puts a new row of coins beyond the right edge, and perhaps an asteroid behind it."""
@@ -262,8 +257,8 @@ class Spaceship(Game):
 
     def _draw_ship(self, canvas: Canvas) -> None:
         s = self.state
-        x, y = s.x, s.y
-        back, front = x - SHIP_WIDTH / 2, x + SHIP_WIDTH / 2
+        x, y = s.x + SHIP_WIDTH / 2, s.y + SHIP_HEIGHT / 2
+        back, front = s.x, s.x + SHIP_WIDTH
         flame = 8 + 7 * noise(s.decor_seed, s.t, 50) + max(-4.0, min(4.0, s.vx))
         canvas.glow((255, 140, 40), (back - 2, y), 14, 0.5)
         for color, length, half in (
@@ -276,7 +271,7 @@ class Spaceship(Game):
             canvas.polygon(
                 color, [(root, y - half), (root, y + half), (root - length, y + flicker)]
             )
-        top, bottom = y - SHIP_HEIGHT / 2, y + SHIP_HEIGHT / 2
+        top, bottom = s.y, s.y + SHIP_HEIGHT
         canvas.polygon(
             mix(BLUE, (10, 20, 60), 0.45), [(back, top), (front, y), (back, bottom), (back + 6, y)]
         )

@@ -36,7 +36,7 @@ class VectorCartPole(VectorGame):
         """See `VectorGame`."""
         super().__init__(game, num_envs)
         self._rows = self.pack("x", "x_dot", "theta", "theta_dot")  # as observed
-        # Steps until a tremor begins or ends, in place of `shake_in` and `shake_left`.
+        # Steps until a tremor begins or ends: `shake_in` or `shake_left`, which `read` sets.
         self._change_in = np.zeros(num_envs, np.int64)
 
     def step(self, actions: np.ndarray) -> np.ndarray:
@@ -44,9 +44,6 @@ class VectorCartPole(VectorGame):
         s = self.state
         s.t += 1
         x_acc, theta_acc = self._accelerations(actions[:, 0])
-        if self.game.tremor:
-            theta_acc += self._shake()
-
         self._rows[0::2] += _DT * self._rows[1::2]
         s.x_dot += _DT * x_acc
         s.theta_dot += _DT * theta_acc
@@ -69,7 +66,10 @@ class VectorCartPole(VectorGame):
     def read(self, i: int) -> State:
         """See `VectorGame`."""
         s, change_in = self.state, self._change_in[i]
-        s.shake_in[i], s.shake_left[i] = (0, change_in) if s.shake[i] else (change_in, 0)
+        if s.shake[i]:
+            s.shake_left[i] = change_in
+        else:
+            s.shake_in[i], s.shake_left[i] = change_in, 0
         return super().read(i)
 
     def _accelerations(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -80,20 +80,27 @@ class VectorCartPole(VectorGame):
         theta_acc = (_GRAVITY * sin - cos * push) / (
             _HALF_LENGTH * (_FOUR_THIRDS - _POLE_MASS * cos * cos / _TOTAL_MASS)
         )
+        if self.game.tremor:
+            theta_acc += self._shake()
         return push - _POLE_MOMENT * theta_acc * cos / _TOTAL_MASS, theta_acc
 
     def _shake(self) -> np.ndarray:
         """What tremors add to the poles' accelerations at this step."""
         s, game = self.state, self.game
-        push = s.shake.copy()
         self._change_in -= 1
-        scratch = game.state
-        for i in (self._change_in == 0).nonzero()[0].tolist():
-            # A tremor begins or ends: the game draws how strong it is, or how long the pause.
-            game.rng = self.rngs[i]
-            scratch.shake = push.item(i)
-            scratch.shake_in, scratch.shake_left = (0, 1) if scratch.shake else (1, 0)
-            push[i] = game._shake()
-            s.shake[i] = scratch.shake
-            self._change_in[i] = scratch.shake_left or scratch.shake_in
+        changes = (self._change_in == 0).nonzero()[0]
+        if not len(changes):
+            return s.shake
+        push = s.shake.copy()
+        drawn = game.state
+        for i in changes.tolist():
+            if push[i]:  # it ends with this step
+                s.shake[i] = 0.0
+                self._change_in[i] = s.shake_in[i]
+            else:  # it begins with the next: the game draws how strong and how long it is
+                game.rng = self.rngs[i]
+                drawn.shake_in, drawn.shake_left = 1, 0
+                game._shake()
+                s.shake[i], s.shake_in[i] = drawn.shake, drawn.shake_in
+                self._change_in[i] = drawn.shake_left
         return push

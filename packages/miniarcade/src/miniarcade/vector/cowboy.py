@@ -9,6 +9,7 @@ from miniarcade.games._runner import (
     GRAVITY,
     GROUND_Y,
     JUMP_SPEED,
+    JUMP_Y,
     RUNNER_GROUND_Y,
     RUNNER_HEIGHT,
     RUNNER_WIDTH,
@@ -66,12 +67,12 @@ class VectorCowboy(VectorGame):
 
     def _move(self, jump: np.ndarray) -> None:
         s = self.state
-        jumps = (jump > 0.0) & (s.y >= RUNNER_GROUND_Y)
+        jumps = (jump > 0.0) & (s.y >= JUMP_Y)
         np.copyto(s.jumped_at, s.t, where=jumps)
         np.copyto(s.vy, -JUMP_SPEED * jump, where=jumps)
         s.vy += GRAVITY
         s.y += s.vy
-        landed = s.y >= RUNNER_GROUND_Y
+        landed = s.y > RUNNER_GROUND_Y
         np.copyto(s.y, RUNNER_GROUND_Y, where=landed)
         np.copyto(s.vy, 0.0, where=landed)
 

@@ -14,8 +14,10 @@ from miniarcade.games.point_maze import (
     LAST,
     LOW,
     REACHED,
+    SIDE,
     SPEED,
     TRAIL,
+    WIND_BOXES,
     WINDS,
     PointMaze,
 )
@@ -23,10 +25,11 @@ from miniarcade.vector.game import VectorGame
 from miniarcade.vector.geometry import hypot
 
 # As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
-_ARENA, _CELL, _CELLS, _FIRST, _LAST, _LOW, _REACHED, _SIZE, _SPEED, _ZERO, _ONE = (
+_ARENA, _CELL, _FIRST, _LAST, _LOW, _REACHED, _SIDE, _SIZE, _SPEED, _ZERO, _ONE = (
     np.array(float(value))
-    for value in (ARENA, CELL, CELLS, FIRST, LAST, LOW, REACHED, SIZE, SPEED, 0, 1)
+    for value in (ARENA, CELL, FIRST, LAST, LOW, REACHED, SIDE, SIZE, SPEED, 0, 1)
 )
+_LAST_CELL = np.array(CELLS - 1.0)
 _GOAL = 2  # where in the observation the goal begins
 _GRID = 6  # where the grid does
 _WIND = _GRID + CELLS * CELLS  # where the direction of the wind does
@@ -41,35 +44,36 @@ class VectorPointMaze(VectorGame):
     def __init__(self, game: Game, num_envs: int) -> None:
         """See `VectorGame`."""
         super().__init__(game, num_envs)
+        self._position = self.pack("x", "y")
         self._walls = np.array(self.game._walls).T[:, :, None]  # left, top, right, bottom
         # Of the observations, what stays the same for an episode.
         self._fixed = np.zeros((num_envs, game.observation_size), np.float32)
         self._distance = np.zeros(num_envs)  # px, to the goal
-        self._row = np.zeros(num_envs)  # of the cell that holds the point
-        self._column = np.zeros(num_envs)
         self._in_wind = np.zeros(num_envs, bool)
-        self._wind = np.zeros((2, num_envs))  # px/step, in the cell with the wind
+        self._wind_corner = np.zeros((2, num_envs))  # px, upper left one of the wind's box
+        self._wind = np.zeros((2, num_envs))  # px/step, in there
         self._clock = 0  # steps that were made
         self._trail = np.zeros((TRAIL, 2, num_envs))  # px, positions before step c in c % TRAIL
 
     def step(self, actions: np.ndarray) -> np.ndarray:
         """See `VectorGame`."""
         s = self.state
-        x, y = s.x, s.y
-        self._trail[self._clock % TRAIL] = x, y
+        x, y = position = self._position
+        self._trail[self._clock % TRAIL] = position
         self._clock += 1
         s.t += 1
         velocity = _SPEED * actions.T
         s.vx, s.vy = np.add(velocity, self._wind, out=velocity, where=self._in_wind)
         left, top, right, bottom = self._walls
         new = np.minimum(np.maximum(x + s.vx, _FIRST), _LAST)
-        blocked = (left < new) & (new < right) & (top < y) & (y < bottom)
-        s.x = x = np.where(blocked.any(axis=0), x, new)
+        blocked = (left <= new) & (new < right) & (top <= y) & (y < bottom)
+        np.copyto(x, new, where=~blocked.any(axis=0))
         new = np.minimum(np.maximum(y + s.vy, _FIRST), _LAST)
-        blocked = (left < x) & (x < right) & (top < new) & (new < bottom)
-        s.y = y = np.where(blocked.any(axis=0), y, new)
-        self._row, self._column = np.trunc((y - _LOW) / _CELL), np.trunc((x - _LOW) / _CELL)
-        self._in_wind = self._row * _CELLS + self._column == s.wind_cell
+        blocked = (left <= x) & (x < right) & (top <= new) & (new < bottom)
+        np.copyto(y, new, where=~blocked.any(axis=0))
+        from_corner = position - self._wind_corner
+        in_x, in_y = (from_corner >= _ZERO) & (from_corner < _SIDE)
+        self._in_wind = in_x & in_y
         self._distance = distance = hypot(s.goal_x - x, s.goal_y - y)
         return np.maximum(_ONE - distance / _ARENA, _ZERO)
 
@@ -87,8 +91,9 @@ class VectorPointMaze(VectorGame):
         out[:, _REST + 3] = self._distance <= _REACHED
         out[:, _REST + 4] = self._in_wind
         out[:, _REST + 5 : _REST + 7] = np.where(self._in_wind, self._wind / _SPEED, 0.0).T
-        out[:, _REST + 7] = self._row / (CELLS - 1)
-        out[:, _REST + 8] = self._column / (CELLS - 1)
+        column, row = np.trunc((self._position - _LOW) / _CELL) / _LAST_CELL
+        out[:, _REST + 7] = row
+        out[:, _REST + 8] = column
         return out
 
     def success(self) -> np.ndarray:
@@ -105,8 +110,9 @@ class VectorPointMaze(VectorGame):
         fixed[_GRID + state.wind_cell] = -1.0
         fixed[_WIND + state.wind] = 1.0
         self._distance[i] = math.hypot(state.goal_x - state.x, state.goal_y - state.y)
-        self._row[i], self._column[i] = (state.y - LOW) // CELL, (state.x - LOW) // CELL
-        self._in_wind[i] = self._row[i] * CELLS + self._column[i] == state.wind_cell
+        left, top, right, bottom = WIND_BOXES[state.wind_cell]
+        self._wind_corner[:, i] = left, top
+        self._in_wind[i] = left <= state.x < right and top <= state.y < bottom
         self._wind[:, i] = WINDS[state.wind]
 
     def read_rest(self, i: int) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from miniarcade.games.pong import (
     AGENT_X,
     APPROACH,
     ARENA,
-    BALL_HALF,
-    BALL_SIZE,
+    BALL_BOX,
+    BALL_RADIUS,
     BALL_SPEED,
     HASTE,
     HIGH,
@@ -20,6 +20,7 @@ from miniarcade.games.pong import (
     SIGHT,
     SLOWEST,
     Pong,
+    draw_delay,
 )
 from miniarcade.vector.game import VectorGame, rows_to_observations
 from miniarcade.vector.geometry import boxes_overlap
@@ -29,10 +30,10 @@ _ZERO, _ONE = np.array(0.0), np.array(1.0)
 _LOW, _HIGH, _ARENA = map(np.array, (float(LOW), float(HIGH), float(ARENA)))
 _AGENT_X, _OPPONENT_X = np.array(float(AGENT_X)), np.array(float(OPPONENT_X))
 _PADDLE_WIDTH, _PADDLE_HEIGHT = np.array(float(PADDLE_WIDTH)), np.array(float(PADDLE_HEIGHT))
-_BALL_HALF, _BALL_SIZE = np.array(float(BALL_HALF)), np.array(float(BALL_SIZE))
+_BOX_HALF, _BOX = np.array(BALL_BOX / 2), np.array(float(BALL_BOX))
 _PADDLE_SPEED, _PADDLE_HALF = np.array(PADDLE_SPEED), np.array(PADDLE_HEIGHT / 2)
 _SIGHT, _SLOWEST, _HASTE, _APPROACH = map(np.array, (SIGHT, SLOWEST, HASTE, APPROACH))
-_TOP, _BOTTOM = np.array(float(LOW + BALL_HALF)), np.array(float(HIGH - BALL_HALF))  # px, bounces
+_TOP, _BOTTOM = np.array(float(LOW + BALL_RADIUS)), np.array(float(HIGH - BALL_RADIUS))  # px
 _LAST = np.array(float(HIGH - PADDLE_HEIGHT))  # px, lowest top of a paddle
 _SCALE = np.array([[SIZE, SIZE, BALL_SPEED, BALL_SPEED, SIZE, SIZE]]).T  # of the observation
 
@@ -53,8 +54,8 @@ class VectorPong(VectorGame):
         s.t += 1
         s.agent_y += _PADDLE_SPEED * actions[:, 0]
         _clamp_paddles(s.agent_y)
-        self._move_balls()
         self._move_opponents()
+        self._move_balls()
         won, lost = s.x > _HIGH, s.x < _LOW
         over = won | lost
         for i in over.nonzero()[0].tolist():
@@ -78,12 +79,10 @@ class VectorPong(VectorGame):
     def _move_balls(self) -> None:
         s = self.state
         self._rows[0:2] += self._rows[2:4]
-        above, below = s.y <= _TOP, s.y >= _BOTTOM
-        bounces = (above & (s.vy < _ZERO)) | (below & (s.vy > _ZERO))
-        np.negative(s.vy, out=s.vy, where=bounces)
+        np.negative(s.vy, out=s.vy, where=(s.y < _TOP) | (s.y > _BOTTOM))
         # Each ball against the paddle that it flies to.
         to_agent = s.vx < _ZERO
-        left, top = np.trunc(self._rows[0:2] - _BALL_HALF)
+        left, top = np.trunc(self._rows[0:2] - _BOX_HALF)
         touches = boxes_overlap(
             np.where(to_agent, _AGENT_X, _OPPONENT_X),
             np.trunc(np.where(to_agent, s.agent_y, s.opponent_y)),
@@ -91,27 +90,25 @@ class VectorPong(VectorGame):
             _PADDLE_HEIGHT,
             left,
             top,
-            _BALL_SIZE,
-            _BALL_SIZE,
+            _BOX,
+            _BOX,
         )
         np.negative(s.vx, out=s.vx, where=touches)
 
     def _move_opponents(self) -> None:
-        s, game = self.state, self.game
+        s = self.state
         progress = (s.x - _LOW) / _ARENA
         seen = progress > _SIGHT
         for i in (seen > s.alert).nonzero()[0].tolist():
-            game.rng = self.rngs[i]
-            game.state.vx = s.vx.item(i)
-            s.delay[i] = game._reaction_delay()
+            s.delay[i] = draw_delay(self.rngs[i])
         s.alert = seen
         waits = s.delay > 0
         s.delay -= seen & waits
         speed = _PADDLE_SPEED * (
             _SLOWEST + _HASTE * np.minimum((progress - _SIGHT) / _APPROACH, _ONE)
         )
-        direction = np.sign(s.y - (s.opponent_y + _PADDLE_HALF)) * (seen > waits)
-        s.opponent_y += speed * direction
+        np.negative(speed, out=speed, where=s.y - _PADDLE_HALF <= s.opponent_y)
+        np.add(s.opponent_y, speed, out=s.opponent_y, where=seen > waits)
         _clamp_paddles(s.opponent_y)
 
 

@@ -59,6 +59,7 @@ class VectorReacher(VectorGame):
     def write(self, i: int, state: Any) -> None:
         """See `VectorGame`."""
         super().write(i, state)
+        self.game.state = state
         self._dx[i], self._dy[i] = self.game._way()
 
 

@@ -16,7 +16,6 @@ from miniarcade.games.spaceship import (
     COIN_STEPS,
     DRAG,
     HIGHEST_COIN_Y,
-    LEFT,
     LOWEST_COIN_Y,
     MAX_COINS,
     MIN_COINS,
@@ -28,7 +27,6 @@ from miniarcade.games.spaceship import (
     SHIP_HEIGHT,
     SHIP_WIDTH,
     THRUST,
-    TOP,
     Asteroid,
     Spaceship,
 )
@@ -39,7 +37,8 @@ _ASTEROID = MAX_COINS
 _NOWHERE = -float(SIZE)  # px, centre of things that are taken, gone or not in the row: observed -1
 _RADIUS = np.array([COIN_RADIUS] * MAX_COINS + [ASTEROID_RADIUS], float)  # px
 _REWARD = np.array([1.0] * MAX_COINS + [-2.0])  # for touching each
-_REACH = SHIP_WIDTH / 2 + _RADIUS[:, None] + 1  # px along x, beyond which nothing is touched
+_HALF_WIDTH = np.array(SHIP_WIDTH / 2)  # px
+_REACH = _HALF_WIDTH + _RADIUS[:, None] + 1  # px along x, beyond which nothing is touched
 _COIN_X = COIN_SPACING * np.arange(MAX_COINS)[:, None]  # px, of the coins from the first one
 # By the number of coins in a row: how each scrolls, and which of their coordinates there are not.
 _ROW_SCROLL = SCROLL * np.tri(MAX_COINS + 1, MAX_COINS, -1).T
@@ -48,7 +47,7 @@ _SCALE = np.array([[SIZE, SIZE, 10, 10] + [SIZE] * (2 * MAX_COINS + 2)], float).
 
 # As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
 _THRUST, _DRAG = np.array(THRUST), np.array(DRAG)
-_LEAST, _MOST = np.array([[LEFT], [TOP]]), np.array([[RIGHT], [BOTTOM]])  # px, ship's centre
+_LEAST, _MOST = np.array(0.0), np.array([[RIGHT], [BOTTOM]])  # px, ship's corner
 _COIN_EDGE, _ASTEROID_EDGE = np.array(-float(COIN_RADIUS)), np.array(-float(ASTEROID_RADIUS))  # px
 # px, height of the next coin, by the number of its step and the height of the last one.
 _NEXT_Y = np.add.outer(COIN_STEPS, range(LOWEST_COIN_Y + 1)).clip(HIGHEST_COIN_Y, LOWEST_COIN_Y)
@@ -95,7 +94,8 @@ class VectorSpaceship(VectorGame):
         np.copyto(y[_ASTEROID], _NOWHERE, where=gone)
 
         # What has left the picture is near, perhaps, but touches no ship.
-        things = (np.abs(x - s.x) <= _REACH).ravel().nonzero()[0]
+        over = (x[:_ASTEROID].max(axis=0) < _COIN_EDGE).nonzero()[0]
+        things = (np.abs(x - (s.x + _HALF_WIDTH)) <= _REACH).ravel().nonzero()[0]
         things = things[self._touches(things)]
         k, i = self._k.take(things), self._i.take(things)
         rewards = np.bincount(i, _REWARD.take(k), self.num_envs).astype(np.float64)
@@ -110,7 +110,6 @@ class VectorSpaceship(VectorGame):
             s.sparkle_x[i], s.sparkle_y[i] = self._rows.take(cells)
             self._rows.ravel()[cells] = _NOWHERE
             self._scroll.ravel()[things] = 0.0
-        over = (x[:_ASTEROID].max(axis=0) < _COIN_EDGE).nonzero()[0]
         if len(over):
             self._place_rows(over)
         return rewards
@@ -127,8 +126,10 @@ class VectorSpaceship(VectorGame):
         x[:count] = range(state.row_x, state.row_x + COIN_SPACING * count, COIN_SPACING)
         self._coin_y[i, :count] = y[:count] = state.coin_y
         x[count:] = y[count:] = _NOWHERE
-        self._scroll[:count, i] = SCROLL
-        self._scroll[count:_ASTEROID, i] = 0.0
+        self._taken_at[:count, i] = state.taken_at
+        taken = self._taken_at[:count, i] >= 0
+        x[:count][taken] = y[:count][taken] = _NOWHERE
+        self._scroll[:_ASTEROID, i] = np.where(x[:_ASTEROID] == _NOWHERE, 0.0, SCROLL)
         if state.asteroid is not None:
             asteroid = state.asteroid
             x[_ASTEROID], y[_ASTEROID], self._born[i] = asteroid.x, asteroid.y, asteroid.born
@@ -159,7 +160,7 @@ class VectorSpaceship(VectorGame):
         """Whether the ships touch the boxes around `things`, numbered k * num_envs + i."""
         # As `boxes_overlap`, along x and y at once.
         radius = self._radius.take(things)
-        ships = np.trunc(self._rows[0:2] - _LEAST).take(self._i.take(things), axis=1)
+        ships = np.trunc(self._rows[0:2]).take(self._i.take(things), axis=1)
         boxes = np.trunc(self._rows.take(self._cells.take(things, axis=1)) - radius)
         boxes -= ships
         overlap_x, overlap_y = (boxes < _SHIP) & (boxes > -(radius + radius))

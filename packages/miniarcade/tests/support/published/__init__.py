@@ -110,7 +110,8 @@ def play_vector(task: Task, steps: list[dict[str, Any]]) -> tuple[np.ndarray, Ou
     """The same of the task's vector game, with one environment for each step."""
     games = task.make_vector_game(len(steps))
     for i, step in enumerate(steps):
-        games.reset(i, Scripted(step["u"]))
+        games.reset(i, np.random.default_rng(0))
+        games.rngs[i] = games.game.rng = Scripted(step["u"])
         games.write(i, state(task, games.game, step["state"]))
     before = games.observe()
     rewards = games.step(np.array([step["action"] for step in steps]))
