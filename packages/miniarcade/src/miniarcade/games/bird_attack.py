@@ -204,11 +204,12 @@ class BirdAttack(Game):
             s.reload -= 1
 
     def _move_bullets(self) -> None:
-        """Moves the agent's bullets; the first fired is the first to leave."""
+        """Moves the agent's bullets up, out of the arena in the end."""
         s = self.state
         s.bullet_y = [y - BULLET_SPEED for y in s.bullet_y]
-        if s.bullet_y[0] <= LOW:
-            del s.bullet_x[0], s.bullet_y[0]
+        if min(s.bullet_y) <= LOW:
+            s.bullet_x = [x for x, y in zip(s.bullet_x, s.bullet_y, strict=True) if y > LOW]
+            s.bullet_y = [y for y in s.bullet_y if y > LOW]
 
     def _move_birds(self) -> None:
         """Moves the formation and lets its birds fire."""

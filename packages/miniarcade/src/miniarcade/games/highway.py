@@ -54,7 +54,6 @@ SPAWN_TRIES = 8
 SPAWN_DISTANCE = 18  # px, in addition to the longer one's length, between left edges in a lane
 FIRST_PAUSE = (0, 6)  # steps before a car appears in a free place at first, least and most
 PAUSE = (4, 10)  # steps, later
-NO_ROOM_PAUSE = 1  # steps, after all tries to find room have failed
 
 EPISODE = 500  # steps over which the traffic grows
 MORE_CARS = PLACES - 1  # cars that come in addition to the first by then
@@ -254,7 +253,7 @@ class Highway(Game):
         car.pause = integer(self.rng, *PAUSE)
 
     def _place(self, car: Car) -> bool:
-        """Puts a car beyond the right edge; returns whether there was room."""
+        """Puts a car beyond the right edge if there is room; returns whether there was."""
         s, rng = self.state, self.rng
         kind = integer(rng, BLUE_CAR, TRUCK)
         for _ in range(SPAWN_TRIES):
@@ -267,7 +266,6 @@ class Highway(Game):
             ):
                 car.lane, car.kind, car.x = lane, kind, x
                 return True
-        car.pause = NO_ROOM_PAUSE
         return False
 
     def _lane_reward(self) -> float:
