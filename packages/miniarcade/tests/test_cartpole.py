@@ -114,7 +114,7 @@ def test_tremor_schedule(make):
         lengths.extend(end - start + 1 for start, end, _ in ended)
         pauses.extend(b[0] - a[1] - 1 for a, b in zip(found, found[1:], strict=False))
         pushes.extend(push for *_, push in found)
-    assert 40 <= min(first) <= 45 and 75 <= max(first) <= 80
+    assert 41 <= min(first) <= 46 and 76 <= max(first) <= 81
     assert set(lengths) == set(range(5, 11))
     assert 50 <= min(pauses) <= 52 and 88 <= max(pauses) <= 90
     strengths = np.abs(pushes)

@@ -66,8 +66,11 @@ def test_two_coins_in_one_step(env):
     assert env.step([0.0])[1] == 2
 
 
-def test_next_row_when_all_are_taken(env):
+def test_next_row_in_the_step_after_all_are_taken(env):
     put_coins(env, (60, 170))
+    observation, reward, *_ = env.step([0.0])
+    assert reward == 1
+    assert (observation[2:] == -1).all()
     env.step([0.0])
     assert len(env.game.state.coin_x) >= 2
     assert min(env.game.state.coin_x) >= 244

@@ -32,6 +32,32 @@ def test_height_and_length_of_a_jump(env, strength):
     assert heights.index(0.0) + 1 == 24 * strength - 1  # sum of 12a-k over n steps is 0
 
 
+def test_touching_down_exactly(env):
+    """Full jumps end on the ground: the speed is there for a step more, and a jump may follow.
+
+    Any other ends below it and is stopped at once.
+    """
+    act(env, 1.0, 1)
+    act(env, 0.0, 22)
+    assert (env.game.state.y, env.game.state.vy) == (154, 11)
+    act(env, 0.0)
+    assert (env.game.state.y, env.game.state.vy) == (154, 0)
+    act(env, 0.99, 1)
+    act(env, 0.0, 22)
+    assert (env.game.state.y, env.game.state.vy) == (154, 0)
+    put(env, y=154.0, vy=11.0)
+    act(env, 1.0)
+    assert (env.game.state.y, env.game.state.vy) == (143, -11)
+
+
+def test_touching_down_in_a_cactus_lifts_onto_it(env):
+    put(env, kind=1, obstacle_x=40, y=144.0, vy=9.0)
+    assert act(env, 0.0) == 1
+    assert (env.game.state.y, env.game.state.vy) == (114, 0)
+    put(env, kind=1, obstacle_x=40, y=145.0, vy=9.0)
+    assert act(env, 0.0) == -1
+
+
 def test_negative_action_does_not_jump(env):
     act(env, -1.0)
     assert env.game.state.y == 154

@@ -11,6 +11,7 @@ from miniarcade.games.point_maze import MAZES
 
 mazes = pytest.mark.parametrize("maze", MAZES)
 CELL = 36.8
+EDGES = (20, 57, 94, 130, 167)  # px, left or top of the boxes of walls and wind, 37 px wide
 
 
 def put(env, **fields):
@@ -31,12 +32,15 @@ def env(fresh):
 
 
 def free(maze, x, y):
-    """Whether a disc of radius 6 fits, as told by the cells under its bounding box."""
-    rows = MAZES[maze]
-    return all(
-        rows[int((y + dy - 20) / CELL)][int((x + dx - 20) / CELL)] == "."
-        for dx in (-5.99, 0, 5.99)
-        for dy in (-5.99, 0, 5.99)
+    """Whether no wall, with 6 px around it, covers the pixel that holds the position."""
+    walls = [
+        (EDGES[column], EDGES[row])
+        for row, cells in enumerate(MAZES[maze])
+        for column, cell in enumerate(cells)
+        if cell == "#"
+    ]
+    return not any(
+        left - 6 <= int(x) <= left + 42 and top - 6 <= int(y) <= top + 42 for left, top in walls
     )
 
 
@@ -53,6 +57,7 @@ def test_start(make, maze):
         env.reset(seed=seed)
         s = env.game.state
         assert free(maze, s.x, s.y) and free(maze, s.goal_x, s.goal_y)
+        assert all(28 <= place <= 196 for place in (s.x, s.y, s.goal_x, s.goal_y))
         assert 36.8 <= math.hypot(s.goal_x - s.x, s.goal_y - s.y) <= 128.8
         assert (s.vx, s.vy) == (0, 0)
         assert 0 <= s.wind <= 3
@@ -60,8 +65,9 @@ def test_start(make, maze):
     assert cells == {i for i, cell in enumerate("".join(MAZES[maze])) if cell == "."}
 
 
-def test_goal_in_the_centre_where_nothing_else_is_found(env):
+def test_point_and_goal_in_the_centre_where_nothing_else_is_found(env):
     env.game._draw_position = lambda: (30.0, 30.0)
+    assert env.game._draw_start() == (112, 112)
     assert env.game._draw_goal(112.0, 112.0) == (112, 112)
 
 
@@ -89,19 +95,30 @@ def test_wind_blows_only_in_its_cell(env):
     np.testing.assert_allclose(observation[39:42], 0)
 
 
+@pytest.mark.parametrize(
+    ("x", "felt"), [(93.99, False), (94.0, True), (130.99, True), (131.0, False)]
+)
+def test_wind_blows_in_whole_pixels(env, x, felt):
+    """The box of cell 12 is 37 px wide, from 94; it shares a column of pixels with the next."""
+    put(env, wind_cell=12, wind=0, x=x)
+    assert env.game.observe()[39] == felt
+    env.step([0.0, 0.0])
+    assert env.game.state.y == (110 if felt else 112)
+
+
 def test_sliding_along_a_wall(env):
-    """The wall of row 0, column 0 ends at 56.8, the centre stays 6 px off."""
-    put(env, x=75.0, y=63.0)  # in row 1, the wall above ends at y = 56.8
+    """The box of the wall in row 0, column 1 ends at 57, the centre stays 6 px off."""
+    put(env, x=75.0, y=63.0)
     env.step([0.4, -0.2])
     s = env.game.state
-    assert (s.x, s.y) == (77, 63)  # y = 62 is inside the inflated wall
+    assert (s.x, s.y) == (77, 63)  # y = 62 is too near
     assert s.vy == -1  # the speed is what was wanted
     env.step([0.0, -0.03])
-    assert s.y == pytest.approx(62.85)
+    assert s.y == 63  # and so is any other on that pixel
 
 
 def test_at_a_corner_the_move_along_x_comes_first(env):
-    put(env, x=64.0, y=101.0)  # the corner of the inflated wall is at (62.8, 99.6)
+    put(env, x=64.0, y=101.0)  # the wall keeps the centre out of x < 63, y < 100
     env.step([-0.4, -0.4])
     assert (env.game.state.x, env.game.state.y) == (62, 101)
 

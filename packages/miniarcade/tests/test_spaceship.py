@@ -77,7 +77,7 @@ def test_flight(env):
 def test_the_ship_stays_in_the_picture(env, way):
     for _ in range(60):
         env.step([way, way])
-    corner = (14, 9) if way < 0 else (210, 215)
+    corner = (0, 0) if way < 0 else (196, 206)
     assert (env.game.state.x, env.game.state.y) == corner
 
 
@@ -92,14 +92,14 @@ def test_everything_scrolls(env):
 @pytest.mark.parametrize(
     ("x", "y", "taken"),
     [
-        (74, 112, True),  # after the step the coin spans 53..71, the ship 26..54
-        (75, 112, False),  # 54..72: the edges touch
-        (30, 112, True),  # 9..27
-        (29, 112, False),  # 8..26
-        (60, 95, True),  # down to 104, the ship begins at 103
-        (60, 94, False),
-        (60, 129, True),  # from 120, the ship ends at 121
-        (60, 130, False),
+        (88, 112, True),  # after the step the coin spans 67..85, the ship 40..68
+        (89, 112, False),  # 68..86: the edges touch
+        (44, 112, True),  # 23..41
+        (43, 112, False),  # 22..40
+        (60, 104, True),  # down to 113, the ship begins at 112
+        (60, 103, False),
+        (60, 138, True),  # from 129, the ship ends at 130
+        (60, 139, False),
     ],
 )
 def test_taking_a_coin(env, x, y, taken):
@@ -113,13 +113,16 @@ def test_taking_a_coin(env, x, y, taken):
 
 
 def test_two_coins_in_one_step(env):
-    put_coins(env, 40, 112, 112, 20)
+    put_coins(env, 50, 112, 112, 20)
     assert env.step([0.0, 0.0])[1] == 2
 
 
-def test_next_row_when_all_are_taken(env):
+def test_next_row_in_the_step_after_all_are_taken(env):
     put_coins(env, 52, 112)
-    assert env.step([0.0, 0.0])[1] == 1
+    observation, reward, *_ = env.step([0.0, 0.0])
+    assert reward == 1
+    assert (observation[4:] == -1).all()
+    env.step([0.0, 0.0])
     assert env.game.state.row_x >= 244
 
 
@@ -133,10 +136,10 @@ def test_next_row_when_all_are_gone(env):
 
 @pytest.mark.parametrize(
     ("x", "y", "hit"),
-    [(83.0, 112, True), (84.0, 112, False), (50.0, 138, True), (50.0, 139, False)],
+    [(97.0, 112, True), (98.0, 112, False), (60.0, 147, True), (60.0, 148, False)],
 )
 def test_asteroid(env, x, y, hit):
-    """After the step its box spans x-30..x+6, the ship's 26..54 and 103..121."""
+    """After the step its box spans x-30..x+6, the ship's 40..68 and 112..130."""
     put_coins(env, 200, 20)
     put(env, asteroid=Asteroid(x, y, 0))
     assert env.step([0.0, 0.0])[1] == (-2 if hit else 0)
@@ -146,18 +149,23 @@ def test_every_step_in_contact_costs(env):
     put_coins(env, 400, 20)
     put(env, asteroid=Asteroid(100.0, 112, 0))
     rewards = [env.step([0.0, 0.0])[1] for _ in range(10)]
-    # Overlap while 8 < x < 72: at 64, 52, 40, 28, 16.
-    assert rewards == [0, 0, -2, -2, -2, -2, -2, 0, 0, 0]
+    # Overlap while 22 < x < 86: at 76, 64, 52, 40, 28.
+    assert rewards == [0, -2, -2, -2, -2, -2, 0, 0, 0, 0]
 
 
 def test_asteroid_leaves_and_only_then_the_next_comes(env):
+    came = set()
     for _ in range(40):
-        put_coins(env, 52, 112)
-        put(env, x=40.0, y=112.0, asteroid=Asteroid(-6.0, 60, 0))
-        env.step([0.0, 0.0])
+        put_coins(env, -10, 112)
+        put(env, asteroid=Asteroid(-6.0, 60, 0))
+        env.step([0.0, 0.0])  # the row is over
         assert env.game.state.asteroid.x == -18
+        put_coins(env, -10, 112)
+        put(env, asteroid=Asteroid(-18.0, 60, 0))
         env.step([0.0, 0.0])
-        assert env.game.state.asteroid is None
+        came.add(env.game.state.asteroid is not None)
+        assert env.game.state.asteroid is None or env.game.state.asteroid.x > 250
+    assert came == {True, False}
 
 
 def test_nothing_is_left_from_the_last_episode(env):
@@ -178,7 +186,7 @@ def test_everything_stays_inside(make, seed, ax, ay):
     for _ in range(120):
         reward = env.step([ax, ay])[1]
         s = env.game.state
-        assert 14 <= s.x <= 210 and 9 <= s.y <= 215
+        assert 0 <= s.x <= 196 and 0 <= s.y <= 206
         assert abs(s.vx) < 0.65 * 19 + 1e-9 and abs(s.vy) < 0.65 * 19 + 1e-9
         assert s.asteroid is None or s.asteroid.x >= -18
         assert -2 <= reward <= 4
@@ -197,7 +205,7 @@ def test_observation(env):
 
 def test_picture(env, pixel):
     put_coins(env, 150, 60, 60)
-    put(env, x=60.0, y=170.0, asteroid=Asteroid(190.0, 150, 0))
+    put(env, x=46.0, y=161.0, asteroid=Asteroid(190.0, 150, 0))
     gold, rock, ship = pixel(env, 154, 64), pixel(env, 188, 146), pixel(env, 54, 173)
     assert gold[0] > 180 and gold[2] < 110
     assert np.ptp(rock) < 20 and rock.min() > 70
