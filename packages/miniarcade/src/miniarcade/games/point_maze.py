@@ -29,8 +29,9 @@ ARENA = HIGH - LOW  # px
 CELLS = 5  # a side
 CELL = ARENA / CELLS  # px
 # px, boxes of the walls and of the wind, in whole pixels: left or top of each, and their side.
-EDGES = tuple(round(LOW + CELL * i) for i in range(CELLS))
-SIDE = round(CELL)
+# As floats, which compare faster with positions.
+EDGES = tuple(float(round(LOW + CELL * i)) for i in range(CELLS))
+SIDE = float(round(CELL))
 
 Maze = Literal["var1", "var2", "var3", "var4"]
 # Rows from top to bottom, "#" is a wall.
@@ -54,7 +55,7 @@ REACHED = 2 * RADIUS  # px, distance of the centres
 TRAIL = 10  # past positions that are seen
 
 
-def box(cell: int, margin: int) -> tuple[int, int, int, int]:
+def box(cell: int, margin: int) -> tuple[float, float, float, float]:
     """Left, top, right and bottom, in px, of a cell and a margin around it.
 
     What lies on the right or on the bottom edge is outside.

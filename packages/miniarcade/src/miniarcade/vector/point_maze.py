@@ -81,8 +81,7 @@ class VectorPointMaze(VectorGame):
         """See `VectorGame`."""
         s = self.state
         out = self._fixed.copy()
-        out[:, 0] = s.x / _SIZE
-        out[:, 1] = s.y / _SIZE
+        out[:, :_GOAL] = (self._position / _SIZE).T
         out[:, 4] = s.vx / _SPEED
         out[:, 5] = s.vy / _SPEED
         out[:, _REST] = (s.goal_x - s.x) / _ARENA
@@ -90,7 +89,7 @@ class VectorPointMaze(VectorGame):
         out[:, _REST + 2] = self._distance / _ARENA
         out[:, _REST + 3] = self._distance <= _REACHED
         out[:, _REST + 4] = self._in_wind
-        out[:, _REST + 5 : _REST + 7] = np.where(self._in_wind, self._wind / _SPEED, 0.0).T
+        out[:, _REST + 5 : _REST + 7] = np.where(self._in_wind, self._wind / _SPEED, _ZERO).T
         column, row = np.trunc((self._position - _LOW) / _CELL) / _LAST_CELL
         out[:, _REST + 7] = row
         out[:, _REST + 8] = column
