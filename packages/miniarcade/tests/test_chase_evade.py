@@ -27,7 +27,7 @@ def place(env, agent, opponent, **fields):
     """Puts the gnomes at positions relative to the centre."""
     s = env.game.state
     s.agent, s.opponent = (Gnome(*map(float, CENTER + at)) for at in (agent, opponent))
-    s.angle, s.spin, s.swapping = CLEAR, 0.0, 0
+    s.phase, s.spin, s.swapping = CLEAR, 0.0, 0
     for name, value in fields.items():
         setattr(s, name, value)
 
@@ -55,15 +55,15 @@ def test_start(env):
 
 
 def test_obstacles_circle(env):
+    """From the second step on."""
     env.reset(seed=3)
     s = env.game.state
-    before, spin = s.angle, s.spin
-    for _ in range(20):
+    for step in range(20):
+        angle = s.phase + max(0, step - 1) * s.spin
+        expected = [angle + k * 2 * math.pi / 3 for k in range(3)]
+        around = np.array(env.game._obstacles()) - CENTER
+        np.testing.assert_allclose(around, [(40 * math.cos(a), 40 * math.sin(a)) for a in expected])
         env.step([0.0, 0.0])
-    assert s.angle == pytest.approx(before + 20 * spin)
-    around = np.array(env.game._obstacles()) - CENTER
-    expected = [s.angle + k * 2 * math.pi / 3 for k in range(3)]
-    np.testing.assert_allclose(around, [(40 * math.cos(a), 40 * math.sin(a)) for a in expected])
 
 
 @pytest.mark.parametrize(("evading", "expected"), [(False, 3.5), (True, 3.325)])
@@ -73,10 +73,10 @@ def test_speed_of_the_agent(env, evading, expected):
     np.testing.assert_allclose(where(env.game.state.agent), [-60, -expected])
 
 
-def test_the_disc_ends_4_px_inside_the_rim(env):
+def test_the_whole_gnome_stays_4_px_inside_the_rim(env):
     for _ in range(60):
         env.step([1.0, 0.0])
-    np.testing.assert_allclose(where(env.game.state.agent), [86, 0])
+    np.testing.assert_allclose(where(env.game.state.agent), [78, 0])
 
 
 def test_obstacles_push_and_reflect(env):
@@ -94,14 +94,14 @@ def test_obstacles_push_and_reflect(env):
 
 
 def test_the_opponent_pursues(env):
-    place(env, (80.0, 10.0), (-80.0, 10.0), evading=True)
+    place(env, (70.0, 10.0), (-70.0, 10.0), evading=True)
     env.step([0.0, 0.0])
-    np.testing.assert_allclose(where(env.game.state.opponent), [-76.5, 10])
+    np.testing.assert_allclose(where(env.game.state.opponent), [-66.5, 10])
 
 
 def test_the_pursuer_turns_off_obstacles(env):
     """30 px from one at (0, 40), a sixth of the weight of the way to the agent pushes it off."""
-    place(env, (40.0, 70.0), (0.0, 70.0), evading=True)
+    place(env, (30.0, 70.0), (0.0, 70.0), evading=True)
     env.step([0.0, 0.0])
     heading = np.array([1.0, 1 / 6])
     step = where(env.game.state.opponent) - (0, 70)
@@ -109,54 +109,69 @@ def test_the_pursuer_turns_off_obstacles(env):
 
 
 def test_the_opponent_evades(env):
-    place(env, (-50.0, 10.0), (20.0, 10.0), evading=False)
+    place(env, (-20.0, 10.0), (20.0, 10.0), evading=False)
     env.step([0.0, 0.0])
     np.testing.assert_allclose(where(env.game.state.opponent), [23.325, 10])
 
 
 def test_the_evader_turns_in_near_the_rim(env):
     """Beyond 72 px half the way outwards is taken off."""
-    place(env, (0.0, 80.0), (80.0, 0.0), evading=False, angle=-math.pi / 4)
+    place(env, (51.0, -32.0), (75.0, 0.0), evading=False, phase=math.pi)
     s = env.game.state
     env.step([0.0, 0.0])
-    heading = np.array([1.0, -1.0]) / math.sqrt(2) - (0.5, 0)
+    heading = np.array([0.6 - 0.5, 0.8])
     expected = 3.325 * heading / np.hypot(*heading)
     np.testing.assert_allclose([s.opponent.vx, s.opponent.vy], expected)
 
 
 def test_the_evader_hides_behind_an_obstacle(env):
-    """An obstacle 46 px before it pulls by 0.92, the pursuer pushes by 1, the rim by 0.5."""
-    place(env, (0.0, -80.0), (0.0, 86.0), evading=False)
+    """An obstacle 38 px before it pulls by 0.76, the pursuer pushes by 1, the rim by 0.5."""
+    place(env, (0.0, 15.0), (0.0, 78.0), evading=False)
     s = env.game.state
     env.step([0.0, 0.0])
-    assert s.opponent.vy == pytest.approx(-3.325)  # 1 - 0.5 - 0.92 < 0
-    # A sixth of a turn later the line to the centre is free.
-    place(env, (0.0, 0.0), (0.0, 75.0), evading=False, angle=CLEAR + math.pi / 3)
+    assert s.opponent.vy == pytest.approx(-3.325)  # 1 - 0.5 - 0.76 < 0
+    # A sixth of a turn later there is none between the two.
+    place(env, (0.0, 20.0), (0.0, 70.0), evading=False, phase=CLEAR + math.pi / 3)
     env.step([0.0, 0.0])
     assert s.opponent.vy == pytest.approx(3.325)
 
 
+@pytest.mark.parametrize(("x", "pulled"), [(29.0, False), (31.0, True)])
+def test_between_the_two_is_inside_the_circle_around_them(env, x, pulled):
+    """One obstacle, at (35, -20), is 30 px from the middle of their way."""
+    place(env, (35.0 - x, 10.0), (35.0 + x, 10.0), evading=False)
+    env.step([0.0, 0.0])
+    assert (env.game.state.opponent.vy < 0) == pulled
+
+
 def test_the_evader_dodges(env):
-    """Closer than 36 px it adds up to 0.2 to either side."""
-    sideways = []
-    for _ in range(200):
-        place(env, (0.0, 10.0), (30.0, 10.0), evading=False)
+    """Closer than 36 px it adds 0.2 of either sign along each axis of the way sideways."""
+    ways = set()
+    for _ in range(60):
+        place(env, (0.0, -5.0), (18.0, 19.0), evading=False)
         env.step([0.0, 0.0])
         opponent = env.game.state.opponent
         assert speed(opponent) == pytest.approx(3.325)
-        sideways.append(opponent.vy / opponent.vx)
-    assert -0.2 <= min(sideways) < -0.18 and 0.18 < max(sideways) <= 0.2
+        ways.add((round(opponent.vx, 9), round(opponent.vy, 9)))
+    expected = set()
+    for one in (-0.2, 0.2):
+        for other in (-0.2, 0.2):
+            heading = np.array([0.6 - one * 0.8, 0.8 + other * 0.6])
+            vx, vy = 3.325 * heading / np.hypot(*heading)
+            expected.add((round(vx, 9), round(vy, 9)))
+    assert ways == expected
     place(env, (-10.0, 10.0), (30.0, 10.0), evading=False)
     env.step([0.0, 0.0])
     assert env.game.state.opponent.vy == 0
 
 
-@pytest.mark.parametrize(("evading", "sign"), [(True, 1), (False, -1)])
-def test_reward(env, evading, sign):
-    place(env, (-30.0, 10.0), (70.0, 10.0), evading=evading)
-    reward = env.step([0.0, 0.0])[1]
-    distance = 100 - 3.5 if evading else 100 + 3.325
-    assert reward == pytest.approx(sign * 0.1 * distance / 90)
+@pytest.mark.parametrize(
+    ("evading", "x", "reward"),
+    [(True, 70.0, 0.1 * (140 - 3.5) / 90), (False, 20.0, -0.1 * (40 + 3.325) / 90)],
+)
+def test_reward(env, evading, x, reward):
+    place(env, (-x, 10.0), (x, 10.0), evading=evading)
+    assert env.step([0.0, 0.0])[1] == pytest.approx(reward)
 
 
 def test_catch_by_the_agent(env):
@@ -164,7 +179,7 @@ def test_catch_by_the_agent(env):
     s = env.game.state
     assert not s.evading
     assert env.step([1.0, 0.0])[1] < 0  # 19 - 3.5 + 3.3 is more than 16
-    place(env, (67.0, 0.0), (86.0, 0.0), evading=False)  # at the rim it cannot get away
+    place(env, (59.0, 0.0), (78.0, 0.0), evading=False)  # at the rim it cannot get away
     reward = env.step([1.0, 0.0])[1]
     assert s.evading and s.swapping and s.catches == 1
     assert 0 < reward < 0.1 * 16 / 90  # already that of the new role
@@ -180,17 +195,44 @@ def swap(env, limit=200):
 
 
 def test_swap_of_roles(env):
-    """The caught agent walks to the centre, the opponent to 15 px from the rim."""
-    place(env, (66.0, 0.0), (80.0, 0.0), evading=True)
+    """The caught agent walks to the centre, the opponent to 23 px from the rim."""
+    place(env, (60.0, 0.0), (74.0, 0.0), evading=True)
     s = env.game.state
     env.step([0.0, 0.0])
     assert not s.evading and s.swapping
     start = where(s.agent)[0]
     assert swap(env) == math.ceil((start - 2) / 3.5)
     assert np.hypot(*where(s.agent)) < 2
-    np.testing.assert_allclose(where(s.opponent), [75, 0], atol=1e-6)
+    np.testing.assert_allclose(where(s.opponent), [67, 0], atol=1e-6)
     env.step([1.0, 0.0])
     assert s.agent.vx == 3.5  # it obeys again
+
+
+def test_a_step_of_the_swap(env):
+    """Through the obstacle at (0, 40), and with the velocities of the catch."""
+    place(env, (0.0, 60.0), (0.0, 40.0), evading=True, swapping=1)
+    s = env.game.state
+    s.agent.vx, s.agent.vy, s.opponent.vx, s.opponent.vy = 1.0, 2.0, 3.0, -1.0
+    env.step([1.0, 1.0])
+    np.testing.assert_allclose([where(s.agent), where(s.opponent)], [(0, 63.325), (0, 36.5)])
+    assert (s.agent.vx, s.agent.vy, s.opponent.vx, s.opponent.vy) == (1, 2, 3, -1)
+    env.step([1.0, 1.0])
+    np.testing.assert_allclose(where(s.agent), [0, 66.65])
+    env.step([1.0, 1.0])
+    np.testing.assert_allclose(where(s.agent), [0, 67])
+
+
+@pytest.mark.parametrize(("x", "expected"), [(1.5, 1.5), (1.6, -1.9), (5.0, 1.5)])
+def test_the_new_pursuer_may_walk_past_the_centre(env, x, expected):
+    place(env, (-60.0, 0.0), (x, 0.0), evading=True, swapping=1)
+    env.step([0.0, 0.0])
+    assert where(env.game.state.opponent)[0] == pytest.approx(expected)
+
+
+def test_an_evader_at_the_centre_stays_there(env):
+    place(env, (0.0, 0.0), (50.0, 0.0), evading=True, swapping=1)
+    env.step([0.0, 0.0])
+    np.testing.assert_allclose(where(env.game.state.agent), 0)
 
 
 def test_a_swap_lasts_5_steps_at_least(env):
@@ -199,12 +241,30 @@ def test_a_swap_lasts_5_steps_at_least(env):
     assert swap(env) == 5
 
 
+def test_a_swap_lasts_until_the_pursuer_is_near_the_centre(env):
+    place(env, (-60.0, 0.0), (9.1, 0.0), evading=True, swapping=5)
+    s = env.game.state
+    env.step([0.0, 0.0])
+    assert s.swapping
+    env.step([0.0, 0.0])
+    assert s.swapping  # 2.1 px away
+    env.step([0.0, 0.0])
+    assert not s.swapping
+
+
 def test_no_catch_during_the_swap(env):
+    """Its last step included."""
     place(env, (60.0, 0.0), (70.0, 0.0), evading=True)
+    s = env.game.state
     for _ in range(3):
         env.step([0.0, 0.0])
-    assert env.game.state.catches == 1
-    assert not env.game.state.evading
+    assert s.catches == 1
+    assert not s.evading
+    place(env, (1.0, 0.0), (0.0, 0.0), evading=True, swapping=5)
+    env.step([0.0, 0.0])
+    assert (s.swapping, s.catches) == (0, 1)
+    env.step([0.0, 0.0])
+    assert s.catches == 2
 
 
 def test_observation(env):
@@ -230,14 +290,15 @@ def test_everyone_stays_on_the_disc(make, seed, actions):
     env.reset(seed=seed)
     s = env.game.state
     for t in range(500):
-        roles, catches = s.evading, s.catches
+        roles, catches, swapped = s.evading, s.catches, s.swapping > 0
         reward = env.step(actions[t // 50 % len(actions)])[1]
         obstacles = np.array(env.game._obstacles()) - CENTER
         for gnome in (s.agent, s.opponent):
-            assert np.hypot(*where(gnome)) <= 86 + 1e-9
-            assert np.hypot(*(obstacles - where(gnome)).T).min() >= 20 - 1e-9
+            assert np.hypot(*where(gnome)) <= 78 + 1e-9
+            assert swapped or np.hypot(*(obstacles - where(gnome)).T).min() >= 20 - 1e-9
         assert (s.evading != roles) == (s.catches == catches + 1)
         assert reward == 0 or (reward > 0) == s.evading
+        assert abs(reward) <= 0.1 * 2 * 78 / 90 + 1e-9
 
 
 def test_picture(env, pixel):

@@ -79,7 +79,7 @@ def test_touchdown(env):
     assert s.vy == pytest.approx(vy)
     assert s.vx == pytest.approx(0.96 * 0.7)
     off = 1 / 35
-    above = 0.025 * (1 - off) + 0.1 * (1 - (189 - 174.2) / 224)
+    above = 0.025 * (1 - off) + 0.1 * (1 - (189 - 174) / 224)
     assert reward == pytest.approx(0.1 + 0.9 * (1 - off) - 0.001 * vy - 2 * vy + above)
     reward = act(env)
     assert (s.y, s.vy) == (165, 0)
@@ -108,10 +108,11 @@ def test_every_touchdown_costs(env):
         (98.0, 183.0, True),
         (98.0, 180.1, True),
         (98.0, 179.9, False),
-        (53.5, 183.0, True),  # 4.5 px of the helicopter are over the deck, which begins at 77
-        (52.5, 183.0, False),
-        (142.5, 183.0, True),
-        (143.5, 183.0, False),
+        # 5 whole px of the helicopter have to be over the deck, which spans 77..147.
+        (54.0, 183.0, True),
+        (53.9, 183.0, False),
+        (142.9, 183.0, True),
+        (143.0, 183.0, False),
     ],
 )
 def test_contact(env, x, bottom, contact):
@@ -137,8 +138,30 @@ def test_lock(env):
         act(env)
         assert (s.y, s.vx, s.vy) == (165, 1.5, 0)
         assert s.ship_x - s.x == pytest.approx(offset)
-    act(env, 0.0, -1.0)
-    assert s.vy < -0.2  # it can take off again
+
+
+def test_taking_off(env):
+    """The deck puts it back until its upward speed lifts it by more than 3 px in one step."""
+    put(env, x=98.0, y=165.0, vx=1.5, ship_v=1.5, contact=True, locked=True)
+    s = env.game.state
+    speed, steps = 0.0, 0
+    while True:
+        act(env, 0.0, -1.0)
+        way, speed, steps = 0.4 + speed, 0.96 * (0.4 + speed), steps + 1
+        assert s.vy == pytest.approx(-speed)
+        if way > 3.0:
+            break
+        assert (s.y, s.vx, s.locked, s.contact) == (165, 1.5, True, True)
+    assert steps == 9
+    assert s.y == pytest.approx(165 - way)
+    assert (s.locked, s.contact) == (False, False)
+
+
+def test_a_lock_holds_against_the_thrust_sideways(env):
+    put(env, x=98.0, y=165.0, vx=1.5, ship_v=1.5, contact=True, locked=True)
+    for _ in range(10):
+        act(env, 1.0)
+        assert (env.game.state.vx, env.game.state.vy) == (1.5, 0)
 
 
 @pytest.mark.parametrize(
@@ -155,28 +178,67 @@ def test_lock_needs_low_speeds(env, relative, ay, locked):
     assert (s.y == 165) == (s.vy == 0) == locked
 
 
-@pytest.mark.parametrize(("x", "expected"), [(55.0, 49.0), (140.0, 147.0)])
-def test_the_ship_pushes_aside(env, x, expected):
+@pytest.mark.parametrize(
+    ("x", "vx", "expected", "expected_vx"),
+    [
+        (55.0, 1.0, 49.0, 0.0),
+        (55.0, -0.5, 49.0, -0.48),
+        (140.0, -1.0, 147.0, 0.0),
+        (140.0, 0.5, 147.0, 0.48),
+    ],
+)
+def test_the_ship_pushes_aside(env, x, vx, expected, expected_vx):
     """The deck spans 77..147; a helicopter that is deep beside it goes out sideways."""
-    put(env, x=x, y=176.0, vx=1.0 if x < 100 else -1.0)
+    put(env, x=x, y=176.0, vx=vx)
     act(env)
     s = env.game.state
-    assert s.x == pytest.approx(expected, abs=1.0)
-    assert s.vx == 0
-    assert s.x + 28 <= 78 or s.x >= 147
+    assert s.x == expected
+    assert s.vx == pytest.approx(expected_vx)
+
+
+def test_the_ship_pushes_out_of_the_picture(env):
+    put(env, x=5.0, y=179.0, ship_x=56.0, ship_v=-1.0)
+    act(env)
+    assert env.game.state.x == 55 - 35 - 28
+
+
+@pytest.mark.parametrize(
+    ("ship_x", "x", "y", "expected"),
+    [
+        (112.0, 53.0, 169.0, (53.0, 165.0)),  # 4 px deep both ways: up rather than aside
+        (112.0, 53.0, 170.0, (49.0, 170.0)),
+        # By its middle, 9 px lower, and that of the deck, at 189.
+        (112.0, 98.0, 179.0, (98.0, 165.0)),
+        (112.0, 98.0, 180.0, (98.0, 195.0)),
+    ],
+)
+def test_the_way_out_of_the_deck(env, ship_x, x, y, expected):
+    put(env, x=x, y=y, ship_x=ship_x)
+    act(env, 0.0, -1 / 3)
+    assert (env.game.state.x, env.game.state.y) == expected
+
+
+def test_the_deck_from_above_slows_down_also_on_the_way_up(env):
+    put(env, y=170.0, vx=1.0, vy=-1.0)
+    act(env, 0.0, -1 / 3)
+    s = env.game.state
+    assert s.y == 165
+    assert s.vy == pytest.approx(-0.96)
+    assert s.vx == pytest.approx(0.96 * 0.9 * 0.7)
 
 
 def test_the_deck_from_below(env):
-    put(env, y=194.5, vy=-2.0)
+    put(env, y=194.5, vx=1.0, vy=-2.0)
     act(env)
-    assert (env.game.state.y, env.game.state.vy) == (195, 0)
+    s = env.game.state
+    assert (s.y, s.vx, s.vy) == (195, pytest.approx(0.96), 0)
 
 
 @pytest.mark.parametrize(
     ("dx", "dy", "reward"),
     [
         (0.0, 100.0, 0.025 + 0.1 * (1 - 100 / 224)),
-        (17.5, 100.0, 0.0125 + 0.1 * (1 - 100 / 224)),
+        (17.5, 100.0, 0.025 * (1 - 17 / 35) + 0.1 * (1 - 100 / 224)),  # of whole pixels
         (-80.0, 20.0, 0.1 * (1 - 20 / 224)),
         (-80.0, 6.0, 0.1 * (1 - 6 / 224)),  # level with the deck
         (-80.0, 5.0, -0.5),
@@ -223,7 +285,7 @@ def test_everything_stays_inside(make, seed, ax, ay):
     s = env.game.state
     for step in range(200):
         reward = act(env, ax * math.cos(step / 20), ay)
-        assert 0 <= s.x <= 196 and 0 <= s.y <= 206
+        assert -14 <= s.x <= 210 and 0 <= s.y <= 206  # the ship may push it out a little
         assert 35 <= s.ship_x <= 189
         assert -10.6 < reward < 1.13
 

@@ -288,7 +288,7 @@ class ChaseEvade(Game):
     def _draw_gnome(self, canvas: Canvas, gnome: Gnome, color: Color) -> None:
         """A gnome seen from above at a slant, as wide as its circle."""
         s, x, y = self.state, gnome.x, gnome.y
-        speed = math.hypot(gnome.vx, gnome.vy)
+        speed = SPEED if s.swapping else math.hypot(gnome.vx, gnome.vy)
         walk = math.sin(0.8 * s.t) * min(1.0, speed / SPEED)
         side = 1.5 * gnome.vx / SPEED
         dark = mix(color, (30, 20, 20), 0.45)
