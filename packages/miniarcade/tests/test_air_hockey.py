@@ -228,9 +228,9 @@ def home_distance(env):
     return math.hypot(env.game.state.opponent_x - 112, env.game.state.opponent_y - 52)
 
 
-@pytest.mark.parametrize(("y", "vy"), [(122.0, -1.0), (60.0, 1.0)])
+@pytest.mark.parametrize(("y", "vy"), [(120.0, -1.0), (60.0, 1.0)])
 def test_the_opponent_stays_at_home(env, y, vy):
-    """For a puck in the agent's half, more than 8 px from the middle, or moving down."""
+    """For a puck in the agent's half, 8 px from the middle or more, or moving down."""
     for _ in range(30):
         put(env, x=180.0, y=y, vx=0.0, vy=vy)
         act(env)

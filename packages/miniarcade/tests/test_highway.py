@@ -373,7 +373,6 @@ def test_everything_stays_inside(make, seed, ax, ay):
 def test_observation(env):
     put(env, x=56.0, y=LANE_1 - 4.7, vx=2.0, vy=-3.0, t=11, crashed_at=10)
     put_cars(env, (1, BLUE_CAR, 140.0), (0, TRUCK, 150.0), (2, YELLOW_CAR, 0.0))
-    s = env.game.state
     expected = [
         *(0.25, (LANE_1 + 9 - 4.7) / 224, 0.2, -0.3, 2 / 3),
         *(56 / 224, 0, 1, 66 / 224, -1),  # gap ahead, sides clear, gaps at the sides
