@@ -87,6 +87,13 @@ def accelerations(
     return push - POLE_MOMENT * theta_acc * cos / TOTAL_MASS, theta_acc
 
 
+def draw_tremor(rng: Generator) -> tuple[int, float, int]:
+    """How many steps a tremor lasts, its push in rad/s^2, and how many steps the next is after."""
+    steps = integer(rng, *SHAKE_STEPS)
+    push = sign(rng) * SHAKE_STRENGTH * uniform(rng, SHAKE_WEAKEST, 1.0)
+    return steps, push, integer(rng, *SHAKE_PAUSE)
+
+
 class CartPole(Game):
     """Keep a pole upright."""
 
@@ -162,10 +169,7 @@ class CartPole(Game):
             return push
         s.shake_in -= 1
         if s.shake_in == 0:  # it pushes from the next step on
-            rng = self.rng
-            s.shake_left = integer(rng, *SHAKE_STEPS)
-            s.shake = sign(rng) * SHAKE_STRENGTH * uniform(rng, SHAKE_WEAKEST, 1.0)
-            s.shake_in = integer(rng, *SHAKE_PAUSE)
+            s.shake_left, s.shake, s.shake_in = draw_tremor(self.rng)
         return 0.0
 
     def draw(self, canvas: Canvas) -> None:

@@ -66,6 +66,12 @@ class PongState(State):
     agent_scored: bool  # that was the agent's
 
 
+def draw_serve(rng: Generator) -> tuple[float, float]:
+    """The velocity of a served ball, px/step."""
+    angle = uniform(rng, -SERVE_ANGLE, SERVE_ANGLE)
+    return sign(rng) * BALL_SPEED * math.cos(angle), BALL_SPEED * math.sin(angle)
+
+
 def draw_delay(rng: Generator) -> int:
     """Steps until the opponent reacts to a ball that it has just seen."""
     return integer(rng, *DELAY)
@@ -82,13 +88,15 @@ class Pong(Game):
     def reset(self, rng: Generator) -> None:
         """See `Game`."""
         self.rng = rng
+        decor_seed = draw_decor_seed(rng)
+        vx, vy = draw_serve(rng)
         self.state = PongState(
             t=0,
-            decor_seed=draw_decor_seed(rng),
+            decor_seed=decor_seed,
             x=CENTER,
             y=CENTER,
-            vx=0.0,
-            vy=0.0,
+            vx=vx,
+            vy=vy,
             agent_y=CENTER - PADDLE_HEIGHT / 2,
             opponent_y=CENTER - PADDLE_HEIGHT / 2,
             alert=False,
@@ -98,7 +106,6 @@ class Pong(Game):
             scored_at=-100,
             agent_scored=False,
         )
-        self._serve()
 
     def step(self, action: Sequence[float]) -> float:
         """See `Game`."""
@@ -116,7 +123,8 @@ class Pong(Game):
         else:
             return 0.0
         s.scored_at, s.agent_scored = s.t, reward > 0
-        self._serve()
+        s.x = s.y = CENTER
+        s.vx, s.vy = draw_serve(self.rng)
         return reward
 
     def observe(self) -> list[float]:
@@ -130,13 +138,6 @@ class Pong(Game):
             s.agent_y / SIZE,
             s.opponent_y / SIZE,
         ]
-
-    def _serve(self) -> None:
-        s = self.state
-        angle = uniform(self.rng, -SERVE_ANGLE, SERVE_ANGLE)
-        s.x = s.y = CENTER
-        s.vx = sign(self.rng) * BALL_SPEED * math.cos(angle)
-        s.vy = BALL_SPEED * math.sin(angle)
 
     def _move_ball(self) -> None:
         s = self.state

@@ -17,11 +17,13 @@ from miniarcade.games.cartpole import (
     SPARSE_ANGLE,
     TOTAL_MASS,
     CartPole,
+    draw_tremor,
 )
-from miniarcade.vector.game import VectorGame, rows_to_observations
+from miniarcade.vector.game import STEP, VectorGame, rows_to_observations
 
 # As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
 _ZERO, _ONE, _FOUR_THIRDS = map(np.array, (0.0, 1.0, 4.0 / 3.0))
+_NOW = np.array(0)
 _DT, _RAIL, _LEVEL, _SPARSE_ANGLE = map(np.array, (DT, RAIL, LEVEL, SPARSE_ANGLE))
 _FORCE, _GRAVITY, _HALF_LENGTH = map(np.array, (FORCE, GRAVITY, HALF_LENGTH))
 _POLE_MASS, _POLE_MOMENT, _TOTAL_MASS = map(np.array, (POLE_MASS, POLE_MOMENT, TOTAL_MASS))
@@ -42,7 +44,7 @@ class VectorCartPole(VectorGame):
     def step(self, actions: np.ndarray) -> np.ndarray:
         """See `VectorGame`."""
         s = self.state
-        s.t += 1
+        s.t += STEP
         x_acc, theta_acc = self._accelerations(actions[:, 0])
         self._rows[0::2] += _DT * self._rows[1::2]
         s.x_dot += _DT * x_acc
@@ -86,21 +88,16 @@ class VectorCartPole(VectorGame):
 
     def _shake(self) -> np.ndarray:
         """What tremors add to the poles' accelerations at this step."""
-        s, game = self.state, self.game
-        self._change_in -= 1
-        changes = (self._change_in == 0).nonzero()[0]
+        s = self.state
+        self._change_in -= STEP
+        changes = (self._change_in == _NOW).nonzero()[0]
         if not len(changes):
             return s.shake
         push = s.shake.copy()
-        drawn = game.state
         for i in changes.tolist():
             if push[i]:  # it ends with this step
                 s.shake[i] = 0.0
                 self._change_in[i] = s.shake_in[i]
-            else:  # it begins with the next: the game draws how strong and how long it is
-                game.rng = self.rngs[i]
-                drawn.shake_in, drawn.shake_left = 1, 0
-                game._shake()
-                s.shake[i], s.shake_in[i] = drawn.shake, drawn.shake_in
-                self._change_in[i] = drawn.shake_left
+            else:  # it begins with the next
+                self._change_in[i], s.shake[i], s.shake_in[i] = draw_tremor(self.rngs[i])
         return push

@@ -23,7 +23,7 @@ from miniarcade.games.cowboy import (
     OBSTACLE_X,
     draw_kind,
 )
-from miniarcade.vector.game import VectorGame, columns
+from miniarcade.vector.game import STEP, VectorGame, columns
 from miniarcade.vector.geometry import boxes_overlap
 
 
@@ -39,7 +39,7 @@ class VectorCowboy(VectorGame):
     def step(self, actions: np.ndarray) -> np.ndarray:
         """See `VectorGame`."""
         s = self.state
-        s.t += 1
+        s.t += STEP
         self._move(actions[:, 0])
         self._collide()
         scroll = np.multiply(SCROLL, ~s.collided)

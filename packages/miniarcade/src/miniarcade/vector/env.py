@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from miniarcade.registry import Task, get_task
+from miniarcade.vector.game import STEP
 
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
@@ -150,7 +151,7 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         if not self._started:
             raise ResetNeeded("cannot call env.step() before calling env.reset()")
         rewards = self.game.step(self._read_actions(actions))
-        self._steps += 1
+        self._steps += STEP
         self._returns += rewards
         truncated = self._steps >= self.task.max_episode_steps
         observations = self.game.observe()

@@ -15,6 +15,9 @@ from miniarcade.state import DTYPES
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
 
+# As an array: NumPy converts Python numbers again in every operation, at the price of another one.
+STEP = np.array(1)  # to count with
+
 
 class VectorGame:
     """Base of the vector games: N states as arrays, one entry an environment.

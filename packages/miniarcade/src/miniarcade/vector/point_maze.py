@@ -21,7 +21,7 @@ from miniarcade.games.point_maze import (
     WINDS,
     PointMaze,
 )
-from miniarcade.vector.game import VectorGame
+from miniarcade.vector.game import STEP, VectorGame
 from miniarcade.vector.geometry import hypot
 
 # As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
@@ -61,7 +61,7 @@ class VectorPointMaze(VectorGame):
         x, y = position = self._position
         self._trail[self._clock % TRAIL] = position
         self._clock += 1
-        s.t += 1
+        s.t += STEP
         velocity = _SPEED * actions.T
         s.vx, s.vy = np.add(velocity, self._wind, out=velocity, where=self._in_wind)
         left, top, right, bottom = self._walls

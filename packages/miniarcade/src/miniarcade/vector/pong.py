@@ -10,6 +10,7 @@ from miniarcade.games.pong import (
     BALL_BOX,
     BALL_RADIUS,
     BALL_SPEED,
+    CENTER,
     HASTE,
     HIGH,
     LOW,
@@ -21,8 +22,9 @@ from miniarcade.games.pong import (
     SLOWEST,
     Pong,
     draw_delay,
+    draw_serve,
 )
-from miniarcade.vector.game import VectorGame, rows_to_observations
+from miniarcade.vector.game import STEP, VectorGame, rows_to_observations
 from miniarcade.vector.geometry import boxes_overlap
 
 # As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
@@ -51,30 +53,23 @@ class VectorPong(VectorGame):
     def step(self, actions: np.ndarray) -> np.ndarray:
         """See `VectorGame`."""
         s = self.state
-        s.t += 1
+        s.t += STEP
         s.agent_y += _PADDLE_SPEED * actions[:, 0]
         _clamp_paddles(s.agent_y)
         self._move_opponents()
         self._move_balls()
         won, lost = s.x > _HIGH, s.x < _LOW
-        over = won | lost
-        for i in over.nonzero()[0].tolist():
+        for i in (won | lost).nonzero()[0].tolist():
             points = s.agent_points if won[i] else s.opponent_points
             points[i] += 1
             s.scored_at[i], s.agent_scored[i] = s.t[i], won[i]
-            self._serve(i)
+            s.x[i] = s.y[i] = CENTER
+            s.vx[i], s.vy[i] = draw_serve(self.rngs[i])
         return won.astype(np.float64) - lost
 
     def observe(self) -> np.ndarray:
         """See `VectorGame`."""
         return rows_to_observations(self._rows / _SCALE)
-
-    def _serve(self, i: int) -> None:
-        s, game = self.state, self.game
-        game.rng = self.rngs[i]
-        game._serve()
-        served = game.state
-        s.x[i], s.y[i], s.vx[i], s.vy[i] = served.x, served.y, served.vx, served.vy
 
     def _move_balls(self) -> None:
         s = self.state
@@ -107,8 +102,8 @@ class VectorPong(VectorGame):
         speed = _PADDLE_SPEED * (
             _SLOWEST + _HASTE * np.minimum((progress - _SIGHT) / _APPROACH, _ONE)
         )
-        np.negative(speed, out=speed, where=s.y - _PADDLE_HALF <= s.opponent_y)
-        np.add(s.opponent_y, speed, out=s.opponent_y, where=seen > waits)
+        up = np.copysign(speed, s.opponent_y - (s.y - _PADDLE_HALF))  # also where they are equal
+        s.opponent_y -= up * (seen > waits)
         _clamp_paddles(s.opponent_y)
 
 

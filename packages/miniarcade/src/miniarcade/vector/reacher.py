@@ -18,7 +18,7 @@ from miniarcade.games.reacher import (
     TOP_SPEED,
     Reacher,
 )
-from miniarcade.vector.game import VectorGame, columns
+from miniarcade.vector.game import STEP, VectorGame, columns
 
 
 class VectorReacher(VectorGame):
@@ -35,7 +35,7 @@ class VectorReacher(VectorGame):
     def step(self, actions: np.ndarray) -> np.ndarray:
         """See `VectorGame`."""
         s = self.state
-        s.t += 1
+        s.t += STEP
         torque1, torque2 = actions[:, 0], actions[:, 1]
         w1, w2 = s.w1, s.w2
         w1 += DT * (SHOULDER_GAIN * torque1 - (SHOULDER_DAMPING + SHOULDER_DRAG * abs(w1)) * w1)

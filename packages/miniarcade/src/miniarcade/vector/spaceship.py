@@ -30,7 +30,7 @@ from miniarcade.games.spaceship import (
     Asteroid,
     Spaceship,
 )
-from miniarcade.vector.game import VectorGame, rows_to_observations
+from miniarcade.vector.game import STEP, VectorGame, rows_to_observations
 
 # The coins of the row and, last, the asteroid are treated alike: as MAX_COINS + 1 things.
 _ASTEROID = MAX_COINS
@@ -85,7 +85,7 @@ class VectorSpaceship(VectorGame):
     def step(self, actions: np.ndarray) -> np.ndarray:
         """See `VectorGame`."""
         s, x, y = self.state, self._x, self._y
-        s.t += 1
+        s.t += STEP
         self._fly(actions)
         s.row_x -= SCROLL
         x -= self._scroll
