@@ -184,11 +184,11 @@ class Highway(Game):
         """Lets the car that was hit take the agent's along, and in the end disappear."""
         s = self.state
         car = s.cars[s.sticky]
-        speed, limit = self._speed(car)
+        speed, car_x = self._advance(car)
         x = s.x - speed
         behind = car.x - speed - WIDTH + STICKY_OVERLAP
         if x >= 0.0 and behind >= 0.0:
-            car.x = max(car.x - speed, limit)
+            car.x = car_x
             s.x = min(x, behind)
             s.sticky_left -= 1
             if s.sticky_left > 0:
@@ -197,17 +197,18 @@ class Highway(Game):
         s.sticky, s.sticky_left = -1, 0
         s.vx = s.vy = 0.0
 
-    def _speed(self, car: Car) -> tuple[float, float]:
-        """How far a car comes nearer in this step, and its least left edge after it, px."""
+    def _advance(self, car: Car) -> tuple[float, float]:
+        """A car's speed in this step, and its left edge after it, behind the car before it, px."""
         if car.kind != YELLOW_CAR:
-            return SCROLL, -math.inf
+            return SCROLL, car.x - SCROLL
         edge, room = -math.inf, 0  # right edge and length of the car before this one
         for other in self.state.cars:
             if other.lane == car.lane and other.x < car.x:
                 length = LENGTHS[other.kind]
                 if edge < other.x + length <= car.x:
                     edge, room = other.x + length, length
-        return SCROLL if car.x - edge <= room else YELLOW_SPEED, edge + FOLLOW_GAP
+        speed = SCROLL if car.x - edge <= room else YELLOW_SPEED
+        return speed, max(car.x - speed, edge + FOLLOW_GAP)
 
     def _run_traffic(self) -> bool:
         """Moves the cars and puts new ones on the road, place by place.
@@ -231,8 +232,8 @@ class Highway(Game):
             count += 1
             if i == s.sticky:
                 continue
-            speed, limit = self._speed(car)
-            car.x = x = max(car.x - speed, limit)
+            _, x = self._advance(car)
+            car.x = x
             length = LENGTHS[car.kind]
             if s.sticky < 0 and self._hits(x, car.lane, length):
                 s.sticky, s.sticky_left, s.crashed_at = i, STICKY_STEPS, s.t

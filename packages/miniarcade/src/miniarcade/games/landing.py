@@ -105,7 +105,9 @@ class Landing(Game):
         speed = s.vy
         deck = int(s.ship_x - DECK_WIDTH / 2)
         x, y = int(s.x), int(s.y)
-        if boxes_overlap(x, y, WIDTH, HEIGHT, deck, DECK_TOP, DECK_WIDTH, DECK_HEIGHT):
+        if DECK_TOP - HEIGHT < y < DECK_BOTTOM and boxes_overlap(
+            x, y, WIDTH, HEIGHT, deck, DECK_TOP, DECK_WIDTH, DECK_HEIGHT
+        ):
             self._collide(x, y, deck)
             x, y = int(s.x), int(s.y)
         touched = s.contact
