@@ -19,6 +19,7 @@ from mmbench.catalog import DOMAINS, TASKS, Task
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "tests" / "reference"
+ARCADE_REFERENCE = ROOT / "packages" / "miniarcade" / "tests" / "reference"
 
 RECORDINGS = {
     ".npz": "recorded steps",
@@ -26,6 +27,9 @@ RECORDINGS = {
     ".json": "recorded episodes",
 }
 """Kinds of recordings of the published benchmark, by the ending of their files."""
+
+ARCADE_RECORDINGS = ["recorded steps", "recorded episodes"]
+"""Those of a MiniArcade task: its steps lie in a file of its own, its episodes in that of all."""
 
 _RECORDED = "recorded"
 """The kind of a test that compares with recordings."""
@@ -35,7 +39,6 @@ _CORRECTED = "v1"
 
 KINDS = {
     "package": r"(package|dm_control).*(does|s)$|to_the_last_bit",
-    "returns": r"^test_returns$",
     "rewards": (
         r"reward|formula|pays|paid|bonus|success|succeed|scores?_|by_hand|at_the_goal"
         r"|scripted_actions"
@@ -79,6 +82,9 @@ def recordings(task: Task) -> list[str]:
     """The kinds of recordings there are of a task; the published one was recorded."""
     if task.version > 0:
         return []
+    if task.domain == "miniarcade":
+        recorded = (ARCADE_REFERENCE / f"{task.native}.json.gz").is_file()
+        return ARCADE_RECORDINGS if recorded else []
     stem = REFERENCE / task.domain / task.name
     return [kind for ending, kind in RECORDINGS.items() if Path(f"{stem}{ending}").is_file()]
 

@@ -37,7 +37,7 @@ and uses for neither. {corrected} of them have a corrected version beside the pu
   * *recorded steps, rollouts, episodes*: equal to what was recorded from the published benchmark:
     exact steps or whole rollouts, and statistics of episodes under three policies
     ([tests/reference](../tests/reference/README.md), [how close](results/conformance.md)).
-  * *package*: equal to the simulator package's own step. *returns*: mean returns as published.
+  * *package*: equal to the simulator package's own step.
   * *rewards*: rewards or success computed by hand, at states set by hand or reached by scripted
     actions. *v1*: what the corrected version corrects.
   * *{stand_in}*: the task's own asset was never at hand; its class is tested with a stand-in.

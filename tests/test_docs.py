@@ -95,8 +95,7 @@ def test_every_contact_sheet_is_shown():
         ("rd-push-red-v1", {"v1"}, {"rewards"}),
         ("ms-pick-apple", {"stand-in assets"}, {"rewards", "recorded episodes"}),
         ("mujoco-halfcheetah", {"package", "rewards"}, {"recorded steps"}),
-        ("pygame-cowboy", {"recorded episodes", "returns"}, {"package", "recorded steps"}),
-        ("pygame-pong", {"returns"}, {"recorded episodes"}),
+        ("pygame-pong", {"recorded steps", "recorded episodes", "rewards"}, {"package"}),
     ],
 )
 def test_what_a_task_is_checked_by(checks, name, expected, unexpected):

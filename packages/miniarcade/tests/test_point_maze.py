@@ -50,6 +50,22 @@ def test_layouts():
 
 
 @mazes
+def test_every_free_cell_is_reached_from_every_other(maze):
+    free_cells = {i for i, cell in enumerate("".join(MAZES[maze])) if cell == "."}
+    reached, new = set(), {min(free_cells)}
+    while new:
+        reached |= new
+        ways = [(i, i + step) for i in new for step in (-5, 5, -1, 1)]
+        new = {j for i, j in ways if j in free_cells and (j % 5 == i % 5 or j // 5 == i // 5)}
+        new -= reached
+    assert reached == free_cells
+
+
+def test_var1_has_one_gap_in_its_middle_column():
+    assert [row[2] for row in MAZES["var1"]] == ["#", "#", ".", "#", "#"]
+
+
+@mazes
 def test_start(make, maze):
     env = make(f"point-maze-{maze}")
     cells = set()

@@ -47,7 +47,7 @@ def test_recorded_steps_as_vector(task):
 @every_task
 def test_recorded_resets(task):
     resets = published.recorded(task)["resets"]
-    assert len(resets) == (0 if task.name.startswith("point-maze") else 32)
+    assert bool(resets) != task.name.startswith("point-maze")
     for u in {reset["u"] for reset in resets}:
         game = task.make_game()
         game.reset(published.Scripted(u))

@@ -233,7 +233,7 @@ TASKS = (
         score_high=1,
         instruction=(
             f"{_MAZE} Move to the green goal and stay on it, where a straight wall down the middle "
-            "separates the left half from the right half."
+            "has a single gap, at its centre, between the left half and the right half."
         ),
     ),
     _task(
