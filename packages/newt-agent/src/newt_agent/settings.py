@@ -102,11 +102,12 @@ def _read(hint: Any, where: str) -> Setting:
     bounds, optional = None, False
     while get_origin(hint) in (Annotated, Union, types.UnionType):
         if get_origin(hint) is Annotated:
-            hint, bounds = get_args(hint)[:2]
+            hint, *said = get_args(hint)
+            bounds = next((each for each in said if isinstance(each, Range)), bounds)
         else:
             (hint,) = (kind for kind in get_args(hint) if kind is not type(None))
             optional = True
-    if hint in (int, float) and not isinstance(bounds, Range):
+    if hint in (int, float) and bounds is None:
         raise TypeError(f"{where} does not state its range: Annotated[{hint.__name__}, Range(...)]")
     if get_origin(hint) is Literal:
         return Setting(Literal, get_args(hint), None, optional)
