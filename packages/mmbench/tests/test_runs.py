@@ -135,6 +135,20 @@ def test_copies_without_the_link_are_gone_on_with(run, tmp_path):
         again.close()
 
 
+def test_only_a_run_without_any_checkpoint_counts_as_not_begun(run):
+    assert not run.has_checkpoint
+    checkpoint = run.publish_checkpoint(800, fill_with("old"))
+    (checkpoint / "manifest.json").unlink()
+    (run.path / "checkpoints" / "last").unlink()
+    assert run.has_checkpoint  # damaged, but somebody may still save it
+    with pytest.raises(RunError, match="holds no complete checkpoint"):
+        run.last_checkpoint()
+    shutil.rmtree(run.path / "checkpoints")
+    (run.path / "checkpoints").write_text("")
+    with pytest.raises(RunError, match="checkpoints cannot be read: Not a directory"):
+        _ = run.has_checkpoint
+
+
 # A power cut
 
 

@@ -212,7 +212,7 @@ class RunFolder:
         except (OSError, RuntimeError) as error:  # links in a circle
             raise RunError(f"{checkpoints} cannot be read: {error}") from error
         if not complete:
-            raise RunError(f"{self.path} holds no checkpoint yet: it stopped before the first one")
+            raise RunError(f"{self.path} holds no complete checkpoint")
         return max(complete, key=lambda folder: folder.name)
 
     @property
@@ -222,12 +222,18 @@ class RunFolder:
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether there is something to go on from."""
+        """Whether there is a checkpoint, complete or not.
+
+        Raises:
+            RunError: That cannot be seen.
+        """
+        checkpoints = self.path / CHECKPOINTS
         try:
-            self.last_checkpoint()
-        except RunError:
+            return any(not entry.name.startswith(".") for entry in checkpoints.iterdir())
+        except FileNotFoundError:
             return False
-        return True
+        except OSError as error:
+            raise RunError(f"{checkpoints} cannot be read: {error.strerror}") from error
 
     def _make_way(self, old: Path) -> None:
         """Takes a checkpoint's name from it. Where ``last`` leads to it, it goes on elsewhere."""
