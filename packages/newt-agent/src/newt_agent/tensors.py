@@ -22,7 +22,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
         RunError: A tensor holds NaN or infinity; nothing is written.
         OSError: The disk is full, or the file cannot be written.
     """
-    _check_finite(path, tensors)
+    check_finite(path, tensors)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
         safetensors.torch.save_file(plain, path)
@@ -43,11 +43,20 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         tensors = safetensors.torch.load_file(path)
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
-    _check_finite(path, tensors)
+    check_finite(path, tensors)
     return tensors
 
 
-def _check_finite(path: Path, tensors: dict[str, Tensor]) -> None:
+def check_finite(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Checks that every number is finite.
+
+    Args:
+        path: Where the tensors are from or go to, for the message.
+        tensors: Of any type.
+
+    Raises:
+        RunError: One is not; the tensor is named.
+    """
     broken = non_finite(tensors)
     if broken:
         raise RunError(f"{path}: the tensor {broken[0]!r} holds NaN or infinity")
