@@ -1,6 +1,7 @@
 """NaN, infinity and numbers that are too large, of environments and of the agent."""
 
 import dataclasses
+import itertools
 import os
 import signal
 
@@ -119,29 +120,22 @@ def test_observations_that_cannot_be_learned_from_end_the_run(make_short, tasks,
 
 
 @pytest.mark.parametrize("value", [NAN, 1e30])
-def test_an_episode_s_first_and_last_observations_are_looked_at(make_short, value):
-    class Ends:
-        """The episode ends with the fourth step."""
+@pytest.mark.parametrize("number", [4, 5])
+def test_the_last_and_the_first_observation_of_an_episode_are_looked_at(make_short, number, value):
+    steps, observations = itertools.count(1), itertools.count(1)
 
-        def __init__(self):
-            self.steps = 0
+    def ends_with_the_fourth_step(action):
+        return 0.1, next(steps) == 4, 0.0, NAN
 
-        def __call__(self, action):
-            self.steps += 1
-            return 0.1, self.steps == 4, 0.0, NAN
+    def observe(state, frame=None):
+        state[:] = value if next(observations) == number else 0.5
 
-    for number in (4, 5):  # the last of one episode, the first of the next
-        trainer = make_short(ONE)
-        seen = Observations(value)
-        seen.steps = GOOD_STEPS + 1 - number
-        trainer.env.set_attr("advance", [Ends()])
-        trainer.env.set_attr("observe", [seen])
-        with pytest.raises(RunError, match="at step 3 .*task 'pygame-pong'.*the observation"):
-            trainer.run()
-        assert_usable(trainer.replay)
-        trainer.close()
-        for path in sorted(trainer.folder.path.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+    trainer = make_short(ONE)
+    trainer.env.set_attr("advance", ends_with_the_fourth_step)
+    trainer.env.set_attr("observe", observe)
+    with pytest.raises(RunError, match="at step 3 .*task 'pygame-pong'.*the observation"):
+        trainer.run()
+    assert_usable(trainer.replay)
 
 
 def test_a_bad_first_observation_leaves_no_run(make_trainer, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """What a resumption may change, what it remembers, and what it cannot bring back."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -53,6 +54,7 @@ def test_what_a_resumption_changes_is_remembered(make_short):
     resumed.close()
     assert stored(resumed) == dataclasses.replace(CONFIG, **changes)
     assert resumed.folder.last_checkpoint().name == "000000100"
+    assert json.loads((resumed.folder.path / "eval.json").read_text())["step"] == 100
 
 
 def test_a_longer_run_is_the_one_that_was_longer_from_the_start(make_short, make_trainer):

@@ -200,6 +200,12 @@ def test_failure_while_saving_keeps_the_checkpoint_before(make_trainer, monkeypa
     Agent.load(before)
 
 
+def test_a_replay_that_could_not_be_resumed_from_is_refused_at_the_start(make_trainer):
+    # Two lanes of 500 rows; an episode has 501.
+    with pytest.raises(RunError, match="replay_capacity=1001: at least 1002"):
+        make_trainer(config=dataclasses.replace(TINY, replay_capacity=1001))
+
+
 def test_discounts_are_limited_in_learning_and_planning(make_trainer):
     trainer = make_trainer(config=dataclasses.replace(TINY, discount_max=0.5))
     assert trainer.learner._discount.tolist() == [0.5] * len(trainer.tasks)

@@ -60,6 +60,6 @@ def non_finite(tensors: Mapping[str, Tensor]) -> list[str]:
     """Names the tensors that hold NaN or infinity; waits once for their device."""
     numbers = {n: t for n, t in tensors.items() if t.is_floating_point() and t.numel()}
     # Unlike a mask of the finite numbers, the least and the greatest take no memory.
-    ends = [torch.stack(torch.aminmax(tensor.detach())) for tensor in numbers.values()]
+    ends = [torch.stack(torch.aminmax(t.detach())).double() for t in numbers.values()]
     finite = torch.stack(ends).isfinite().all(1).tolist() if ends else []
     return [name for name, good in zip(numbers, finite, strict=True) if not good]
