@@ -3,9 +3,12 @@ from collections.abc import Callable
 import gymnasium as gym
 import numpy as np
 import pytest
+from virtual_screen import screen
 
 import miniarcade
 from miniarcade.arcade import ArcadeEnv
+
+__all__ = ["screen"]
 
 
 @pytest.fixture

@@ -282,45 +282,20 @@ def test_no_display(capsys, monkeypatch, driver):
     assert "xvfb-run" in error_of(capsys, "play", "pong")
 
 
-@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="needs Xvfb (apt-get install xvfb)")
-def test_in_a_real_window(tmp_path):
+def test_in_a_real_window(screen):
     """What an X server shows is the picture and the panel."""
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", "1", "-screen", "0", "800x900x24", "-fbdir", str(tmp_path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
+    environment = {k: v for k, v in os.environ.items() if k != "SDL_VIDEODRIVER"}
+    game = subprocess.Popen(
+        [sys.executable, "-m", "miniarcade", "play", "cowboy", "--steps", "499"],
+        env={**environment, "DISPLAY": screen.display, "SDL_AUDIODRIVER": "dummy"},
     )
     try:
-        display = f":{server.stdout.readline().strip()}"
-        environment = {k: v for k, v in os.environ.items() if k != "SDL_VIDEODRIVER"}
-        game = subprocess.Popen(
-            [sys.executable, "-m", "miniarcade", "play", "cowboy", "--steps", "499"],
-            env={**environment, "DISPLAY": display, "SDL_AUDIODRIVER": "dummy"},
-        )
-        try:
-            for _ in itertools.takewhile(lambda _: game.poll() is None, range(100)):
-                time.sleep(0.2)
-                screen = read_screen(tmp_path / "Xvfb_screen0")
-                if (screen > 0).any():
-                    break
-        finally:
-            game.terminate()
-            game.wait()
+        shown = screen.wait_for(lambda pixels: (pixels > 0).any())
     finally:
-        server.terminate()
-        server.wait()
-    rows, columns = np.nonzero((screen > 0).any(axis=2))
+        game.terminate()
+        game.wait()
+    rows, columns = np.nonzero((shown > 0).any(axis=2))
     assert columns.max() - columns.min() + 1 == 672
     assert rows.max() - rows.min() + 1 == 672 + 108
-    sky, sand = screen[rows.min() + 20, 400], screen[rows.min() + 660, 400]
+    sky, sand = shown[rows.min() + 20, 400], shown[rows.min() + 660, 400]
     assert sky[2] > sky[0] and sand[0] > sand[2]  # blue above, yellow below
-
-
-def read_screen(path):
-    """The pixels of a framebuffer file in the format XWD: red, green and blue."""
-    data = path.read_bytes()
-    header = np.frombuffer(data, ">u4", 25)
-    size, width, height, stride, colors = (int(header[i]) for i in (0, 4, 5, 12, 19))
-    pixels = np.frombuffer(data, np.uint8, height * stride, size + 12 * colors)
-    return pixels.reshape(height, width, 4)[:, :, 2::-1]

@@ -13,7 +13,7 @@ from miniarcade.undefined import UNDEFINED
 
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
-    from miniarcade.window import Window
+    from miniarcade.viewer import Viewer
 
 _FLOAT32 = np.float32
 _MASK_64 = 2**64 - 1
@@ -60,7 +60,7 @@ class ArcadeEnv(gym.Env[np.ndarray, np.ndarray]):
         self._step = -1  # of the running episode; -1 before the first reset
         self._return = 0.0
         self._canvas: Canvas | None = None
-        self._window: Window | None = None
+        self._window: Viewer | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -130,10 +130,10 @@ class ArcadeEnv(gym.Env[np.ndarray, np.ndarray]):
         if self.render_mode == "rgb_array":
             return self._canvas.to_array()
         if self._window is None:
-            from miniarcade.window import Window
+            from miniarcade.viewer import Viewer
 
-            self._window = Window(f"MiniArcade: {self.task.name}", self.metadata["render_fps"])
-        self._window.show(self._canvas)
+            self._window = Viewer(f"MiniArcade: {self.task.name}", self.metadata["render_fps"])
+        self._window.show(self._canvas.to_fine_array())
         return None
 
     def close(self) -> None:

@@ -43,6 +43,13 @@ class Canvas:
         pixels = bytearray(pygame.image.tobytes(self._small, "RGB"))
         return np.frombuffer(pixels, np.uint8).reshape(SIZE, SIZE, 3)
 
+    def to_fine_array(self) -> np.ndarray:
+        """The picture as it was painted: a new array (672, 672, 3) of uint8."""
+        side = SIZE * SCALE
+        return np.frombuffer(pygame.image.tobytes(self.surface, "RGB"), np.uint8).reshape(
+            side, side, 3
+        )
+
     # Whole picture
 
     def fill(self, color: Color) -> None:

@@ -1,12 +1,12 @@
-"""A window on the screen for `render_mode="human"` and for playing by hand."""
+"""A window on the screen for playing by hand."""
 
-import os
 from collections.abc import Callable
 
 import pygame
 
 from miniarcade.drawing import SCALE, Canvas
 from miniarcade.game import SIZE
+from miniarcade.screen import open_screen
 
 
 class Window:
@@ -32,21 +32,7 @@ class Window:
         self.scale = scale
         self._fps = fps
         self._size = (round(SIZE * scale), round(SIZE * scale))
-        try:
-            pygame.display.init()
-            if pygame.display.get_driver() == "offscreen" and not os.environ.get("SDL_VIDEODRIVER"):
-                pygame.display.quit()  # SDL would draw where nobody looks
-                raise pygame.error("there is no display")
-            self.surface = pygame.display.set_mode(
-                (self._size[0], self._size[1] + round(panel * scale))
-            )
-        except pygame.error as error:
-            raise RuntimeError(
-                f"no window can be opened ({error}). On a machine without a screen, use "
-                'render_mode="rgb_array", or run under a virtual one: `apt-get install xvfb`, '
-                "then `xvfb-run <command>`"
-            ) from error
-        pygame.display.set_caption(title)
+        self.surface = open_screen(title, (self._size[0], self._size[1] + round(panel * scale)))
         self._clock = pygame.time.Clock()
 
     def show(self, canvas: Canvas, draw_over: Callable[[], None] | None = None) -> None:

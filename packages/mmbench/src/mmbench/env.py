@@ -198,9 +198,9 @@ class TaskEnv(gymnasium.Env):
         if self.render_mode == "rgb_array":
             return frame
         if self._window is None:
-            from mmbench.window import Window
+            from miniarcade.viewer import Viewer
 
-            self._window = Window(self.task.name, self.metadata["render_fps"])
+            self._window = Viewer(self.task.name, self.metadata["render_fps"], scale=3)
         self._window.show(frame)
         return None
 

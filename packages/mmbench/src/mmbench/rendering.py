@@ -13,12 +13,17 @@ import ctypes
 import ctypes.util
 import functools
 import importlib
+import itertools
 import os
+import sys
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import mujoco
 import numpy as np
+
+from mmbench.drawing_thread import DrawingThread
 
 FRAME_SIZE = 224
 """Height and width of every frame, in pixels (paper, section 2)."""
@@ -118,58 +123,88 @@ def _context_class() -> Callable[[int, int], _GLContext]:
         ) from error
 
 
-class _SharedContext:
-    """One OpenGL context for all renderers of the process."""
+class _Canvas:
+    """The OpenGL context, and in it what each renderer has drawn with: lives in one thread."""
 
     def __init__(self) -> None:
-        self._context: _GLContext | None = None
-        self._users: set[MujocoRenderer] = set()
+        context_class = _context_class()
+        try:
+            self._context = context_class(FRAME_SIZE, FRAME_SIZE)
+            self._context.make_current()
+        except Exception as error:  # PyOpenGL's, MuJoCo's, of the library itself
+            raise RendererUnavailableError(
+                f"the OpenGL backend {backend()!r} cannot draw here ({_in_one_line(error)}): "
+                "`mmbench doctor` tells which can; set MUJOCO_GL to it"
+            ) from error
+        self._scenes: dict[int, tuple[Any, mujoco.MjvScene]] = {}
+        self._rect = mujoco.MjrRect(0, 0, FRAME_SIZE, FRAME_SIZE)
+        # Registered here to run before what MuJoCo registered while making the context: EGL
+        # complains at exit about what is freed after its end.
+        atexit.register(_thread.stop, _Canvas.close)
 
-    def acquire(self, user: MujocoRenderer) -> None:
-        if self._context is None:
-            self._context = _context_class()(FRAME_SIZE, FRAME_SIZE)
-            # Registered here to run before what MuJoCo registered while making the context.
-            atexit.register(self.shut_down)
-        self._users.add(user)
-        self.make_current()
+    def draw(self, renderer: MujocoRenderer, data: mujoco.MjData) -> np.ndarray:
+        """See :meth:`MujocoRenderer.render`."""
+        model = renderer.model
+        if renderer.number not in self._scenes:
+            self._scenes[renderer.number] = (
+                mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_150),
+                mujoco.MjvScene(model, maxgeom=2000),
+            )
+        context, scene = self._scenes[renderer.number]
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)
+        everything = mujoco.mjtCatBit.mjCAT_ALL
+        mujoco.mjv_updateScene(
+            model, data, renderer.option, None, renderer.camera, everything, scene
+        )
+        mujoco.mjr_render(self._rect, scene, context)
+        frame = np.empty((FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
+        mujoco.mjr_readPixels(frame, None, self._rect, context)
+        return np.ascontiguousarray(frame[::-1])  # OpenGL's rows run upwards
 
-    def make_current(self) -> None:
-        assert self._context is not None
-        self._context.make_current()
+    def free(self, number: int) -> None:
+        """Frees what a renderer has drawn with, if it has drawn."""
+        if number in self._scenes:
+            context, _ = self._scenes.pop(number)
+            context.free()
 
-    def release(self, user: MujocoRenderer) -> None:
-        self._users.discard(user)
-
-    def shut_down(self) -> None:
-        """Frees everything while EGL is still alive, which complains at exit otherwise."""
-        for user in list(self._users):
-            user.close()
-        if self._context is not None:
-            self._context.free()
-            self._context = None
+    def close(self) -> None:
+        """Frees everything."""
+        for number in list(self._scenes):
+            self.free(number)
+        self._context.free()
 
 
-_shared = _SharedContext()
+_thread = DrawingThread(_Canvas)
+_numbers = itertools.count()
+
+
+def _leave_egl_alone() -> None:
+    """In a forked process: MuJoCo's end of EGL would wait for threads that only the parent has."""
+    egl = sys.modules.get("mujoco.egl")
+    if egl is not None:
+        atexit.unregister(egl.EGL.eglTerminate)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_egl_alone)
 
 
 class MujocoRenderer:
-    """Renders 224 x 224 frames of one model.
+    """Renders 224 x 224 frames of one model, in any thread.
 
     Args:
         model: The compiled model. A model that is recompiled needs a new renderer.
         camera: Name or number of a fixed camera, or an ``mjvCamera``.
-
-    Raises:
-        RendererUnavailableError: This machine has neither EGL nor OSMesa.
     """
 
     def __init__(self, model: mujoco.MjModel, camera: str | int | mujoco.MjvCamera) -> None:
-        self._model = model
-        self._camera = camera if isinstance(camera, mujoco.MjvCamera) else fixed(model, camera)
-        self._context: Any = None
-        self._scene: mujoco.MjvScene | None = None
-        self._option = mujoco.MjvOption()
-        self._rect = mujoco.MjrRect(0, 0, FRAME_SIZE, FRAME_SIZE)
+        self.model = model
+        self.camera = camera if isinstance(camera, mujoco.MjvCamera) else fixed(model, camera)
+        self.option = mujoco.MjvOption()
+        self.number = next(_numbers)
+        # Also where nobody calls `close`. Not at exit, when everything is freed in order.
+        self._free = weakref.finalize(self, _free, self.number)
+        self._free.atexit = False
 
     def render(self, data: mujoco.MjData) -> np.ndarray:
         """Draws the scene.
@@ -179,37 +214,30 @@ class MujocoRenderer:
 
         Returns:
             ``(224, 224, 3)`` uint8 RGB image, the caller's to keep.
+
+        Raises:
+            RendererUnavailableError: This machine has neither EGL nor OSMesa, or this process
+                was forked from one that had drawn.
         """
-        if self._context is None:
-            _shared.acquire(self)
-            self._context = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_150)
-            self._scene = mujoco.MjvScene(self._model, maxgeom=2000)
-        else:
-            _shared.make_current()
-        assert self._scene is not None
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
-        mujoco.mjv_updateScene(
-            self._model,
-            data,
-            self._option,
-            None,
-            self._camera,
-            mujoco.mjtCatBit.mjCAT_ALL,
-            self._scene,
-        )
-        mujoco.mjr_render(self._rect, self._scene, self._context)
-        frame = np.empty((FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
-        mujoco.mjr_readPixels(frame, None, self._rect, self._context)
-        return np.ascontiguousarray(frame[::-1])  # OpenGL's rows run upwards
+        if _thread.lost:
+            raise RendererUnavailableError(
+                "this process was forked from one that had drawn frames of MuJoCo scenes, and "
+                "OpenGL does not survive a fork: draw in the forked processes only, or start them "
+                'with "spawn" (of Gymnasium\'s AsyncVectorEnv the argument context="spawn")'
+            )
+        return _thread.run(lambda canvas: canvas.draw(self, data))
 
     def close(self) -> None:
-        """Frees the OpenGL resources. May be called twice."""
-        if self._context is not None:
-            _shared.make_current()
-            self._context.free()
-            self._context = None
-            self._scene = None
-        _shared.release(self)
+        """Frees the OpenGL resources. May be called twice; the next frame takes new ones."""
+        _free(self.number)
+
+
+def _free(number: int) -> None:
+    _thread.run_later(lambda canvas: canvas.free(number))
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def fixed(model: mujoco.MjModel, camera: str | int) -> mujoco.MjvCamera:

@@ -1,0 +1,117 @@
+"""A thread that holds what must be used from one thread only, such as an OpenGL context.
+
+An OpenGL context is current in one thread at a time, and a window that a program opens (SDL's,
+GLFW's) makes another one current in the thread that opens it. So ours lives in a thread of its own:
+frames can be asked for in any thread, and no other context is in the way of ours, or ours of it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
+
+_Held = TypeVar("_Held")
+_Result = TypeVar("_Result")
+
+_EXIT_PATIENCE = 5.0  # seconds for what is being drawn when the program ends
+
+
+class DrawingThread(Generic[_Held]):
+    """Runs functions, one at a time, on an object that lives in this thread and nowhere else.
+
+    A forked process has no such thread. It gets one of its own, unless the object was there
+    already: then it is :attr:`lost`, as graphics drivers do not survive a fork.
+
+    Args:
+        make: Makes the object, in the thread, when the first function is to be run.
+    """
+
+    def __init__(self, make: Callable[[], _Held]) -> None:
+        self._make = make
+        self._made = False
+        self.lost = False
+        self._renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    def run(self, function: Callable[[_Held], _Result]) -> _Result:
+        """Returns what the function returns, or raises what it raises."""
+        job = _Job(function)
+        self._start()
+        self._jobs.put(job)
+        try:
+            job.done.acquire()
+        except BaseException:  # Ctrl-C: the function reads what the caller may now change
+            job.done.acquire()
+            raise
+        if job.error is not None:
+            raise job.error
+        return job.result
+
+    def run_later(self, function: Callable[[_Held], None]) -> None:
+        """Has a function run without waiting for it, if there is an object to run it on.
+
+        May be called at any moment, by the garbage collector too. Errors are dropped.
+        """
+        if self._made and not self.lost:
+            self._jobs.put(_Job(function))
+
+    def stop(self, last: Callable[[_Held], None]) -> None:
+        """Runs a last function, if there is an object to run it on, and ends the thread."""
+        self.run_later(last)
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join(_EXIT_PATIENCE)
+            self._thread = None
+
+    def _renew(self) -> None:
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def _after_fork(self) -> None:
+        self.lost = self.lost or self._made
+        self._renew()
+
+    def _start(self) -> None:
+        if self._thread is not None:
+            return
+        with self._starting:
+            if self._thread is None:
+                # A daemon, as Python waits for other threads before it calls what is to be
+                # called at exit, `stop` among it.
+                self._thread = threading.Thread(
+                    target=self._work, args=(self._jobs,), name="mmbench-drawing", daemon=True
+                )
+                self._thread.start()
+
+    def _work(self, jobs: SimpleQueue[_Job | None]) -> None:
+        held: list[_Held] = []  # a local variable, which a forked process can never free
+        while (job := jobs.get()) is not None:
+            try:
+                if not held:
+                    self._made = True  # already: a fork may come in between
+                    held.append(self._make())
+                job.result = job.function(held[0])
+            except BaseException as error:
+                job.error = error
+                self._made = bool(held)
+            job.done.release()
+            del job  # or it would keep a model alive until the next one comes
+        self._made = False
+
+
+class _Job:
+    """A function to be run, and what came of it."""
+
+    __slots__ = ("done", "error", "function", "result")
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.done = threading.Lock()
+        self.done.acquire()
