@@ -33,6 +33,7 @@ class DrawingThread(Generic[_Held]):
         self._make = make
         self._made = False
         self.lost = False
+        self._thread: threading.Thread | None = None
         self._renew()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
@@ -70,7 +71,7 @@ class DrawingThread(Generic[_Held]):
     def _renew(self) -> None:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._thread = None
 
     def _after_fork(self) -> None:
         self.lost = self.lost or self._made

@@ -188,7 +188,17 @@ class TaskEnv(gymnasium.Env):
         return self.task.score(0.0, 0.0), 0.0
 
     def render(self) -> np.ndarray | None:
-        """Draws the current state: an RGB frame, or None after showing it in a window."""
+        """Draws the current state: an RGB frame, or None after showing it in a window.
+
+        A window that the user closes stays closed, and the episode goes on without it.
+
+        Raises:
+            ResetNeeded: No episode has started.
+            RendererUnavailableError: The library that the simulator draws with is missing here.
+            RuntimeError: There is no display for a window.
+        """
+        if self._elapsed is None:
+            raise ResetNeeded(f"{self.task.name}: call reset() before render()")
         if self.render_mode is None:
             gymnasium.logger.warn(
                 f'{self.task.name}: render() without a render mode; pass render_mode="rgb_array"'

@@ -220,11 +220,7 @@ class MujocoRenderer:
                 was forked from one that had drawn.
         """
         if _thread.lost:
-            raise RendererUnavailableError(
-                "this process was forked from one that had drawn frames of MuJoCo scenes, and "
-                "OpenGL does not survive a fork: draw in the forked processes only, or start them "
-                'with "spawn" (of Gymnasium\'s AsyncVectorEnv the argument context="spawn")'
-            )
+            raise lost_in_fork("MuJoCo", "OpenGL")
         return _thread.run(lambda canvas: canvas.draw(self, data))
 
     def close(self) -> None:
@@ -234,6 +230,15 @@ class MujocoRenderer:
 
 def _free(number: int) -> None:
     _thread.run_later(lambda canvas: canvas.free(number))
+
+
+def lost_in_fork(simulator: str, library: str) -> RendererUnavailableError:
+    """The error of a forked process that cannot draw because its parent does."""
+    return RendererUnavailableError(
+        f"this process was forked from one that draws {simulator} scenes, and {library} does not "
+        'survive a fork: draw in the forked processes only, or start them with "spawn" (of '
+        'Gymnasium\'s AsyncVectorEnv the argument context="spawn")'
+    )
 
 
 def _in_one_line(error: Exception) -> str:

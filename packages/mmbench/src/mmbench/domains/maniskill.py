@@ -11,6 +11,7 @@ differently (by up to 7e-2 after one step).
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib.util
 from typing import Any
@@ -21,7 +22,7 @@ from mmbench.assets import missing_assets
 from mmbench.catalog import Task, TaskUnavailableError
 from mmbench.domains import maniskill_numpy, maniskill_package
 from mmbench.domains.simulator import Simulator
-from mmbench.rendering import FRAME_SIZE
+from mmbench.rendering import FRAME_SIZE, RendererUnavailableError
 
 # Found, not imported: whoever asks whether a task can run should not load torch and sapien.
 for _name in ("torch", "sapien", "mani_skill"):
@@ -130,6 +131,8 @@ class ManiSkillSimulator(Simulator):
         self._environment = environment
         self._action_repeat = action_repeat
         self._frames = frames
+        if frames:
+            maniskill_package.keep_in_fork(environment)
         self._stepped = False
         self._obs = environment._last_obs
         self._layout = _layout(environment.get_state_dict())
@@ -171,6 +174,7 @@ class ManiSkillSimulator(Simulator):
 
     def render(self) -> np.ndarray:
         """Draws the scene as the package's camera for people sees it, goals included."""
+        maniskill_package.check_fork(frames=True)
         return self._environment.render()[0].cpu().numpy()
 
     def get_state(self) -> dict[str, np.ndarray]:
@@ -207,8 +211,10 @@ class ManiSkillSimulator(Simulator):
             self._obs = environment.get_obs()
 
     def close(self) -> None:
-        """Frees the scene."""
-        self._environment.close()
+        """Frees the scene, unless it draws and belongs to the process this one was forked from."""
+        with contextlib.suppress(RendererUnavailableError):
+            maniskill_package.check_fork(self._frames)
+            self._environment.close()
 
     def _start(self, seed: int) -> None:
         """Starts an episode of the package's, in a scene without a past."""

@@ -8,16 +8,18 @@ of tasks. One place for all of it, so that the adapter is about the tasks.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import importlib
 import logging
 import os
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
-from mmbench.rendering import RendererUnavailableError
+from mmbench.rendering import RendererUnavailableError, lost_in_fork
 
 _MATERIAL_USERS = (
     "sapien.pysapien.render",
@@ -62,6 +64,39 @@ def load() -> Callable[[str], Any]:
     return importlib.import_module("mmbench.models.maniskill").environment_class
 
 
+_drawn: weakref.WeakSet[Any] = weakref.WeakSet()
+"""The package's environments that are built to be drawn."""
+
+_lost = False
+"""Whether this process was forked from one with a Vulkan device."""
+
+
+def keep_in_fork(environment: Any) -> None:
+    """Has a forked process leave an environment alone that is built to be drawn."""
+    _drawn.add(environment)
+
+
+def check_fork(frames: bool) -> None:
+    """Raises :class:`RendererUnavailableError` where frames are wanted and a fork lost Vulkan."""
+    if frames and _lost:
+        raise lost_in_fork("ManiSkill", "Vulkan")
+
+
+def _after_fork() -> None:
+    global _lost
+    if not render_device.cache_info().currsize:
+        return
+    _lost = True
+    # To free what draws, even at exit, would be to wait for the driver's threads, which only the
+    # parent has. So it lives for ever.
+    for kept in (*_drawn, render_device()):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 @functools.cache
 def render_device() -> tuple[str, Any]:
     """Finds a Vulkan device: a GPU where there is one, else a CPU driver such as lavapipe.
@@ -93,7 +128,11 @@ def building(frames: bool) -> Iterator[None]:
     Args:
         frames: Whether the scene will be drawn. Otherwise materials are inert, so that no
             renderer is started, and none is needed.
+
+    Raises:
+        RendererUnavailableError: See :func:`check_fork`.
     """
+    check_fork(frames)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_quiet())
         stack.enter_context(_private_generators())

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mmbench.domains import maniskill_package
 from mmbench.domains.maniskill import ManiSkillSimulator
 from mmbench.domains.maniskill_numpy.scene import RawTask, renew_physics
 
@@ -69,6 +70,7 @@ class NumpySimulator(ManiSkillSimulator):
 
     def _start(self, seed: int) -> None:
         """Starts an episode of the package's, in physics without a past."""
+        maniskill_package.check_fork(self._frames)
         if self._stepped:  # else the scene has no past
             self._stepped = not renew_physics(self._environment)
         super()._start(seed)
