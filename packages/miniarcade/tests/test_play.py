@@ -1,11 +1,8 @@
 """Playing by hand."""
 
-import itertools
 import os
-import shutil
 import subprocess
 import sys
-import time
 
 import imageio.v3 as iio
 import numpy as np
