@@ -1,4 +1,4 @@
-"""A program: shows tasks in windows on a screen of its own and tells which were there.
+"""Windows of tasks; as a program it shows them on a screen of its own and tells what was there.
 
 `human_windows.py FOLDER TASK ...` prints a JSON object of task and result. With a folder, the
 screens are saved there as `TASK.npy` for whoever wants to look.
@@ -6,16 +6,41 @@ screens are saved there as `TASK.npy` for whoever wants to look.
 
 import json
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from virtual_screen import Screen
 
+from mmbench.catalog import get
+from mmbench.domains import unavailable
 from mmbench.env import TaskEnv
 
-STEPS = 2
+
+def assert_shown(names, **variables):
+    """Has the program show those tasks that can run here.
+
+    Args:
+        names: Of the tasks.
+        **variables: Of its environment, such as the OpenGL backend, which is chosen for good.
+    """
+    if shutil.which("Xvfb") is None:
+        pytest.skip("needs Xvfb (apt-get install xvfb)")
+    names = [name for name in names if unavailable(get(name)) is None]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("SDL_", "DISPLAY"))}
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", __file__, "", *names],
+        env={**environment, **variables, "PYTHONPATH": str(Path(__file__).parent)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.stdout, result.stderr
+    assert json.loads(result.stdout.splitlines()[-1]) == {name: "shown" for name in names}
 
 
 def show(name: str, screen: Screen, folder: str) -> str:
@@ -24,8 +49,7 @@ def show(name: str, screen: Screen, folder: str) -> str:
     action = np.full(env.action_space.shape, 0.3, np.float32)
     for one in (env, plain):
         one.reset(seed=0)
-        for _ in range(STEPS):
-            one.step(action)
+        one.step(action)
     frame = plain.render()
     shown = screen.shows(frame.repeat(3, axis=0).repeat(3, axis=1))
     if folder:

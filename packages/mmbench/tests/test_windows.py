@@ -1,69 +1,28 @@
 """The human render mode of every domain, with and without a screen."""
 
-import importlib.util
-import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from human_windows import assert_shown
 
 from mmbench import rendering
 from mmbench.catalog import get
 from mmbench.domains import unavailable
 from mmbench.env import TaskEnv
 
-SUPPORT = Path(__file__).parents[3] / "tests" / "support"
 MUJOCO = ["walker-walk", "spinner-spin", "mw-push", "mujoco-ant", "rd-push-green", "og-ant-maze"]
 OTHERS = ["lunarlander-land", "pygame-pong", "atari-pong"]
-MANISKILL = "ms-push-cube"
-
 ARCADE = "pygame-landing"
-
-
-def shown(names, **variables):
-    """The result for each task, in a process of its own, as its OpenGL backend is for good."""
-    if shutil.which("Xvfb") is None:
-        pytest.skip("needs Xvfb (apt-get install xvfb)")
-    names = [name for name in names if unavailable(get(name)) is None]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("SDL_", "DISPLAY"))}
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", SUPPORT / "human_windows.py", "", *names],
-        env={**environment, **variables, "PYTHONPATH": str(SUPPORT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert result.stdout, result.stderr
-    return {name: "shown" for name in names}, json.loads(result.stdout.splitlines()[-1])
 
 
 @pytest.mark.parametrize("backend", ["egl", "osmesa"])
 def test_a_window_shows_what_opengl_drew(needs_backend, backend):
     needs_backend(backend)
-    expected, seen = shown(MUJOCO, MUJOCO_GL=backend)
-    assert seen == expected
+    assert_shown(MUJOCO, MUJOCO_GL=backend)
 
 
 def test_a_window_shows_what_needs_no_opengl():
-    expected, seen = shown(OTHERS)
-    assert seen == expected
-
-
-@pytest.mark.skipif(importlib.util.find_spec("mani_skill") is None, reason="no ManiSkill")
-def test_a_window_shows_what_vulkan_drew():
-    from mmbench.domains import maniskill_package
-
-    try:
-        maniskill_package.render_device()
-    except (ImportError, rendering.RendererUnavailableError) as error:
-        pytest.skip(str(error))
-    expected, seen = shown([MANISKILL])
-    assert seen == expected
+    assert_shown(OTHERS)
 
 
 @pytest.mark.filterwarnings("ignore:.*A Box observation space:UserWarning")

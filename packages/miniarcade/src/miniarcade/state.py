@@ -157,6 +157,8 @@ def _number_codec(kind: type, sequence: type | None = None, length: int | None =
         array = np.array(value)
         if array.size and not np.can_cast(array.dtype, dtype, "safe"):
             raise TypeError(f"{key} is declared {kind.__name__} but holds {value!r}")
+        if sequence and length and not array.size:  # none, of a list of them
+            array = array.reshape(0, length)
         return {key: array.astype(dtype)}
 
     def decode(key: str, arrays: Arrays) -> Any:
