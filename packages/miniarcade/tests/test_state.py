@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniarcade.state import from_arrays, to_arrays
+from miniarcade.state import forms, from_arrays, to_arrays
 
 
 @dataclass(slots=True)
@@ -71,6 +71,29 @@ def test_a_missing_array_is_named():
     del arrays["task/coins/x"]
     with pytest.raises(ValueError, match="task/coins/x"):
         from_arrays(Everything, arrays, "task/")
+
+
+def test_lists_that_differ_in_length_are_named():
+    arrays = to_arrays(Everything(coins=[Coin(1.0), Coin(2.0)]), "task/")
+    with pytest.raises(ValueError, match="task/coins/.*differ in length"):
+        from_arrays(Everything, {**arrays, "task/coins/x": np.zeros(1)}, "task/")
+    two = {key: np.repeat(arrays[key][:1], 2, axis=0) for key in arrays if "coins" in key}
+    rocks = {key.replace("coins", "rock"): value for key, value in two.items()}
+    with pytest.raises(ValueError, match="task/rock.*2 values, there can be one"):
+        from_arrays(Everything, {**arrays, **rocks}, "task/")
+
+
+def test_forms_are_those_of_the_arrays():
+    arrays = to_arrays(Everything(coins=[Coin(1.0)], rock=Coin(2.0), xs=[1.0]), "task/")
+    known = forms(Everything, "task/")
+    assert known.keys() == arrays.keys()
+    for key, (shape, kind) in known.items():
+        assert arrays[key].dtype == kind
+        assert len(shape) == arrays[key].ndim
+        assert all(a in (None, b) for a, b in zip(shape, arrays[key].shape, strict=True))
+    assert known["task/trail"] == ((None, 2), np.float64)
+    assert known["task/coins/trail"] == ((None, 2), np.float64)
+    assert known["task/pair"] == ((2,), np.int64)
 
 
 def test_unsupported_field():

@@ -1,15 +1,18 @@
 """``mmbench assets`` and what is behind it, against a server that the test starts."""
 
 import dataclasses
+import errno
 import hashlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from file_server import Server
 
@@ -20,6 +23,8 @@ from mmbench.cli import main
 from mmbench.commands import assets as command
 from mmbench.domains import maniskill_package
 from mmbench.runs import RunError
+
+installing = sys.modules["mmbench.assets.install"]  # the package's name means the function
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 
@@ -164,7 +169,18 @@ def broken(name: str) -> tuple[bytes, dict]:
         "damaged": (bytes(damaged), {"sha256": None}),
         "no zip": (b"<html>sign in</html>", {"sha256": None}),
         "other content": (zipped({"a/other.urdf": b""}), {"sha256": None}),
+        "a file as a folder": (zipped({"a": b"", "a/xarm6_robotiq.urdf": b""}), {}),
+        "endless name": (zipped({"a/xarm6_robotiq.urdf": b"", f"a/{'x' * 300}": b""}), {}),
+        "endless file": (_with_size(GITHUB, 0xF0000000), {}),
+        "empty": (b"", {}),
     }[name]
+
+
+def _with_size(archive: bytes, size: int) -> bytes:
+    """The archive with this size of a file in its list of files."""
+    changed, entry = bytearray(archive), archive.index(b"PK\x01\x02")
+    changed[entry + 24 : entry + 28] = size.to_bytes(4, "little")
+    return bytes(changed)
 
 
 @pytest.mark.parametrize(
@@ -178,6 +194,10 @@ def broken(name: str) -> tuple[bytes, dict]:
         ("damaged", "damaged"),
         ("no zip", "damaged"),
         ("other content", "holds no xarm6_robotiq.urdf"),
+        ("a file as a folder", "damaged"),
+        ("endless name", "damaged.*too long"),
+        ("endless file", "damaged"),
+        ("empty", "damaged"),
     ],
 )
 def test_nothing_is_installed_from_a_bad_archive(serve, data, case, message):
@@ -191,6 +211,44 @@ def test_nothing_is_installed_from_a_bad_archive(serve, data, case, message):
     server.tag = '"two"'
     assets.install(robot(server))
     assert server.asked == [None, None]
+
+
+def test_no_damage_is_taken_for_a_full_disk_or_kept(data, monkeypatch):
+    """Whatever byte is wrong: the archive is sound nevertheless, or it is damaged and goes."""
+    small = zipped({"a/xarm6_robotiq.urdf": b"<robot/>" * 20, "a/meshes/base.stl": bytes(100)})
+    rng = np.random.default_rng(0)
+    for position in range(len(small) + 40):
+        content = bytearray(small)
+        if position < len(small):
+            content[position] ^= int(rng.integers(1, 256))
+        else:
+            del content[rng.integers(len(small)) :]
+
+        def fetch(url, target, progress, content=bytes(content)):
+            target.write_bytes(content)
+
+        monkeypatch.setattr(installing, "fetch", fetch)
+        try:
+            assets.install(known._BY_NAME["xarm6"])
+        except RunError as error:
+            assert re.search("damaged|holds no|outside its folder", str(error)), error
+            assert not list((data / "robots").glob(".*"))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+def test_a_full_disk_is_no_damage(serve, data, monkeypatch, number):
+    """What has arrived is kept."""
+    server = serve(GITHUB)
+
+    def full(*args):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(installing.shutil, "copyfileobj", full)
+        with pytest.raises(RunError, match="cannot write to .*MS_ASSET_DIR.*is kept"):
+            assets.install(robot(server))
+    assets.install(robot(server))
+    assert server.asked == [None, f"bytes={len(GITHUB)}-"]
 
 
 def test_an_interrupted_install_shows_nothing_and_is_gone_on_with(serve, data):

@@ -8,6 +8,7 @@ import sys
 import behaviour
 import numpy as np
 import pytest
+from human_windows import assert_shown
 from maniskill_scenes import drive, native, place, reward_and_success
 
 from mmbench.catalog import get
@@ -335,8 +336,65 @@ def test_frames(name):
     other.close()
 
 
-def test_frames_without_vulkan_are_one_error():
+def test_frames_without_vulkan_are_one_error_that_harms_nothing():
     if vulkan() is None:
         pytest.skip("this machine has a Vulkan device")
-    with pytest.raises(RendererUnavailableError, match="Vulkan.*lavapipe"):
-        TaskEnv("ms-reach", obs="rgb")
+    for _ in range(2):
+        with pytest.raises(RendererUnavailableError, match="Vulkan.*lavapipe"):
+            TaskEnv("ms-reach", obs="rgb")
+    behaviour.rollout(behaviour.make("ms-reach"), behaviour.actions(get("ms-reach"), 2))
+
+
+def test_a_window_shows_the_scene():
+    reason = vulkan()
+    if reason:
+        pytest.skip(reason)
+    assert_shown(["ms-push-cube"])
+
+
+_FORK = """
+import os, sys, threading, time
+import numpy as np
+from mmbench.env import TaskEnv
+from mmbench.rendering import RendererUnavailableError
+env = TaskEnv("ms-push-cube", render_mode="rgb_array")
+env.reset(seed=0)
+frame = env.render()
+frames = []
+thread = threading.Thread(target=lambda: frames.append(env.render()))
+thread.start()
+thread.join()
+assert np.array_equal(frames[0], frame)
+child = os.fork()
+if child == 0:
+    for call in (env.render, env.reset, lambda: TaskEnv("ms-push-cube", obs="rgb")):
+        try:
+            call()
+        except RendererUnavailableError as error:
+            assert "forked" in str(error)
+        else:
+            os._exit(1)
+    env.step(np.zeros(16, np.float32))
+    env.close()
+    other = TaskEnv("ms-push-cube")
+    other.reset(seed=0)
+    sys.exit(0)
+end = time.monotonic() + 60
+while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < end:
+    time.sleep(0.1)
+if ended != (child, 0):
+    os.kill(child, 9)
+    sys.exit(f"the forked process: {ended}")
+assert np.array_equal(env.render(), frame)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_other_threads_draw_and_forked_processes_say_that_they_cannot():
+    reason = vulkan()
+    if reason:
+        pytest.skip(reason)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _FORK], capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr

@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from miniarcade.registry import Task, get_task
+from miniarcade.snapshot import Checker, save_progress, unpack_generator
 from miniarcade.undefined import UNDEFINED
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from miniarcade.viewer import Viewer
 
 _FLOAT32 = np.float32
-_MASK_64 = 2**64 - 1
 
 
 class ArcadeEnv(gym.Env[np.ndarray, np.ndarray]):
@@ -59,6 +59,7 @@ class ArcadeEnv(gym.Env[np.ndarray, np.ndarray]):
         self._knows_success = task.score_metric == "success"
         self._step = -1  # of the running episode; -1 before the first reset
         self._return = 0.0
+        self._checker: Checker | None = None
         self._canvas: Canvas | None = None
         self._window: Viewer | None = None
 
@@ -143,22 +144,15 @@ class ArcadeEnv(gym.Env[np.ndarray, np.ndarray]):
             self._window = None
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """The whole state: `env/step`, `env/return`, `env/rng` and the game's `task/<field>`.
-
-        `env/rng` holds the generator (PCG64) as six uint64: the upper and lower half of its
-        state, those of its increment, `has_uint32` and `uinteger`.
+        """The whole state: what `miniarcade.snapshot` describes, and the game's `task/<field>`.
 
         Raises:
             ResetNeeded: Before the first reset.
         """
         if self._step < 0:
             raise ResetNeeded("cannot call get_state() before calling env.reset()")
-        return {
-            "env/step": np.array(self._step, np.int64),
-            "env/return": np.array(self._return, np.float64),
-            "env/rng": _generator_to_array(self.np_random),
-            **self.game.get_state(),
-        }
+        progress = save_progress(self.task.id, self._step, self._return, self.np_random)
+        return {**progress, **self.game.get_state()}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Continues from a state as if the episode had never been left, to the last bit.
@@ -168,15 +162,19 @@ class ArcadeEnv(gym.Env[np.ndarray, np.ndarray]):
                 the step is the game's own, the return 0 and the generator left as it is.
 
         Raises:
-            ValueError: If something is missing.
+            ValueError: If it is no state of this task; nothing has changed then.
         """
-        game, rng = self.game, self.np_random
-        game.set_state(state)
-        game.rng = rng
-        if "env/rng" in state:
-            _set_generator(rng, state["env/rng"])
-        self._step = int(state.get("env/step", game.state.t))
-        self._return = float(state.get("env/return", 0.0))
+        game = self.game
+        if self._checker is None:
+            forms = game.state_forms()
+            self._checker = Checker(self.task.id, self._length, forms, required=forms)
+        progress, arrays = self._checker.check(state)
+        game.set_state(arrays)
+        game.rng = self.np_random
+        if progress.rng is not None:
+            unpack_generator(self.np_random, progress.rng)
+        self._step = game.state.t if progress.step is None else progress.step
+        self._return = progress.total or 0.0
 
     def _read_action(self, action: np.ndarray) -> list[float]:
         """The action's entries as clipped Python floats."""
@@ -207,23 +205,3 @@ class ArcadeEnv(gym.Env[np.ndarray, np.ndarray]):
         elif score > 1.0:
             score = 1.0
         return {"score": score, "success": UNDEFINED}
-
-
-def _generator_to_array(rng: np.random.Generator) -> np.ndarray:
-    state: Any = rng.bit_generator.state
-    words = [
-        half
-        for value in (state["state"]["state"], state["state"]["inc"])
-        for half in (value >> 64, value & _MASK_64)
-    ]
-    return np.array([*words, state["has_uint32"], state["uinteger"]], np.uint64)
-
-
-def _set_generator(rng: np.random.Generator, array: np.ndarray) -> None:
-    words = [int(word) for word in array]
-    rng.bit_generator.state = {
-        "bit_generator": "PCG64",
-        "state": {"state": words[0] << 64 | words[1], "inc": words[2] << 64 | words[3]},
-        "has_uint32": words[4],
-        "uinteger": words[5],
-    }

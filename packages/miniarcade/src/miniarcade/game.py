@@ -17,6 +17,7 @@ import numpy as np
 
 from miniarcade import state as states
 from miniarcade.randomness import integer
+from miniarcade.snapshot import Form
 
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
@@ -89,11 +90,16 @@ class Game:
         """The whole state as arrays named `task/<field>`; the generator is not part of it."""
         return states.to_arrays(self.state, "task/")
 
+    def state_forms(self) -> dict[str, Form]:
+        """The names and forms of the arrays that `get_state` returns."""
+        return states.forms(self.state_type, "task/")
+
     def set_state(self, arrays: dict[str, np.ndarray]) -> None:
         """Restores what `get_state` returned.
 
         Raises:
-            ValueError: If an array is missing.
+            ValueError: If an array is missing, or those of a list differ in length; the state is
+                then as before.
         """
         self.state = states.from_arrays(self.state_type, arrays, "task/")
 

@@ -25,6 +25,8 @@ from typing import Any
 
 import numpy as np
 
+from miniarcade.snapshot import Form
+
 Arrays = dict[str, np.ndarray]
 
 DTYPES: dict[type, type] = {float: np.float64, int: np.int64, bool: np.bool_}
@@ -34,6 +36,7 @@ DTYPES: dict[type, type] = {float: np.float64, int: np.int64, bool: np.bool_}
 class _Codec:
     """How the values of one annotation become arrays: one value, or a list of them."""
 
+    forms: Callable[[str, tuple[int | None, ...]], dict[str, Form]]
     encode: Callable[[str, Any], Arrays]
     decode: Callable[[str, Arrays], Any]
     encode_many: Callable[[str, list], Arrays]
@@ -53,11 +56,16 @@ def to_arrays(state: Any, prefix: str) -> Arrays:
     return _dataclass_codec(state.__class__).encode(prefix, state)
 
 
+def forms(cls: type, prefix: str) -> dict[str, Form]:
+    """The names, shapes (None where a length varies) and types of the arrays of such a state."""
+    return _dataclass_codec(cls).forms(prefix, ())
+
+
 def from_arrays(cls: type, arrays: Arrays, prefix: str) -> Any:
     """Builds a state from the arrays that `to_arrays` made of one.
 
     Raises:
-        ValueError: If an array is missing.
+        ValueError: If an array is missing, or those of a list differ in length.
     """
     return _dataclass_codec(cls).decode(prefix, arrays)
 
@@ -79,6 +87,13 @@ def _dataclass_codec(cls: Any) -> _Codec:
             arrays |= codec.encode(prefix + name, getattr(value, name))
         return arrays
 
+    def all_forms(prefix: str, shape: tuple[int | None, ...]) -> dict[str, Form]:
+        return {
+            key: form
+            for name, codec in codecs.items()
+            for key, form in codec.forms(prefix + name, shape).items()
+        }
+
     def decode(prefix: str, arrays: Arrays) -> Any:
         return cls(**{name: codec.decode(prefix + name, arrays) for name, codec in codecs.items()})
 
@@ -90,9 +105,11 @@ def _dataclass_codec(cls: Any) -> _Codec:
 
     def decode_many(prefix: str, arrays: Arrays) -> list:
         columns = [codec.decode_many(prefix + name, arrays) for name, codec in codecs.items()]
+        if len({len(column) for column in columns}) > 1:
+            raise ValueError(f"the arrays under {prefix!r} differ in length")
         return [cls(*row) for row in zip(*columns, strict=True)]
 
-    return _Codec(encode, decode, encode_many, decode_many)
+    return _Codec(all_forms, encode, decode, encode_many, decode_many)
 
 
 def _codec(hint: Any) -> _Codec:
@@ -103,29 +120,45 @@ def _codec(hint: Any) -> _Codec:
     if is_dataclass(hint):
         return _nested(_dataclass_codec(typing.cast(type, hint)))
     if typing.get_origin(hint) is tuple and args[0] in DTYPES:
-        return _number_codec(args[0], tuple)
+        return _number_codec(args[0], tuple, None if args[-1] is Ellipsis else len(args))
     if typing.get_origin(hint) is list:
         item = _codec(args[0])
-        return _Codec(item.encode_many, item.decode_many, _refuse, _refuse)
+        return _Codec(_of_many(item), item.encode_many, item.decode_many, _refuse, _refuse)
     if typing.get_origin(hint) in (types.UnionType, typing.Union) and type(None) in args:
         item = _codec(next(arg for arg in args if arg is not type(None)))
         return _Codec(
+            forms=_of_many(item),
             encode=lambda key, value: item.encode_many(key, [] if value is None else [value]),
-            decode=lambda key, arrays: next(iter(item.decode_many(key, arrays)), None),
+            decode=lambda key, arrays: _at_most_one(key, item.decode_many(key, arrays)),
             encode_many=_refuse,
             decode_many=_refuse,
         )
     raise TypeError(f"a state field cannot be of type {hint!r}")
 
 
-def _number_codec(kind: type, sequence: type | None = None) -> _Codec:
-    """Numbers of one kind; with `sequence`, fixed-length sequences of them."""
+def _of_many(item: _Codec) -> Callable[[str, tuple[int | None, ...]], dict[str, Form]]:
+    return lambda key, shape: item.forms(key, (None, *shape))
+
+
+def _at_most_one(key: str, values: list) -> Any:
+    if len(values) > 1:
+        raise ValueError(f"the arrays of {key!r} hold {len(values)} values, there can be one")
+    return values[0] if values else None
+
+
+def _number_codec(kind: type, sequence: type | None = None, length: int | None = None) -> _Codec:
+    """Numbers of one kind; with `sequence`, sequences of them, of this length if there is one."""
     dtype = DTYPES[kind]
+
+    def form(key: str, shape: tuple[int | None, ...]) -> dict[str, Form]:
+        return {key: ((*shape, length) if sequence else shape, dtype)}
 
     def encode(key: str, value: Any) -> Arrays:
         array = np.array(value)
         if array.size and not np.can_cast(array.dtype, dtype, "safe"):
             raise TypeError(f"{key} is declared {kind.__name__} but holds {value!r}")
+        if sequence and length and not array.size:  # none, of a list of them
+            array = array.reshape(0, length)
         return {key: array.astype(dtype)}
 
     def decode(key: str, arrays: Arrays) -> Any:
@@ -136,12 +169,13 @@ def _number_codec(kind: type, sequence: type | None = None) -> _Codec:
         values = _get(arrays, key).astype(dtype).tolist()
         return [sequence(value) for value in values] if sequence else values
 
-    return _Codec(encode, decode, encode, decode_many)
+    return _Codec(form, encode, decode, encode, decode_many)
 
 
 def _nested(codec: _Codec) -> _Codec:
     """Puts the arrays of a dataclass under the name of the field that holds it."""
     return _Codec(
+        forms=lambda key, shape: codec.forms(key + "/", shape),
         encode=lambda key, value: codec.encode(key + "/", value),
         decode=lambda key, arrays: codec.decode(key + "/", arrays),
         encode_many=lambda key, values: codec.encode_many(key + "/", values),

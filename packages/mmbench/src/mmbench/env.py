@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
+from miniarcade.snapshot import Checker, pack_generator, save_progress, unpack_generator
 from miniarcade.undefined import UNDEFINED
 from mmbench import catalog
 from mmbench.catalog import MAX_ACTION_DIM, MAX_OBS_DIM, Task, action_mask, observation_mask
@@ -86,6 +87,7 @@ class TaskEnv(gymnasium.Env):
         self._elapsed: int | None = None
         self._over = False
         self._return = 0.0
+        self._checker: Checker | None = None
         self._simulator = make_simulator(self.task, frames=obs != "state" or bool(render_mode))
         beside_frame = obs == "state+rgb"
         simulator = self._simulator
@@ -145,6 +147,8 @@ class TaskEnv(gymnasium.Env):
         Returns:
             The generator from which it started, packed.
         """
+        if rng is not None:
+            unpack_generator(np.random.default_rng(), rng)  # raises before anything has changed
         super().reset(seed=seed)
         if rng is not None:
             unpack_generator(self.np_random, rng)
@@ -229,9 +233,9 @@ class TaskEnv(gymnasium.Env):
     def get_state(self) -> dict[str, np.ndarray]:
         """Returns the whole state of the environment as arrays, for :meth:`set_state`.
 
-        Keys: ``env/step``, ``env/return``, ``env/rng`` (the PCG64 generator as six uint64:
-        state and increment, high half first, then its spare 32 bits), and the simulator's own
-        (``state``, ``model/<field>``, ``task/<name>``).
+        Keys: ``env/task``, ``env/step``, ``env/return`` and ``env/rng`` (see
+        :mod:`miniarcade.snapshot`), and the simulator's own (``state``, ``model/<field>``,
+        ``task/<name>``).
 
         Raises:
             ResetNeeded: No episode has started.
@@ -239,32 +243,38 @@ class TaskEnv(gymnasium.Env):
         """
         if self._elapsed is None:
             raise ResetNeeded(f"{self.task.name}: call reset() before get_state()")
-        return {
-            "env/step": np.asarray(self._elapsed, np.int64),
-            "env/return": np.asarray(self._return, np.float64),
-            "env/rng": pack_generator(self.np_random),
-            **self._simulator.get_state(),
-        }
+        progress = save_progress(self.task.id, self._elapsed, self._return, self.np_random)
+        return {**progress, **self._simulator.get_state()}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Restores a state; two continuations from one state are bit-identical.
 
+        They are also those of the episode that was never left, but for ManiSkill, where no state
+        holds the contacts that PhysX remembers.
+
         Args:
             state: What :meth:`get_state` returned. Keys under ``env/`` and ``task/`` may be
                 missing: the step count and the return then start at zero, the generator goes
-                on, and the task's variables are derived from the simulator's state.
+                on, and the task's variables are derived from the simulator's state. Model arrays
+                that are missing stay as they are.
 
         Raises:
             ResetNeeded: No episode has started; a scene is built by the first reset.
+            ValueError: It is no state of this task, or holds NaN; nothing has changed then.
+            NotImplementedError: The simulator cannot restore its state (Box2D).
         """
         if self._elapsed is None:
             raise ResetNeeded(f"{self.task.name}: call reset() before set_state()")
-        self._simulator.set_state(state)
-        self._elapsed = int(state.get("env/step", 0))
+        if self._checker is None:
+            forms, required = self._simulator.state_forms(), self._simulator.required_state
+            self._checker = Checker(self.task.id, self._length, forms, required)
+        progress, arrays = self._checker.check(state)
+        self._simulator.set_state(arrays)
+        self._elapsed = progress.step or 0
         self._over = self._elapsed >= self._length
-        self._return = float(state.get("env/return", 0.0))
-        if "env/rng" in state:
-            unpack_generator(self.np_random, state["env/rng"])
+        self._return = progress.total or 0.0
+        if progress.rng is not None:
+            unpack_generator(self.np_random, progress.rng)
 
     def close(self) -> None:
         """Frees the simulator and the window. May be called twice."""
@@ -327,21 +337,3 @@ def observation_space(obs: str, size: int = MAX_OBS_DIM) -> spaces.Space:
     if obs == "state":
         return state
     return rgb if obs == "rgb" else spaces.Dict({"state": state, "rgb": rgb})
-
-
-def pack_generator(generator: np.random.Generator) -> np.ndarray:
-    """Returns the state of a PCG64 generator as six uint64 (see :meth:`TaskEnv.get_state`)."""
-    state: Any = generator.bit_generator.state
-    words = [part for key in ("state", "inc") for part in divmod(state["state"][key], 1 << 64)]
-    return np.array([*words, state["has_uint32"], state["uinteger"]], np.uint64)
-
-
-def unpack_generator(generator: np.random.Generator, words: np.ndarray) -> None:
-    """Restores what :func:`pack_generator` returned."""
-    high, low, inc_high, inc_low, has_uint32, uinteger = (int(word) for word in words)
-    generator.bit_generator.state = {
-        "bit_generator": "PCG64",
-        "state": {"state": (high << 64) | low, "inc": (inc_high << 64) | inc_low},
-        "has_uint32": has_uint32,
-        "uinteger": uinteger,
-    }

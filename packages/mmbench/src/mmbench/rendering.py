@@ -178,15 +178,22 @@ _thread = DrawingThread(_Canvas)
 _numbers = itertools.count()
 
 
-def _leave_egl_alone() -> None:
-    """In a forked process: MuJoCo's end of EGL would wait for threads that only the parent has."""
+def _after_fork() -> None:
+    """Keeps what ends OpenGL from waiting for its threads, which only the parent process has."""
     egl = sys.modules.get("mujoco.egl")
     if egl is not None:
         atexit.unregister(egl.EGL.eglTerminate)
+    if _thread.lost and sys.platform == "linux":
+        # OSMesa's own function of that kind is called by C's `exit`. These are called before it,
+        # last one first; C has no way to take a function back.
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "on_exit"):
+            libc.on_exit(libc._exit, None)
+            libc.__cxa_atexit(libc.fflush, None, None)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_egl_alone)
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class MujocoRenderer:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PureWindowsPath
 
@@ -19,6 +19,24 @@ StageProgress = Callable[[str, int, int | None], None]
 """Called with the stage (``download`` or ``unpack``), the bytes done and, if known, their total."""
 
 _CHUNK = 1 << 20
+
+_MOST_DEFLATED = 1032  # bytes that a byte of a zip file can stand for
+
+_OF_THE_DISK = frozenset(
+    {
+        errno.EACCES,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOSPC,
+        errno.EPERM,
+        errno.EROFS,
+    }
+)
+"""Errors of the machine, where others while unpacking are those of the archive."""
 
 
 def install(asset: Asset, progress: StageProgress = lambda stage, done, total: None) -> Path:
@@ -90,18 +108,14 @@ def _unpack(asset: Asset, archive: Path, folder: Path, progress: StageProgress) 
     """Unpacks an archive into a folder and returns the part of it that is the asset."""
     shutil.rmtree(folder, ignore_errors=True)  # of a program that was killed
     try:
-        with zipfile.ZipFile(archive) as opened:
-            members = [info for info in opened.infolist() if not info.is_dir()]
-            for info in members:
-                _check_path(info.filename)
-            total = sum(info.file_size for info in members)
-            check_space(archive.parent, total)
-            done = 0
-            for info in members:
-                _extract(opened, info, folder / info.filename)
-                done += info.file_size
-                progress("unpack", done, total)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        _extract_all(archive, folder, progress)
+    except (RunError, _BadArchiveError):
+        raise
+    except Exception as error:
+        # What zipfile raises for damaged archives is of every kind: BadZipFile, zlib.error,
+        # struct.error, NotImplementedError, UnicodeDecodeError, OSErrors of wrong offsets, ...
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            raise
         raise _BadArchiveError(f"the archive is damaged ({error})") from error
     # As ManiSkill: a single folder at the top is the asset, whatever its name (GitHub's has the
     # version in it); else the asset is the folder of its own name.
@@ -111,6 +125,22 @@ def _unpack(asset: Asset, archive: Path, folder: Path, progress: StageProgress) 
     if missing:
         raise _BadArchiveError(f"the archive holds no {', '.join(missing)}")
     return content
+
+
+def _extract_all(archive: Path, folder: Path, progress: StageProgress) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        members = [info for info in opened.infolist() if not info.is_dir()]
+        for info in members:
+            _check_path(info.filename)
+        total = sum(info.file_size for info in members)
+        if total > _MOST_DEFLATED * archive.stat().st_size:
+            raise _BadArchiveError(f"the archive is damaged (it cannot hold {total} bytes)")
+        check_space(archive.parent, total)
+        done = 0
+        for info in members:
+            _extract(opened, info, folder / info.filename)
+            done += info.file_size
+            progress("unpack", done, total)
 
 
 def _check_path(name: str) -> None:

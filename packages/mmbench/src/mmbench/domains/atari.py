@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from miniarcade.snapshot import Form
 from mmbench.catalog import Task
 from mmbench.domains.simulator import Simulator
 
@@ -156,17 +157,28 @@ class AtariSimulator(Simulator):
             "task/palette": palette.copy(),
         }
 
+    def state_forms(self) -> dict[str, Form]:
+        """As :meth:`get_state`, but that the length of ALE's state varies."""
+        return {**super().state_forms(), "state": ((None,), np.uint8)}
+
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Restores a state; where it has no screen, frames are black until the next step.
 
         Raises:
-            ValueError: ALE cannot read the state.
+            ValueError: ALE cannot read the state; the game is then as before.
         """
+        before = self._clone()
+        wanted = state["state"].tobytes()
         try:
-            saved = ALEState(np.asarray(state["state"], np.uint8).tobytes())
-        except (RuntimeError, SystemError) as error:  # the wrapper lets a C++ exception through
+            self._ale.restoreState(ALEState(wanted))
+            # ALE notices the end of what it reads, and another game; not bytes that are left
+            # over, nor those that mean nothing.
+            if self._clone().serialize() != wanted:
+                raise ValueError("not a state")
+        except (RuntimeError, SystemError, ValueError) as error:
+            # SystemError: the wrapper lets C++ exceptions through.
+            self._ale.restoreState(before)
             raise ValueError("Atari: ALE cannot read this state") from error
-        self._ale.restoreState(saved)
         self._ale.getRAM(self._ram)
         screen, palette = state.get("task/screen"), state.get("task/palette")
         if screen is None or palette is None:
@@ -174,7 +186,7 @@ class AtariSimulator(Simulator):
                 np.zeros((_HEIGHT, _WIDTH), np.uint8),
                 np.zeros((_COLORS, 3), np.uint8),
             )
-        self._screen = (screen.copy(), palette.copy())
+        self._screen = (screen, palette)
 
     def _clone(self) -> ALEState:
         return self._ale.cloneState(include_rng=True)

@@ -69,7 +69,10 @@ class _Search:
             error = np.abs(residual).max()
             if error < _TOLERANCE:
                 return True
-            step = np.linalg.lstsq(self._slope(qpos, qvel, residual), -residual, rcond=None)[0]
+            slope = self._slope(qpos, qvel, residual)
+            if not np.isfinite(slope).all():  # of speeds at which the physics breaks down
+                return False
+            step = np.linalg.lstsq(slope, -residual, rcond=None)[0]
             if np.abs(step).max() > _LARGEST_STEP:
                 return False
             part = 1.0

@@ -190,23 +190,16 @@ class ManiSkillSimulator(Simulator):
         }
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Restores a state into a fresh scene.
-
-        Raises:
-            ValueError: ``state`` is of another task.
-        """
+        """Restores a state into a fresh scene."""
         import torch
 
-        flat = torch.from_numpy(np.array(state["state"], np.float32))[None]
-        size = sum(size for _, _, size in self._layout)
-        if flat.shape != (1, size):
-            raise ValueError(f"a state of shape {tuple(flat.shape[1:])}, expected ({size},)")
+        flat = torch.from_numpy(state["state"])[None]
         self._start(0)
         environment = self._environment
         environment.set_state_dict(_unflatten(flat, self._layout))
         environment._elapsed_steps[:] = int(np.ravel(state.get("task/elapsed_steps", 0))[0])
         if "task/observation" in state:
-            self._obs = torch.from_numpy(np.array(state["task/observation"], np.float32))[None]
+            self._obs = torch.from_numpy(state["task/observation"])[None]
         else:
             self._obs = environment.get_obs()
 

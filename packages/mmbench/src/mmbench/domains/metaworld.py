@@ -23,6 +23,7 @@ import mujoco
 import numpy as np
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 
+from miniarcade.snapshot import Form
 from mmbench.catalog import Task
 from mmbench.domains import metaworld_maths, mujoco_state
 from mmbench.domains.simulator import Simulator
@@ -226,22 +227,32 @@ class MetaWorldSimulator(Simulator):
         arrays = mujoco_state.get_state(self._model, self._data, _PLACED_BY_RESET)
         return {**arrays, **variables}
 
+    def state_forms(self) -> dict[str, Form]:
+        """Adds what recordings hold: more model arrays, and the package's other variables."""
+        variables = {
+            f"task/{name}": (np.shape(value), np.asarray(value).dtype)
+            for name, value in vars(self._env).items()
+            if isinstance(value, (float, int, np.ndarray, np.number))
+        }
+        recorded = mujoco_state.forms(self._model, self._data, also=("eq_data",))
+        return {**recorded, **variables, **super().state_forms()}
+
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Restores a state.
 
         Args:
             state: What :meth:`get_state` returned. Variables that are live views follow from the
                 simulation, whatever ``state`` says. Without the goal it is derived from the
-                model arrays; the other variables then stay those of the last reset. Names of
-                variables that the task does not have are of no effect.
+                model arrays; the other variables then stay those of the last reset. Variables of
+                the package that no later step reads are of no effect.
         """
         env, data = self._env, self._data
-        mujoco_state.set_state(self._model, data, state)
+        mujoco_state.set_state(self._model, data, state, _PLACED_BY_RESET)
         mujoco.mj_forward(self._model, data)
-        variables = {key[5:]: value for key, value in state.items() if key.startswith("task/")}
+        variables = {name: state[f"task/{name}"] for name in _VARIABLES if f"task/{name}" in state}
         for name, value in variables.items():
             if name in vars(env) and not self._is_live(getattr(env, name)):
-                setattr(env, name, np.array(value) if np.ndim(value) else np.asarray(value).item())
+                setattr(env, name, value if value.ndim else value.item())
         if "_target_pos" not in variables and not self._is_live(env._target_pos):
             env._target_pos = self._goal()
         if "_last_stable_obs" not in variables:

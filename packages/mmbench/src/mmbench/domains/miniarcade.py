@@ -9,6 +9,7 @@ import numpy as np
 
 import miniarcade
 from miniarcade.game import Game
+from miniarcade.snapshot import Form
 from mmbench.catalog import Task
 from mmbench.domains.simulator import Simulator
 
@@ -36,6 +37,7 @@ class GameSimulator(Simulator):
 
     def __init__(self, game: Game) -> None:
         self._game = game
+        self.required_state = tuple(game.state_forms())
         self._canvas: Canvas | None = None
 
     def reset(self, rng: np.random.Generator) -> None:
@@ -63,6 +65,10 @@ class GameSimulator(Simulator):
     def get_state(self) -> dict[str, np.ndarray]:
         """Returns the game's ``task/<field>`` arrays."""
         return self._game.get_state()
+
+    def state_forms(self) -> dict[str, Form]:
+        """Those of the game's arrays, all of which are required."""
+        return self._game.state_forms()
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Restores what :meth:`get_state` returned."""

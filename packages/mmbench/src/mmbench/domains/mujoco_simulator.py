@@ -5,6 +5,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
+from miniarcade.snapshot import Form
 from mmbench.domains import mujoco_state
 from mmbench.domains.simulator import Simulator
 from mmbench.rendering import MujocoRenderer
@@ -56,9 +57,13 @@ class MujocoSimulator(Simulator):
         """Returns ``state`` and the model arrays that a reset changes."""
         return mujoco_state.get_state(self.model, self.data, self._fields)
 
+    def state_forms(self) -> dict[str, Form]:
+        """Adds the model arrays that recordings hold."""
+        return {**super().state_forms(), **mujoco_state.forms(self.model, self.data)}
+
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Restores ``state`` and the model arrays, and computes the bodies' poses."""
-        mujoco_state.set_state(self.model, self.data, state)
+        mujoco_state.set_state(self.model, self.data, state, self._fields)
         # All that anyone reads before the next step, which computes the rest itself.
         mujoco.mj_kinematics(self.model, self.data)
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import mujoco
 import numpy as np
 
+from miniarcade.snapshot import Form
+
 STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 """All that mj_step depends on: time, positions, velocities, warm start, controls, ..."""
 
@@ -34,22 +36,35 @@ def get_state(
     return {"state": state, **arrays}
 
 
-def set_state(model: mujoco.MjModel, data: mujoco.MjData, state: dict[str, np.ndarray]) -> None:
+def forms(model: mujoco.MjModel, data: mujoco.MjData, also: Iterable[str] = ()) -> dict[str, Form]:
+    """The forms of ``state``, ``model/<field>`` and whatever model arrays a recording may hold."""
+    arrays = get_state(model, data, (*MODEL_FIELDS, *also))
+    return {key: (array.shape, array.dtype) for key, array in arrays.items()}
+
+
+def set_state(
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    state: dict[str, np.ndarray],
+    fields: Iterable[str] = MODEL_FIELDS,
+) -> None:
     """Restores what :func:`get_state` returned, without recomputing what follows from it.
 
+    Args:
+        model: The model.
+        data: Its data.
+        state: Checked by :func:`forms`.
+        fields: The model arrays that a reset may change. Others are left alone: they are the
+            task's geometry, whatever a state says.
+
     Raises:
-        KeyError: There is no ``state``.
-        ValueError: An array has another size than this model's.
+        ValueError: A number is larger than MuJoCo can do with.
     """
-    size = mujoco.mj_stateSize(model, STATE)
-    if state["state"].shape != (size,):
-        raise ValueError(f"state of shape {state['state'].shape}, expected ({size},)")
-    for key, value in state.items():
-        kind, _, field = key.partition("/")
-        if kind != "model":
-            continue
-        target = getattr(model, field)
-        if target.shape != value.shape:
-            raise ValueError(f"{key} of shape {value.shape}, expected {target.shape}")
-        target[:] = value
-    mujoco.mj_setState(model, data, np.asarray(state["state"], np.float64), STATE)
+    if np.abs(state["state"]).max() > mujoco.mjMAXVAL:
+        raise ValueError(
+            f"'state' holds numbers beyond {mujoco.mjMAXVAL:g}: MuJoCo would start anew"
+        )
+    for field in fields:
+        if f"model/{field}" in state:
+            getattr(model, field)[:] = state[f"model/{field}"]
+    mujoco.mj_setState(model, data, state["state"], STATE)

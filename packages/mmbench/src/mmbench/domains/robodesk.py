@@ -21,6 +21,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from miniarcade.snapshot import Form
 from mmbench.catalog import Task
 from mmbench.domains import mujoco_state
 from mmbench.domains.robodesk_goals import GOALS, Desk, OpenSlide
@@ -164,12 +165,16 @@ class RoboDeskSimulator(Simulator):
             state["task/original_pos"] = self._desk.original_pos.copy()
         return state
 
+    def state_forms(self) -> dict[str, Form]:
+        """Adds the model arrays that recordings hold."""
+        return {**super().state_forms(), **mujoco_state.forms(self._model, self._data)}
+
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Restores a state; no reset changes the model, so model arrays are not read.
 
         Without ``task/original_pos`` the blocks count as unmoved where they now are.
         """
-        mujoco_state.set_state(self._model, self._data, {"state": state["state"]})
+        mujoco_state.set_state(self._model, self._data, state, fields=())
         self._warnings[:] = 0
         mujoco.mj_step1(self._model, self._data)  # as at the end of a step
         self._desk.remember_blocks()

@@ -6,6 +6,8 @@ import abc
 
 import numpy as np
 
+from miniarcade.snapshot import Form
+
 
 class Simulator(abc.ABC):
     """One native simulator behind the interface that all domains share.
@@ -19,10 +21,12 @@ class Simulator(abc.ABC):
             ``terminates`` may set it, and :meth:`reset` clears it.
         truncated: Whether the last step has to be the episode's last though its length is not
             reached. Never in the benchmark.
+        required_state: The arrays without which a state cannot be restored.
     """
 
     terminated = False
     truncated = False
+    required_state: tuple[str, ...] = ("state",)
 
     @abc.abstractmethod
     def reset(self, rng: np.random.Generator) -> None:
@@ -73,13 +77,23 @@ class Simulator(abc.ABC):
     def get_state(self) -> dict[str, np.ndarray]:
         """Returns copies of everything the future depends on, by name."""
 
+    def state_forms(self) -> dict[str, Form]:
+        """Names, shapes (None where a length varies) and types of all that a state may hold.
+
+        Those of :meth:`get_state`, where a domain has nothing to add. Called after a reset.
+        """
+        return {key: (array.shape, array.dtype) for key, array in self.get_state().items()}
+
     @abc.abstractmethod
     def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Restores what :meth:`get_state` returned, ``env/`` keys aside.
+        """Restores what :meth:`get_state` returned.
 
         Args:
-            state: Arrays by name. Keys under ``task/`` may be missing; what can be derived
-                from the rest then is.
+            state: Arrays by name, checked by :meth:`state_forms`: nothing else is in it, nothing
+                required is missing, and no number is NaN. They are the simulator's to keep.
+
+        Raises:
+            ValueError: It cannot be restored; nothing has changed then.
         """
 
     def close(self) -> None:  # noqa: B027 - most simulators hold nothing to free

@@ -60,11 +60,7 @@ class NumpySimulator(ManiSkillSimulator):
         self._begin()
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Restores a state into a fresh scene.
-
-        Raises:
-            ValueError: ``state`` is of another task.
-        """
+        """Restores a state into a fresh scene."""
         super().set_state(state)
         self._begin()
 
