@@ -23,7 +23,7 @@ PAIRS = [
     ("pygame-point-maze-var1", "pygame-point-maze-var2"),  # a list of varying length
     ("atari-pong", "atari-boxing"),
 ]
-PHRASES = "shape|holds|lacks|state of|a dict|cannot read|generator|episode has|differ in length"
+PHRASES = "shape|holds|lacks|state of|a dict|cannot read|PCG64|episode has|differ in length"
 
 
 def action(env):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import mmbench
-from mmbench.env import TaskEnv, pack_generator, unpack_generator
+from mmbench.env import TaskEnv
 
 DMC, ARCADE = "cartpole-swingup", "pygame-landing"
 
@@ -118,27 +118,15 @@ def test_bad_arguments_name_the_value():
         own.step(np.zeros(16, np.float32))
 
 
-def test_generator_packs_exactly():
-    generator = np.random.default_rng(0)
-    generator.integers(10, size=3, dtype=np.uint32)  # leaves spare bits
-    words = pack_generator(generator)
-    assert words.shape == (6,) and words.dtype == np.uint64
-    expected = generator.random(5), generator.integers(10, size=3, dtype=np.uint32)
-    other = np.random.default_rng(1)
-    unpack_generator(other, words)
-    np.testing.assert_array_equal(other.random(5), expected[0])
-    np.testing.assert_array_equal(other.integers(10, size=3, dtype=np.uint32), expected[1])
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (np.zeros(6, np.uint64), "no state of a PCG64 generator"),
-        (np.array([1, 1, 1, 1, 2, 0], np.uint64), "no state of a PCG64 generator"),
-        (np.ones(4, np.uint64), "six uint64.*shape"),
-        (np.full(6, -1), "six uint64.*numbers"),
-        (np.full(6, np.nan), "six uint64.*float64"),
-        ("seed", "six uint64"),
+        (np.zeros(6, np.uint64), "no state of a PCG64"),
+        (np.array([1, 1, 1, 1, 2, 0], np.uint64), "no state of a PCG64"),
+        (np.ones(4, np.uint64), r"expected \(6,\) uint64"),
+        (np.full(6, -1), "no state of a PCG64"),
+        (np.full(6, np.nan), "float64, expected"),
+        ("seed", "expected"),
     ],
 )
 @pytest.mark.parametrize("name", [DMC, ARCADE])

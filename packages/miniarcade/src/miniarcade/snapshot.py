@@ -106,7 +106,7 @@ class Checker:
                 f"{self._task}: 'env/step' is {step}, an episode has 0 to {self._length} steps"
             )
         if rng is not None:
-            _check_generator(rng, f"{self._task}: 'env/rng'")
+            generator_words(rng)
         progress = Progress(
             None if step is None else int(step), None if total is None else float(total), rng
         )
@@ -178,14 +178,11 @@ def unpack_generator(generator: np.random.Generator, words: np.ndarray) -> None:
     """Restores what `pack_generator` returned.
 
     Raises:
-        ValueError: `words` are not a generator; it is then as before.
+        ValueError: See `generator_words`; the generator is then as before.
     """
-    try:
-        words = _in_form(words, (6,), np.dtype(np.uint64))
-    except ValueError as error:
-        raise ValueError(f"a saved generator is six uint64; this one {error}") from None
-    _check_generator(words, "this")
-    high, low, increment_high, increment_low, has_uint32, uinteger = (int(word) for word in words)
+    high, low, increment_high, increment_low, has_uint32, uinteger = (
+        int(word) for word in generator_words(words)
+    )
     generator.bit_generator.state = {
         "bit_generator": "PCG64",
         "state": {"state": high << 64 | low, "inc": increment_high << 64 | increment_low},
@@ -194,11 +191,27 @@ def unpack_generator(generator: np.random.Generator, words: np.ndarray) -> None:
     }
 
 
-def _check_generator(words: np.ndarray, name: str) -> None:
-    # With an even increment PCG64 runs in circles: from zeros it draws zeros for ever, and who
-    # draws until a number fits draws for ever too.
-    if words[3] % 2 == 0 or words[4] > 1 or words[5] >= 2**32:
-        raise ValueError(f"{name} is no state of a PCG64 generator: {words.tolist()}")
+def generator_words(rng: Any, *shape: int) -> np.ndarray:
+    """Packed generators, as in infos and states, as an array of shape (..., 6) of uint64.
+
+    Args:
+        rng: What a caller has passed.
+        *shape: The dimensions before the last.
+
+    Raises:
+        ValueError: It is not what `pack_generator` returns.
+    """
+    words = np.asarray(rng)
+    expected = (*shape, 6)
+    if words.shape != expected or words.dtype.kind not in "ui":
+        raise ValueError(f"rng of shape {words.shape} {words.dtype}, expected {expected} uint64")
+    words = words.astype(np.uint64)
+    # A spare half of 32 bits or none, and an odd increment: with an even one PCG64 runs in circles.
+    # From zeros it draws zeros for ever, and who draws until a number fits draws for ever too.
+    good = (words[..., 3] % 2 == 1) & (words[..., 4] <= 1) & (words[..., 5] < 2**32)
+    if not good.all():
+        raise ValueError(f"rng is no state of a PCG64 generator: {words[~good][:1].tolist()}")
+    return words
 
 
 def _list(keys: Iterable[Any]) -> str:

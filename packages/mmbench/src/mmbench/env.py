@@ -10,7 +10,13 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
-from miniarcade.snapshot import Checker, pack_generator, save_progress, unpack_generator
+from miniarcade.snapshot import (
+    Checker,
+    generator_words,
+    pack_generator,
+    save_progress,
+    unpack_generator,
+)
 from miniarcade.undefined import UNDEFINED
 from mmbench import catalog
 from mmbench.catalog import MAX_ACTION_DIM, MAX_OBS_DIM, Task, action_mask, observation_mask
@@ -147,11 +153,10 @@ class TaskEnv(gymnasium.Env):
         Returns:
             The generator from which it started, packed.
         """
-        if rng is not None:
-            unpack_generator(np.random.default_rng(), rng)  # raises before anything has changed
+        words = None if rng is None else generator_words(rng)  # refused before anything changes
         super().reset(seed=seed)
-        if rng is not None:
-            unpack_generator(self.np_random, rng)
+        if words is not None:
+            unpack_generator(self.np_random, words)
         started_from = pack_generator(self.np_random)
         self._simulator.reset(self.np_random)
         self._elapsed = 0

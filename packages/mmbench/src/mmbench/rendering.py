@@ -161,6 +161,12 @@ class _Canvas:
         mujoco.mjr_readPixels(frame, None, self._rect, context)
         return np.ascontiguousarray(frame[::-1])  # OpenGL's rows run upwards
 
+    def device(self) -> str:
+        """What OpenGL says it draws with."""
+        from OpenGL import GL
+
+        return GL.glGetString(GL.GL_RENDERER).decode()
+
     def free(self, number: int) -> None:
         """Frees what a renderer has drawn with, if it has drawn."""
         if number in self._scenes:
@@ -194,6 +200,11 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+def device() -> str:
+    """The name of the device that draws the frames of MuJoCo scenes."""
+    return _thread.run(_Canvas.device)
 
 
 class MujocoRenderer:

@@ -88,7 +88,7 @@ def probe_opengl(backend: str, report: Reporter) -> None:
 
     os.environ["MUJOCO_GL"] = backend
 
-    from mmbench.rendering import MujocoRenderer, RendererUnavailableError
+    from mmbench.rendering import MujocoRenderer, RendererUnavailableError, device
 
     model = mujoco.MjModel.from_xml_string(_SCENE)
     data = mujoco.MjData(model)
@@ -104,9 +104,7 @@ def probe_opengl(backend: str, report: Reporter) -> None:
         raise MissingError(f"{libraries[0]} is not installed") from error
     if frame.std() == 0:
         raise RuntimeError("the frame is empty")
-    from OpenGL import GL
-
-    report.say(device=GL.glGetString(GL.GL_RENDERER).decode(), doing="closing")
+    report.say(device=device(), doing="closing")
     renderer.close()
 
 

@@ -140,7 +140,7 @@ class DMControlSimulator(Simulator):
         mujoco.mj_step1(model, data)
 
     def close(self) -> None:
-        """Frees the renderer and the physics' own OpenGL contexts."""
+        """Frees the renderer."""
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
