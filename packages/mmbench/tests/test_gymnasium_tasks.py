@@ -124,6 +124,20 @@ def test_an_environment_that_cannot_be_made_says_why():
         gym_task(kwargs={"action": "nothing"})
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"length": 0}, "max_episode_steps 0: at least 1"),
+        ({"action_repeat": 0}, "action_repeat 0: at least 1"),
+        ({"discount": 1.1}, "discount 1.1"),
+        ({"sizes": (129, 1), "length": 5}, "obs_dim 129"),
+    ],
+)
+def test_numbers_out_of_range(settings, message):
+    with pytest.raises(InvalidTaskError, match=f"^gym:{LINE}: {message}"):
+        gym_task(**settings)
+
+
 def test_kwargs_are_plain_values():
     with pytest.raises(InvalidTaskError, match=r"action=\['box'\]: .*gymnasium.register"):
         gym_task(kwargs={"action": ["box"]})

@@ -187,6 +187,7 @@ BROKEN = {
         "mmbench.register(dataclasses.replace(walk, discount=0.5))",
         "'walker-walk'",
     ),
+    "an exit": ("import sys\nsys.exit('goodbye')", "SystemExit: goodbye"),
     "no module": (None, "No module named 'broken_tasks'"),
 }
 

@@ -12,7 +12,6 @@ Either module calls :func:`register`.
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
 import sys
 import warnings
@@ -65,14 +64,15 @@ def load_packages() -> None:
     A package that cannot be loaded is left out with a warning, and in workers without one.
     """
     for file in _entry_point_files():
-        # Imported here, as it takes twice as long as everything else in `import mmbench`.
+        # Here, as these take as long as the rest of `import mmbench`.
+        import multiprocessing
         from importlib.metadata import entry_points
 
         for point in entry_points(group=ENTRY_POINTS):
             package = point.dist.name if point.dist else file
             try:
                 importlib.import_module(point.value)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 registry.FAILED[package] = reason(error)
                 if multiprocessing.current_process().name == "MainProcess":
                     warnings.warn(

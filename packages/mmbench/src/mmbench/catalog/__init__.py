@@ -27,8 +27,8 @@ from mmbench.catalog.gymnasium_tasks import gym_task
 from mmbench.catalog.masks import action_mask, observation_mask
 from mmbench.catalog.modules import import_modules, imported
 from mmbench.catalog.registry import PRESETS, domain, domains, get, outside, tasks
-from mmbench.catalog.table import DOMAINS, SPLITS, TASKS
-from mmbench.catalog.task import MAX_ACTION_DIM, MAX_OBS_DIM, Task
+from mmbench.catalog.table import DOMAINS, TASKS
+from mmbench.catalog.task import MAX_ACTION_DIM, MAX_OBS_DIM, SPLITS, Task
 
 __all__ = [
     "BENCHMARK",

@@ -89,9 +89,8 @@ def gym_task(
                 f"{PREFIX}{env_id}: its episodes have no fixed length; give one in a module for "
                 f"--import: mmbench.register(mmbench.gym_task({env_id!r}, length=...))"
             )
-        length = length or -(-(seen.length or 0) // action_repeat)
-    if length < 1 or action_repeat < 1:
-        raise InvalidTaskError(f"{PREFIX}{env_id}: length and action_repeat are at least 1")
+        if length is None:
+            length = math.ceil((seen.length or 0) / max(action_repeat, 1))
     task = Task(
         name=name or PREFIX + env_id,
         domain=GYM.name,
@@ -108,6 +107,8 @@ def gym_task(
         score_high=0.0,
         native_kwargs=settings,
     )
+    if task.problem:
+        raise InvalidTaskError(f"{task.name}: {task.problem}")
     return with_settings((task,), instruction, score, terminations)[0]
 
 

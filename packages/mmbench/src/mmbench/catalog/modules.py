@@ -47,11 +47,11 @@ def import_module(name: str) -> ModuleType:
         sys.path.append(os.getcwd())
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InvalidTaskError(f"cannot import {name!r}: {reason(error)}") from error
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """Says what an import raised, and in which line where that is the module's own."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     foreign = "importlib" in where.filename or where.filename.startswith("<")

@@ -13,8 +13,8 @@ from collections.abc import Collection, Container, Iterable
 from mmbench.catalog.domain import BENCHMARK, GYM, Domain
 from mmbench.catalog.errors import InvalidTaskError, UnknownTaskError
 from mmbench.catalog.gymnasium_tasks import PREFIX, gym_task
-from mmbench.catalog.table import DOMAINS, SPLITS, TASKS
-from mmbench.catalog.task import MAX_ACTION_DIM, MAX_OBS_DIM, NAMESPACE, Task
+from mmbench.catalog.table import DOMAINS, TASKS
+from mmbench.catalog.task import NAMESPACE, SPLITS, Task
 
 GROUPS = ("all", "train", "test", "extra")
 
@@ -186,22 +186,7 @@ def _check_task(task: Task, tasks: Container[str], domains: Collection[str]) -> 
         problem = "another task, domain or group has this name; choose another"
     elif task.domain not in domains:
         problem = f"its domain {task.domain!r} is not registered: one of {', '.join(domains)}"
-    elif task.split not in SPLITS:
-        problem = f"split {task.split!r}: one of {', '.join(SPLITS)}"
-    elif not 0 <= task.obs_dim <= MAX_OBS_DIM:
-        problem = f"obs_dim {task.obs_dim}: 0 to {MAX_OBS_DIM}"
-    elif not 1 <= task.action_dim <= MAX_ACTION_DIM:
-        problem = f"action_dim {task.action_dim}: 1 to {MAX_ACTION_DIM}"
-    elif task.max_episode_steps < 1 or task.action_repeat < 1 or task.version < 0:
-        problem = "max_episode_steps and action_repeat are at least 1, version at least 0"
-    elif not 0 < task.discount <= 1:
-        problem = f"discount {task.discount}: above 0, at most 1"
-    elif task.score_metric not in ("return", "success", "none"):
-        problem = f"score_metric {task.score_metric!r}: return, success or none"
-    elif task.score_metric == "return" and not task.score_low < task.score_high:
-        problem = f"score_low {task.score_low:g} has to be below score_high {task.score_high:g}"
-    elif not task.instruction.strip():
-        problem = "it has no instruction"
+    problem = problem or task.problem
     if problem:
         raise InvalidTaskError(f"task {task.name!r}: {problem}")
 

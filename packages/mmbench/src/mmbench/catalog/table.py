@@ -33,5 +33,3 @@ TASKS: tuple[Task, ...] = tuple(task for table in _TABLES for task in table.TASK
 
 DOMAINS: tuple[str, ...] = tuple(domain.name for domain in BENCHMARK)
 """The names of the ten domains."""
-
-SPLITS = ("train", "test", "extra")

@@ -14,6 +14,10 @@ MAX_ACTION_DIM = 16
 
 NAMESPACE = "mmbench"
 
+SPLITS = ("train", "test", "extra")
+
+METRICS = ("return", "success", "none")
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -83,6 +87,29 @@ class Task:
     def has_score(self) -> bool:
         """Whether a score is defined; elsewhere it is NaN."""
         return self.score_metric != "none"
+
+    @property
+    def problem(self) -> str:
+        """What of the record is not possible, or empty."""
+        checks = {
+            f"split {self.split!r}: one of {', '.join(SPLITS)}": self.split in SPLITS,
+            f"obs_dim {self.obs_dim}: 0 to {MAX_OBS_DIM}": 0 <= self.obs_dim <= MAX_OBS_DIM,
+            f"action_dim {self.action_dim}: 1 to {MAX_ACTION_DIM}": (
+                1 <= self.action_dim <= MAX_ACTION_DIM
+            ),
+            f"max_episode_steps {self.max_episode_steps}: at least 1": self.max_episode_steps >= 1,
+            f"action_repeat {self.action_repeat}: at least 1": self.action_repeat >= 1,
+            f"version {self.version}: at least 0": self.version >= 0,
+            f"discount {self.discount}: above 0, at most 1": 0 < self.discount <= 1,
+            f"score_metric {self.score_metric!r}: one of {', '.join(METRICS)}": (
+                self.score_metric in METRICS
+            ),
+            f"score_low {self.score_low:g} has to be below score_high {self.score_high:g}": (
+                self.score_metric != "return" or self.score_low < self.score_high
+            ),
+            "it has no instruction": bool(self.instruction.strip()),
+        }
+        return next((problem for problem, good in checks.items() if not good), "")
 
     def score(self, episode_return: float, success: float) -> float:
         """Maps an episode's return so far, or its last success, to the score in [0, 1].

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import subprocess
@@ -31,6 +30,9 @@ def packages() -> tuple[str, ...]:
 
 def provenance() -> dict[str, object]:
     """Returns versions of the simulators and libraries, the git commit and the machine."""
+    # Here, as it takes as long as the rest of `import mmbench`, which comes past this module.
+    import importlib.metadata
+
     versions = {}
     for name in packages():
         try:
