@@ -12,12 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from outside import registering
 
-import mmbench.catalog.groups
-import mmbench.domains
-from mmbench import catalog
-from mmbench.catalog import Task
-from mmbench.domains.simulator import Simulator
+import mmbench
+from mmbench import Task, catalog
+from mmbench.domains import Simulator
 
 EPISODE, STEP, ACTION = 1, 2, 3
 """Where an observation says what; the action goes on to the end."""
@@ -93,12 +92,14 @@ def make(task: Task, frames: bool) -> Script:
     return Script(task)
 
 
+DOMAIN = mmbench.Domain(
+    name="scripted", title="Scripted", adapter=__name__, module=__name__, packages=("none",)
+)
+
+
 @pytest.fixture(scope="module")
 def scripted_tasks():
-    """Adds `SHORT` and `LONG` to the benchmark, in this process; yields ``tasks=`` for both."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setitem(mmbench.domains._ADAPTERS, "scripted", __name__)
-        monkeypatch.setitem(mmbench.domains._PACKAGES, "scripted", __name__)
-        for task in (SHORT, LONG):
-            monkeypatch.setitem(mmbench.catalog.groups._BY_NAME, task.name, task)
+    """Registers `SHORT` and `LONG` for the tests of a module; yields ``tasks=`` for both."""
+    with registering():
+        mmbench.register(DOMAIN, SHORT, LONG)
         yield f"{SHORT.name},{LONG.name}"

@@ -6,6 +6,7 @@ environments stand. Most tests look at one run: four environments, two of each t
 each, of which the first 10 are random; evaluations in between.
 """
 
+import contextlib
 import inspect
 import io
 import itertools
@@ -43,6 +44,7 @@ CONFIG = replace(
     replay_capacity=400,
     eval_every=50,
     checkpoint_every=64,
+    planner=replace(TINY.planner, horizon=4),
     optimizer=OptimizerConfig(lr=1e-3, encoder_lr_scale=0.5, anneal=0.5),
     loss=LossConfig(consistency_coef=3.0, reward_coef=0.5, value_coef=0.25),
 )
@@ -113,9 +115,9 @@ def run(scripted_tasks, tmp_path_factory) -> Watch:
     folder = RunFolder.create(tmp_path_factory.mktemp("run"), "test")
     display = Display(Console(file=io.StringIO()))
     trainer = Trainer(replace(CONFIG, tasks=scripted_tasks), folder, "cpu", display)
-    watch = Watch(trainer)
-    trainer.run()
-    trainer.close()
+    with contextlib.closing(trainer):
+        watch = Watch(trainer)
+        trainer.run()
     return watch
 
 
@@ -142,6 +144,7 @@ def sampled(run: Watch):
 
 def test_a_window_is_a_piece_of_one_episode_as_it_happened(run):
     batch, length, episode, step = sampled(run)
+    assert len(batch.action) == CONFIG.planner.horizon
     assert (length == length[0]).all()
     assert (episode == episode[0]).all()
     assert (step[1:] == step[:-1] + 1).all()
@@ -157,7 +160,7 @@ def test_a_window_is_a_piece_of_one_episode_as_it_happened(run):
 def test_every_step_of_every_episode_is_kept_the_last_one_too(run):
     batch, length, episode, step = sampled(run)
     seen = set(zip(length[0].tolist(), episode[0].tolist(), step[0].tolist(), strict=True))
-    horizon = len(batch.action)
+    horizon = CONFIG.planner.horizon
     expected = {
         (length, start // length, start % length)
         for length in LENGTHS.tolist()
@@ -284,6 +287,7 @@ def test_updates_are_utd_times_the_steps_after_the_random_ones(
     trainer = make_trainer(f"run-{next(NUMBERS)}", config)
     trainer.learner.update = lambda batch, generator: {}
     trainer.run()
+    trainer.close()
     num_envs = 2 * envs_per_task
     assert trainer.step == math.ceil(steps / num_envs) * num_envs
     assert trainer.updates == math.floor(utd * max(0, trainer.step - seed_steps))
