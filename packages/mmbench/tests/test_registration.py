@@ -248,18 +248,40 @@ def rows(tmp_path):
 
 IN_WORKERS = """
 import gymnasium as gym
+first = gym.make_vec("mmbench:mmbench/multitask-v0", tasks=["pygame-pong"], num_workers=1)
 env = gym.make_vec(
-    "mmbench:mmbench/multitask-v0", tasks=["pendulum"], imports=["my_rows"], num_workers=1
+    "mmbench/multitask-v0", tasks=["thermostat"], imports=["my_rows"], workers=first.unwrapped
 )
-obs, _ = env.reset(seed=0)
+env.reset(seed=0)
 print(env.unwrapped.get_attr("task")[0].instruction)
 env.close()
+first.close()
+"""
+OWN_DOMAIN = """
+import mmbench
+
+mmbench.register(
+    mmbench.Domain(
+        name="own", title="Own", adapter="my_rows", module="my_rows", packages=("own",)
+    ),
+    mmbench.Task(
+        "thermostat", "own", "train", "Keep it warm.", "", 3, 1, 9, 1, 0.9, "none", 0, 0
+    ),
+)
+
+
+def make(task, frames):
+    from mmbench.domains.miniarcade import GameSimulator
+    import miniarcade
+
+    return GameSimulator(miniarcade.get_task("cowboy").make_game())
 """
 
 
-def test_imports_reach_every_process(rows):
-    done = run(IN_WORKERS, "", cwd=rows)
-    assert (done.returncode, done.stdout.strip()) == (0, "Swing up."), done.stderr
+def test_imports_reach_workers_that_are_there_already(tmp_path):
+    (tmp_path / "my_rows.py").write_text(OWN_DOMAIN)
+    done = run(IN_WORKERS, "", cwd=tmp_path)
+    assert (done.returncode, done.stdout.strip()) == (0, "Keep it warm."), done.stderr
 
 
 def test_the_import_flag_of_mmbench(rows, tmp_path_factory):

@@ -27,6 +27,9 @@ from mmbench.catalog.task import Task
 ENTRY_POINTS = "mmbench.domains"
 """The entry-point group of packages that bring domains or tasks."""
 
+_WARNED = "MMBENCH_WARNED"
+"""Environment variable with the warnings about packages that other processes inherit."""
+
 
 def register(*records: Domain | Task) -> None:
     """Adds tasks and domains beside those of the benchmark.
@@ -61,11 +64,10 @@ def register_id(task: Task) -> None:
 def load_packages() -> None:
     """Imports what installed packages name in their entry points.
 
-    A package that cannot be loaded is left out with a warning, and in workers without one.
+    A package that cannot be loaded is left out with a warning.
     """
     for file in _entry_point_files():
         # Here, as these take as long as the rest of `import mmbench`.
-        import multiprocessing
         from importlib.metadata import entry_points
 
         for point in entry_points(group=ENTRY_POINTS):
@@ -74,13 +76,18 @@ def load_packages() -> None:
                 importlib.import_module(point.value)
             except (Exception, SystemExit) as error:
                 registry.FAILED[package] = reason(error)
-                if multiprocessing.current_process().name == "MainProcess":
-                    warnings.warn(
-                        f"mmbench goes on without the tasks of the package {package} (entry "
-                        f"point {point.name} = {point.value}): {reason(error)}",
-                        stacklevel=3,
-                    )
+                _warn(
+                    f"mmbench goes on without the tasks of the package {package} (entry point "
+                    f"{point.name} = {point.value}): {reason(error)}"
+                )
         return
+
+
+def _warn(message: str) -> None:
+    """Warns once in this process and those it starts, such as workers."""
+    if message not in os.environ.get(_WARNED, ""):
+        os.environ[_WARNED] = os.environ.get(_WARNED, "") + message
+        warnings.warn(message, stacklevel=4)
 
 
 def _entry_point_files() -> Iterable[str]:

@@ -248,7 +248,10 @@ def check_resumption(config: Config, before: dict[str, Any], step: int) -> None:
     now = config.to_dict()
     held = {
         name: (before[name], now[name])
-        for name in ("tasks", "envs_per_task", "size", "encoder", "replay_capacity")
+        for name in (
+            *("tasks", "instruction", "score", "terminations"),
+            *("envs_per_task", "size", "encoder", "replay_capacity"),
+        )
     }
     held["planner.horizon"] = before["planner"]["horizon"], config.planner.horizon
     for name, (old, new) in held.items():

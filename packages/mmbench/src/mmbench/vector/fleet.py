@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.catalog import EnvironmentFailure, Task
+from mmbench.catalog import EnvironmentFailure, Task, imported
 from mmbench.env import unpack_generator
 from mmbench.vector.arrays import SharedArrays
 from mmbench.vector.costs import step_costs
@@ -220,7 +220,7 @@ class Fleet:
         for i in indices:
             own.setdefault(int(self.owner[i]), []).append(i)
         jobs: dict[int, list[Job]] = {
-            number: [("build", (i, self._tasks[i])) for i in members]
+            number: [("build", (i, self._tasks[i], imported())) for i in members]
             for number, members in own.items()
         }
 

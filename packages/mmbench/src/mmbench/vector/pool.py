@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from mmbench.catalog import imported
 from mmbench.vector.arrays import SharedArrays
 from mmbench.vector.failures import WorkerLost, exit_reason
 from mmbench.vector.worker import REQUEST, RING, WHOLE, EnvironmentSet, run_worker
@@ -69,7 +68,7 @@ class WorkerProcess:
         self._asked_at = 0.0
         self._process = context.Process(
             target=run_worker,
-            args=(number, theirs, self._go, self._done, orders, home, imported()),
+            args=(number, theirs, self._go, self._done, orders, home),
             name=f"{_NAME}{number}",
             daemon=True,
         )

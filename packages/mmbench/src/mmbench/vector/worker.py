@@ -58,9 +58,13 @@ class EnvironmentSet:
         self._rows: list[list[tuple[Any, ...]]] = [[], [], []]
         self._tracebacks: dict[int, str] = {}
 
-    def build(self, index: int, task: Task) -> None:
-        """Makes environment ``index``; one that is there is closed and made anew."""
+    def build(self, index: int, task: Task, imports: Sequence[str]) -> None:
+        """Makes environment ``index``; one that is there is closed and made anew.
+
+        Modules of the user are imported before, as tasks and environments may be theirs.
+        """
         self._arrays.current[self._worker] = index
+        import_modules(imports)
         self.drop(index)
         self._envs[index] = TaskEnv(task, obs=self._obs, render_mode=self._render_mode)
         self._arrange()
@@ -165,15 +169,7 @@ class EnvironmentSet:
         self._rows = [[row for row in rows if row[0] % 2 == half] for half in (0, 1)] + [rows]
 
 
-def run_worker(
-    number: int,
-    pipe: Any,
-    go: Any,
-    done: Any,
-    orders: Any,
-    home: int | None,
-    imports: Sequence[str],
-) -> None:
+def run_worker(number: int, pipe: Any, go: Any, done: Any, orders: Any, home: int | None) -> None:
     """The body of a worker process.
 
     Orders come as pairs (set, half) through a ring in shared memory, each announced by ``go``.
@@ -186,7 +182,6 @@ def run_worker(
         done: Semaphores, by half, released for each step that is done.
         orders: Shared integers, ``RING`` pairs.
         home: The core on which to wake up, or None for any.
-        imports: Modules that register tasks.
     """
     # Ctrl-C, `timeout`, Slurm, systemd and a terminal that closes signal every process. The parent
     # decides what that means: it may want to finish a step and save. The worker ends with it.
@@ -194,7 +189,6 @@ def run_worker(
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    import_modules(imports)
     sets: dict[int, EnvironmentSet] = {}
     ring = np.frombuffer(orders, np.int64).reshape(RING, 2)
     # As a batch process it does not take the core from the parent that wakes it, which has others
