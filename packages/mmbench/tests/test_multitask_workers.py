@@ -1,7 +1,7 @@
 """Worker processes of the multitask vector environment: the same trajectories, and what fails."""
 
+import contextlib
 import dataclasses
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -13,6 +13,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from faults import Fault, write_nan
+from gymnasium.error import ClosedEnvironmentError
 
 from mmbench import catalog
 from mmbench.catalog import EnvironmentFailure
@@ -24,6 +25,21 @@ GUARD = 120  # s, for what must not hang
 
 def make(tasks=TASKS, num_workers=2, **kwargs):
     return gym.make_vec(ID, tasks=tasks, num_workers=num_workers, **kwargs).unwrapped
+
+
+def children():
+    """Worker processes of this process."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{entry}/stat") as file:
+                    state, parent = file.read().rsplit(")", 1)[1].split()[:2]
+                with open(f"/proc/{entry}/cmdline") as file:
+                    command = file.read()
+                if int(parent) == os.getpid() and state != "Z" and "mmbench.vector" in command:
+                    found.append(int(entry))
+    return found
 
 
 def actions(env, count, seed=0):
@@ -97,29 +113,12 @@ def test_environments_that_share_workers():
     evaluation = make("walker-walk,pygame-pong", num_workers=None, workers=env)
     alone = make("walker-walk,pygame-pong", num_workers=0)
     np.testing.assert_array_equal(evaluation.reset(seed=5)[0], alone.reset(seed=5)[0])
-    assert len(multiprocessing.active_children()) == 2
+    assert len(children()) == 2
     evaluation.close()
     env.step(actions(env, 1)[0])
     assert [worker.pid for worker in env.pool.workers] == processes
     env.close()
-    assert not multiprocessing.active_children()
-
-
-def test_environments_move_away_from_a_worker_that_lags(monkeypatch, tmp_path):
-    monkeypatch.setenv("MMBENCH_CACHE", str(tmp_path))
-    # A table so wrong that one worker gets both walkers.
-    (tmp_path / "step_costs.json").write_text('{"mmbench/pygame-pong-v0": 1e6}')
-    tasks = "pygame-pong,pygame-cowboy,walker-walk,pygame-landing,walker-run"
-    alone, env = make(tasks, num_workers=0), make(tasks)
-    before = env.owner
-    assert before[2] == before[4] != before[0]
-    np.testing.assert_array_equal(alone.reset(seed=2)[0], env.reset(seed=2)[0])
-    for batch in actions(alone, 520):  # episodes of the walkers end after 500
-        assert_same(env.step(batch), alone.step(batch))
-    assert env.owner[2] != env.owner[4]
-    assert (env.step_seconds > 0).all()
-    alone.close()
-    env.close()
+    assert not children()
 
 
 def failing(kind, on_error, **kwargs):
@@ -151,12 +150,12 @@ def test_a_failure_is_one_error_that_names_it(kind):
         env.step(batch)
     assert (caught.value.task, caught.value.index) == ("walker-walk", 1)
     assert "'walker-walk' (environment 1)" in str(caught.value)
-    with pytest.raises(RuntimeError, match="closed after a failure"):
+    with pytest.raises(ClosedEnvironmentError, match="closed after a failure"):
         env.step(batch)
     began = time.monotonic()
     env.close()
     assert time.monotonic() - began < GUARD
-    assert not multiprocessing.active_children()
+    assert not children()
 
 
 @pytest.mark.parametrize("kind", CAUSES)
@@ -229,7 +228,7 @@ def test_a_task_that_cannot_be_built_is_named():
         EnvironmentFailure, match=r"'walker-walk' \(environment 0\) cannot be built"
     ):
         make([broken], num_workers=1)
-    assert not multiprocessing.active_children()
+    assert not children()
 
 
 SCRIPT = textwrap.dedent(
@@ -264,7 +263,7 @@ def test_workers_leave_signals_to_their_parent(how):
         os.kill(worker.pid, how)
     env.step(np.zeros((2, 16), np.float32))
     env.close()
-    assert not multiprocessing.active_children()
+    assert not children()
 
 
 def test_a_script_that_does_not_close_its_environment_ends(tmp_path):

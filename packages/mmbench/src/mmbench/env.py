@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from gymnasium.error import ResetNeeded
+from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 
 from miniarcade.undefined import UNDEFINED
 from mmbench import catalog
@@ -79,6 +80,7 @@ class TaskEnv(gymnasium.Env):
         self.observation_space = observation_space(obs, self._obs_size)
         self.action_space = action_space(self._action_shape[0])
         self._window: Any = None
+        self._closed = False
         self._elapsed: int | None = None
         self._return = 0.0
         self._simulator = make_simulator(self.task, frames=obs != "state" or bool(render_mode))
@@ -92,16 +94,21 @@ class TaskEnv(gymnasium.Env):
         """Starts an episode, which is a function of ``seed`` and the actions.
 
         Args:
-            seed: Restarts the environment's generator; None goes on with it.
+            seed: Restarts the environment's generator, an integer of any type, at least 0; None
+                goes on with it.
             options: ``rng``, six uint64 as in the info of an earlier reset: starts that
                 episode again.
 
         Returns:
             The first observation and the info described above.
+
+        Raises:
+            ClosedEnvironmentError: The environment is closed.
+            ValueError: The seed or the generator is not one.
         """
         rng = self.begin(seed, options.get("rng") if options else None)
         info = {
-            **self._info(*self.progress),
+            **_info(*self.progress),
             "task": self.task.name,
             "instruction": self.task.instruction,
             "action_mask": action_mask(self.task),
@@ -123,13 +130,14 @@ class TaskEnv(gymnasium.Env):
             length is reached, and the info described above.
 
         Raises:
+            ClosedEnvironmentError: The environment is closed.
             ResetNeeded: The episode is over, or none was started.
             ValueError: The action has another shape, or NaN in the task's own entries.
         """
         reward, truncated, score, success = self.advance(action)
         if self.render_mode == "human":
             self.render()
-        return self._observation(), reward, False, truncated, self._info(score, success)
+        return self._observation(), reward, False, truncated, _info(score, success)
 
     # What `reset` and `step` are made of, without their infos and new arrays: the vector
     # environment calls these and has the observation written where it is needed.
@@ -140,9 +148,11 @@ class TaskEnv(gymnasium.Env):
         Returns:
             The generator from which it started, packed.
         """
-        super().reset(seed=seed)
-        if rng is not None:
-            unpack_generator(self.np_random, rng)
+        self._check_open()
+        words = None if rng is None else generator_words(rng)
+        super().reset(seed=None if seed is None else checked_seed(seed))
+        if words is not None:
+            unpack_generator(self.np_random, words)
         started_from = pack_generator(self.np_random)
         self._simulator.reset(self.np_random)
         self._elapsed = 0
@@ -156,6 +166,7 @@ class TaskEnv(gymnasium.Env):
             The reward, whether the episode is over, its score and its success.
         """
         if self._elapsed is None or self._elapsed >= self._length:
+            self._check_open()
             raise ResetNeeded(
                 f"{self.task.name}: call reset() before step() "
                 f"({'no episode has started' if self._elapsed is None else 'the episode is over'})"
@@ -163,12 +174,10 @@ class TaskEnv(gymnasium.Env):
         reward, success = self._simulator.step(self._native_action(action))
         self._elapsed += 1
         self._return += reward
-        return (
-            reward,
-            self._elapsed >= self._length,
-            success if self._has_success else self._score(self._return, success),
-            success,
-        )
+        truncated = self._elapsed >= self._length
+        if self._has_success:
+            return reward, truncated, success, success
+        return reward, truncated, self._score(self._return, success), UNDEFINED
 
     def observe(self, state: np.ndarray | None, frame: np.ndarray | None = None) -> None:
         """Writes the current observation.
@@ -185,10 +194,11 @@ class TaskEnv(gymnasium.Env):
     @property
     def progress(self) -> tuple[float, float]:
         """Score and success where the episode starts."""
-        return self.task.score(0.0, 0.0), 0.0
+        return self.task.score(0.0, 0.0), 0.0 if self._has_success else UNDEFINED
 
     def render(self) -> np.ndarray | None:
         """Draws the current state: an RGB frame, or None after showing it in a window."""
+        self._check_open()
         if self.render_mode is None:
             gymnasium.logger.warn(
                 f'{self.task.name}: render() without a render mode; pass render_mode="rgb_array"'
@@ -215,6 +225,7 @@ class TaskEnv(gymnasium.Env):
             ResetNeeded: No episode has started.
             NotImplementedError: The simulator cannot save its state (Box2D).
         """
+        self._check_open()
         if self._elapsed is None:
             raise ResetNeeded(f"{self.task.name}: call reset() before get_state()")
         return {
@@ -235,6 +246,7 @@ class TaskEnv(gymnasium.Env):
         Raises:
             ResetNeeded: No episode has started; a scene is built by the first reset.
         """
+        self._check_open()
         if self._elapsed is None:
             raise ResetNeeded(f"{self.task.name}: call reset() before set_state()")
         self._simulator.set_state(state)
@@ -245,6 +257,7 @@ class TaskEnv(gymnasium.Env):
 
     def close(self) -> None:
         """Frees the simulator and the window. May be called twice."""
+        self._closed, self._elapsed = True, None
         self._simulator.close()
         if self._window is not None:
             self._window.close()
@@ -272,8 +285,13 @@ class TaskEnv(gymnasium.Env):
             return state
         return {"state": state, "rgb": self._simulator.render()}
 
-    def _info(self, score: float, success: float) -> dict[str, Any]:
-        return {"score": score, "success": success if self._has_success else UNDEFINED}
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedEnvironmentError(f"{self.task.name}: the environment is closed")
+
+
+def _info(score: float, success: float) -> dict[str, Any]:
+    return {"score": score, "success": success}
 
 
 def action_space(size: int = MAX_ACTION_DIM) -> spaces.Box:
@@ -288,6 +306,43 @@ def observation_space(obs: str, size: int = MAX_OBS_DIM) -> spaces.Space:
     if obs == "state":
         return state
     return rgb if obs == "rgb" else spaces.Dict({"state": state, "rgb": rgb})
+
+
+def checked_seed(seed: Any) -> int:
+    """Returns a seed, an integer of any type, as an int.
+
+    Raises:
+        ValueError: It is no integer, or negative.
+    """
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise ValueError(f"seed={seed!r}: an integer of at least 0, or None")
+    return number
+
+
+def generator_words(rng: Any, *shape: int) -> np.ndarray:
+    """Returns packed generators, as in infos, as an array of shape (..., 6) uint64.
+
+    Args:
+        rng: What a caller has passed.
+        *shape: The dimensions before the last.
+
+    Raises:
+        ValueError: It is not what :func:`pack_generator` returns.
+    """
+    words = np.asarray(rng)
+    expected = (*shape, 6)
+    if words.shape != expected or words.dtype.kind not in "ui":
+        raise ValueError(f"rng of shape {words.shape} {words.dtype}, expected {expected} uint64")
+    words = words.astype(np.uint64)
+    # A PCG64 generator has an odd increment, and a spare half of 32 bits or none.
+    good = (words[..., 3] % 2 == 1) & (words[..., 4] <= 1) & (words[..., 5] < 2**32)
+    if not good.all():
+        raise ValueError(f"rng is no state of a PCG64 generator: {words[~good][:1].tolist()}")
+    return words
 
 
 def pack_generator(generator: np.random.Generator) -> np.ndarray:

@@ -10,9 +10,21 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from mmbench import catalog
-from mmbench.catalog import Task, TaskUnavailableError, action_mask, observation_mask
+from mmbench.catalog import (
+    MAX_ACTION_DIM,
+    Task,
+    TaskUnavailableError,
+    action_mask,
+    observation_mask,
+)
 from mmbench.domains import unavailable
-from mmbench.env import OBS_MODES, action_space, observation_space
+from mmbench.env import (
+    OBS_MODES,
+    action_space,
+    checked_seed,
+    generator_words,
+    observation_space,
+)
 from mmbench.vector.fleet import Fleet
 from mmbench.vector.pool import WorkerPool, available_cores
 from mmbench.vector.worker import WHOLE, rows_of
@@ -35,6 +47,14 @@ class MultitaskVectorEnv(VectorEnv):
     returns into shared memory. Trajectories depend on seeds and actions only, not on the number
     of workers.
 
+    Where an exception such as Ctrl-C ends a call, the environments remain usable: ``recv`` can be
+    called again, and other calls first let the workers finish what they were told. What an
+    interrupted ``step`` would have returned is lost, but for the ends of episodes: those
+    environments are left alone in the next step, which returns what ended them. Without workers
+    the interrupted environment is in the middle of its step, so ``reset`` has to come next.
+
+    The workers answer to the process that made them and not to its forked children.
+
     Attributes:
         tasks: The N task records.
         action_mask: (N, 16) float32.
@@ -43,9 +63,9 @@ class MultitaskVectorEnv(VectorEnv):
         missing: Tasks that were left out by ``skip_missing``.
         episode_rng: (N, 6) uint64, the generators from which the running episodes started; with
             them and the actions since, an interrupted run is brought back (see ``reset``).
-        pool: The worker processes.
+        pool: The worker processes, ended with the last environment that uses them.
         failures: (N,) int64, how often each environment has been restarted.
-        num_workers: Worker processes; 0 for none.
+        num_workers: Worker processes that it uses; 0 for none.
 
     Args:
         num_envs: What ``make_vec`` passes: 1 (ignored) or N.
@@ -128,16 +148,15 @@ class MultitaskVectorEnv(VectorEnv):
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._copy = copy
         self._restarts = on_error == "restart"
-        self._sent: set[int] = set()
         self._started = False
         if workers is None:
             cores = available_cores() if num_workers is None else num_workers
             self.pool = WorkerPool(min(cores, self.num_envs))
         else:
             self.pool = workers.pool
+        self.num_workers = min(self.pool.size, self.num_envs)
         self._fleet = Fleet(self.tasks, obs, render_mode, self.pool, self._restarts, time_limit)
         self._arrays = self._fleet.arrays
-        self.num_workers = self.pool.num_processes
         self.failures = self._fleet.failures
         try:
             self._fleet.build(progress)
@@ -148,11 +167,12 @@ class MultitaskVectorEnv(VectorEnv):
     @property
     def episode_rng(self) -> np.ndarray:
         """(N, 6) uint64, the generators from which the running episodes started."""
+        self._fleet.settle()
         return self._arrays.rng.copy()
 
     @property
     def owner(self) -> np.ndarray:
-        """(N,) int64, the worker of each environment; it changes where workers lag behind."""
+        """(N,) int64, the worker of each environment."""
         return self._fleet.owner.copy()
 
     @property
@@ -171,8 +191,8 @@ class MultitaskVectorEnv(VectorEnv):
         """Starts new episodes.
 
         Args:
-            seed: One for each environment, or a number from which environment i gets
-                ``seed + i``; None goes on with the environments' generators.
+            seed: A number from which environment i gets ``seed + i``, or one for each; None goes
+                on with the environments' generators.
             options: ``reset_mask``, (N,) bool: which environments to reset; the observations of
                 the others are those before the call. ``rng``, (N, 6) uint64: generators to start
                 from, as read from ``episode_rng`` in an earlier run.
@@ -181,20 +201,20 @@ class MultitaskVectorEnv(VectorEnv):
             Observations and infos; see the class.
 
         Raises:
-            ValueError: The number of seeds or the mask's length is not N.
+            ValueError: A seed, the mask or a generator is not one, or they are not N.
             EnvironmentFailure: An environment failed.
         """
+        options = options or {}
         seeds = _seeds(seed, self.num_envs)
-        mask = np.ones(self.num_envs, bool)
-        if options and "reset_mask" in options:
-            mask = np.asarray(options["reset_mask"], bool)
-            if mask.shape != (self.num_envs,):
-                raise ValueError(f"reset_mask of shape {mask.shape}, expected ({self.num_envs},)")
-            if not mask.all() and not self._started:
-                raise ValueError("the first reset needs all environments: leave reset_mask out")
-        generators = options.get("rng") if options else None
-        for half in sorted(self._sent):
-            self.recv(half)
+        mask = np.asarray(options.get("reset_mask", np.ones(self.num_envs, bool)), bool)
+        if mask.shape != (self.num_envs,):
+            raise ValueError(f"reset_mask of shape {mask.shape}, expected ({self.num_envs},)")
+        if not mask.all() and not self._started:
+            raise ValueError("the first reset needs all environments: leave reset_mask out")
+        generators = options.get("rng")
+        if generators is not None:
+            generators = generator_words(generators, self.num_envs)
+        self._started = not mask.all()
         self._fleet.reset(np.flatnonzero(mask), seeds, generators)
         self._started = True
         infos = {"score": self._arrays.score.copy(), "success": self._arrays.success.copy()}
@@ -215,8 +235,9 @@ class MultitaskVectorEnv(VectorEnv):
         Raises:
             EnvironmentFailure: An environment failed.
         """
-        if self._sent:
-            raise RuntimeError(f"recv({min(self._sent)}) what was sent before calling step()")
+        halves = self._fleet.sent.keys() - {WHOLE}
+        if halves:
+            raise RuntimeError(f"recv({min(halves)}) what was sent before calling step()")
         self._order(WHOLE, actions)
         return self._finish(WHOLE)
 
@@ -235,17 +256,15 @@ class MultitaskVectorEnv(VectorEnv):
             RuntimeError: The half was sent already and not received.
         """
         _check_half(half)
-        if half in self._sent:
+        if half in self._fleet.sent:
             raise RuntimeError(f"half {half} was sent already: recv({half}) first")
         self._order(half, actions)
-        self._sent.add(half)
 
     def recv(self, half: int) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Returns what :meth:`step` would for one half, after :meth:`send`."""
         _check_half(half)
-        if half not in self._sent:
+        if half not in self._fleet.sent:
             raise RuntimeError(f"half {half} has no actions: send(actions, {half}) first")
-        self._sent.discard(half)
         return self._finish(half)
 
     def render(self) -> tuple[Any, ...]:
@@ -273,16 +292,32 @@ class MultitaskVectorEnv(VectorEnv):
             self._fleet.close()
 
     def _order(self, part: int, actions: np.ndarray) -> None:
-        target = self._arrays.actions[rows_of(part)]
+        tasks = self.tasks[rows_of(part)]
         actions = np.asarray(actions, np.float32)
-        if actions.shape != target.shape:
-            raise ValueError(f"actions of shape {actions.shape}, expected {target.shape}")
+        if actions.shape != (len(tasks), MAX_ACTION_DIM):
+            expected = (len(tasks), MAX_ACTION_DIM)
+            raise ValueError(f"actions of shape {actions.shape}, expected {expected}")
+        undefined = np.isnan(actions)
+        if undefined.any() and (undefined & (self.action_mask[rows_of(part)] > 0)).any():
+            i = int((undefined & (self.action_mask[rows_of(part)] > 0)).any(1).argmax())
+            raise ValueError(
+                f"{tasks[i].name}: NaN in the action in row {i}: {actions[i].tolist()}"
+            )
+        self._fleet.check()
+        self._check_started()
+        self._started = self.num_workers > 0  # an exception leaves workers, but not us, in order
+        self._fleet.order(part, actions)
+        self._started = True
+
+    def _check_started(self) -> None:
         if not self._started:
-            raise RuntimeError("call reset() before stepping")
-        target[:] = actions
-        self._fleet.order(part)
+            raise RuntimeError(
+                "call reset() before stepping: no episode has begun, or an exception has ended a "
+                "reset, or in this process a step, before its end"
+            )
 
     def _finish(self, part: int) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        self._check_started()
         restarted = self._fleet.wait(part)
         rows = rows_of(part)
         truncated = self._arrays.truncated[rows].copy()
@@ -302,13 +337,9 @@ class MultitaskVectorEnv(VectorEnv):
                 },
                 "_final_info": truncated.copy(),
             }
-        return (
-            self._observations(rows),
-            self._arrays.reward[rows].copy(),
-            np.zeros(len(truncated), bool),
-            truncated,
-            infos,
-        )
+        obs, reward = self._observations(rows), self._arrays.reward[rows].copy()
+        self._fleet.received(part)
+        return obs, reward, np.zeros(len(truncated), bool), truncated, infos
 
     def _observations(self, rows: slice) -> Any:
         arrays = {"state": self._arrays.state, "rgb": self._arrays.frames}
@@ -355,11 +386,11 @@ def _runnable(
     return runnable, missing
 
 
-def _seeds(seed: int | Sequence[int | None] | None, count: int) -> list[int | None]:
+def _seeds(seed: Any, count: int) -> list[int | None]:
     if seed is None:
         return [None] * count
-    if isinstance(seed, (int, np.integer)):
-        return [int(seed) + i for i in range(count)]
+    if np.ndim(seed) == 0:
+        return [checked_seed(seed) + i for i in range(count)]
     if len(seed) != count:
         raise ValueError(f"{len(seed)} seeds for {count} environments")
-    return list(seed)
+    return [None if one is None else checked_seed(one) for one in seed]
