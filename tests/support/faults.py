@@ -4,6 +4,7 @@ import ctypes
 import math
 import os
 import signal
+import threading
 import time
 
 import numpy as np
@@ -44,3 +45,27 @@ class Fault:
 def write_nan(state: np.ndarray, frame: np.ndarray | None = None) -> None:
     """Takes the place of ``TaskEnv.observe``."""
     state[2] = math.nan
+
+
+class Counting:
+    """Takes the place of ``TaskEnv.advance``: rewards count its steps, which take a while.
+
+    Args:
+        seconds: Of a step.
+        length: Of the episodes.
+    """
+
+    def __init__(self, seconds: float = 0.0, length: int = 500) -> None:
+        self.seconds = seconds
+        self.length = length
+        self.steps = 0
+
+    def __call__(self, action: np.ndarray) -> tuple[float, bool, float, float]:
+        time.sleep(self.seconds)
+        self.steps += 1
+        return float(self.steps), self.steps % self.length == 0, 0.0, math.nan
+
+
+def make_lock() -> object:
+    """Something that cannot be pickled."""
+    return threading.Lock()

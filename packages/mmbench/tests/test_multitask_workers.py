@@ -1,6 +1,5 @@
 """Worker processes of the multitask vector environment: the same trajectories, and what fails."""
 
-import contextlib
 import dataclasses
 import os
 import signal
@@ -9,48 +8,14 @@ import sys
 import textwrap
 import time
 
-import gymnasium as gym
 import numpy as np
 import pytest
 from faults import Fault, write_nan
 from gymnasium.error import ClosedEnvironmentError
+from vectors import GUARD, actions, alive, assert_same, children, make
 
 from mmbench import catalog
 from mmbench.catalog import EnvironmentFailure
-
-ID = "mmbench:mmbench/multitask-v0"
-TASKS = "pygame-pong,walker-walk,pygame-landing,cartpole-swingup,pygame-cowboy"
-GUARD = 120  # s, for what must not hang
-
-
-def make(tasks=TASKS, num_workers=2, **kwargs):
-    return gym.make_vec(ID, tasks=tasks, num_workers=num_workers, **kwargs).unwrapped
-
-
-def children():
-    """Worker processes of this process."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with contextlib.suppress(OSError):
-                with open(f"/proc/{entry}/stat") as file:
-                    state, parent = file.read().rsplit(")", 1)[1].split()[:2]
-                with open(f"/proc/{entry}/cmdline") as file:
-                    command = file.read()
-                if int(parent) == os.getpid() and state != "Z" and "mmbench.vector" in command:
-                    found.append(int(entry))
-    return found
-
-
-def actions(env, count, seed=0):
-    shape = (count, *env.action_space.shape)
-    return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
-
-
-def assert_same(ours, theirs):
-    for a, b in zip(ours[:4], theirs[:4], strict=True):
-        np.testing.assert_array_equal(a, b)
-    np.testing.assert_equal(ours[4], theirs[4])
 
 
 @pytest.mark.parametrize("num_workers", [1, 3])
@@ -104,21 +69,6 @@ def test_frames_attributes_and_calls_of_workers():
     obs, *_ = env.step(actions(env, 1)[0])
     assert (obs["rgb"] != frames).any()
     env.close()
-
-
-def test_environments_that_share_workers():
-    env = make()
-    env.reset(seed=0)
-    processes = [worker.pid for worker in env.pool.workers]
-    evaluation = make("walker-walk,pygame-pong", num_workers=None, workers=env)
-    alone = make("walker-walk,pygame-pong", num_workers=0)
-    np.testing.assert_array_equal(evaluation.reset(seed=5)[0], alone.reset(seed=5)[0])
-    assert len(children()) == 2
-    evaluation.close()
-    env.step(actions(env, 1)[0])
-    assert [worker.pid for worker in env.pool.workers] == processes
-    env.close()
-    assert not children()
 
 
 def failing(kind, on_error, **kwargs):
@@ -212,6 +162,41 @@ def test_a_failure_in_one_half_is_told_of_in_the_other_too():
     env.close()
 
 
+def test_failures_in_both_halves_at_once_are_told_of_and_counted():
+    env = make(on_error="restart")
+    env.reset(seed=0)
+    env.set_attr("advance", [Fault("raise" if i in (1, 2) else "none") for i in range(5)])
+    batch = actions(env, 1)[0]
+    env.send(batch[0::2], 0)
+    env.send(batch[1::2], 1)
+    time.sleep(0.5)  # so that both have failed before the first is received
+    for half, expected in ((0, [False, True, False]), (1, [True, False])):
+        _, reward, _, truncated, infos = env.recv(half)
+        assert infos["restarted"].tolist() == truncated.tolist() == expected
+        assert reward.tolist() == [0.0 if failed else 0.1 for failed in expected]
+    assert env.failures.tolist() == [0, 1, 1, 0, 0]
+    env.close()
+
+
+@pytest.mark.parametrize("use", ["reset", "step", "call"])
+def test_all_workers_may_die_at_once(use):
+    env, alone = make(on_error="restart"), make(num_workers=0)
+    env.reset(seed=0)
+    for worker in env.pool.workers:
+        os.kill(worker.pid, signal.SIGKILL)
+    batch = actions(env, 1)[0]
+    if use == "step":
+        assert env.step(batch)[4]["restarted"].all()
+    if use == "call":
+        assert env.get_attr("task") == env.tasks
+    np.testing.assert_array_equal(env.reset(seed=3)[0], alone.reset(seed=3)[0])
+    expected = alone.step(batch)
+    expected[4]["restarted"] = np.zeros(5, bool)
+    assert_same(env.step(batch), expected)
+    assert env.failures.sum() == 2
+    env.close()
+
+
 def test_an_environment_that_always_fails_is_an_error_in_the_end():
     env = make("pygame-pong", num_workers=0, on_error="restart")
     env.reset(seed=0)
@@ -244,14 +229,6 @@ SCRIPT = textwrap.dedent(
         env.step(np.zeros((2, 16), np.float32))
     """
 )
-
-
-def alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

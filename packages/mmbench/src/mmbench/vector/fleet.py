@@ -75,7 +75,7 @@ class Fleet:
         }
         self._workers: dict[int, Worker] = {}
         self._turns = itertools.count(1)
-        self._unordered: tuple[int, int] | None = None  # a step not yet ordered of every worker
+        self._ordered = 0  # the last turn that every worker has been told of
         self._asking = False
         self._dead: set[int] = set()  # environments that a failure has ended
         self._restarted = np.zeros(count, bool)  # brought back, which is still to be told
@@ -135,7 +135,8 @@ class Fleet:
         """
         self.settle()
         self.arrays.actions[rows_of(part)] = actions
-        self._order(part, next(self._turns))
+        self.sent[part] = next(self._turns)
+        self._order()
 
     def wait(self, part: int) -> np.ndarray:
         """Waits for a step; its results then lie in the arrays until :meth:`received`.
@@ -148,8 +149,7 @@ class Fleet:
                 again.
         """
         self.check()
-        if self._unordered:
-            self._order(*self._unordered)
+        self._order()
         if self._dead:
             self._revive()
         failures: dict[int, EnvironmentFailure] = {}
@@ -199,8 +199,7 @@ class Fleet:
             RuntimeError: This is a forked child.
         """
         self.check()
-        if self._unordered:
-            self._order(*self._unordered)
+        self._order()
         if self._asking:  # orders are carried out in turn, so after this one nothing is left
             turn = next(self._turns)
             workers = [self._workers[number] for number in self._workers]
@@ -225,15 +224,16 @@ class Fleet:
 
     # What the workers are asked for
 
-    def _order(self, part: int, turn: int) -> None:
-        """Has the workers step a part; where it is repeated, those that do not know it yet."""
-        if self._pool.size:
-            self._unordered = part, turn
-        self.sent[part] = turn
-        for number in self._working[part]:
-            with contextlib.suppress(WorkerLost):  # waiting for it will say so
-                self._workers[number].order(self._set, turn, part)
-        self._unordered = None
+    def _order(self) -> None:
+        """Has the workers step what was sent; where it is repeated, those that do not know it."""
+        for part, turn in self.sent.items():
+            if turn > self._ordered:
+                if not self._pool.size:
+                    self._ordered = turn  # it happens now, and only once
+                for number in self._working[part]:
+                    with contextlib.suppress(WorkerLost):  # waiting for it will say so
+                        self._workers[number].order(self._set, turn, part)
+                self._ordered = turn
 
     def _ask(
         self,

@@ -338,8 +338,9 @@ class MultitaskVectorEnv(VectorEnv):
                 "_final_info": truncated.copy(),
             }
         obs, reward = self._observations(rows), self._arrays.reward[rows].copy()
+        results = obs, reward, np.zeros(len(truncated), bool), truncated, infos
         self._fleet.received(part)
-        return obs, reward, np.zeros(len(truncated), bool), truncated, infos
+        return results
 
     def _observations(self, rows: slice) -> Any:
         arrays = {"state": self._arrays.state, "rgb": self._arrays.frames}

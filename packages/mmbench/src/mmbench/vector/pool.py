@@ -6,12 +6,12 @@ import contextlib
 import itertools
 import os
 import pickle
+import select
 import signal
 import socket
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -22,11 +22,10 @@ from mmbench.vector.worker import (
     ORDER,
     REQUEST,
     EnvironmentSet,
-    Raised,
 )
 
-_POLL = 0.2
-"""Seconds between two looks at whether a worker that is waited for is still there."""
+_POLL_MILLISECONDS = 200
+"""Time between two looks at whether a worker that is waited for is still there."""
 
 _GRACE = 2.0
 """Seconds that all workers together get to close their environments."""
@@ -66,7 +65,7 @@ class Request:
     def __init__(self, *content: Any) -> None:
         try:
             data = pickle.dumps(content)
-        except Exception as error:
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise ValueError(f"cannot be sent to a worker process: {error}") from error
         self._file = anonymous_file()
         self._file.write(data)
@@ -79,17 +78,15 @@ class Request:
     def answer(self) -> Any:
         """What the method returned, or how it failed."""
         self._file.seek(0)  # the position is the worker's as well
-        try:
-            return pickle.load(self._file)
-        except Exception as error:
-            return Raised(type(error).__name__, str(error), traceback.format_exc(), -1)
+        return pickle.load(self._file)
 
 
 class WorkerProcess:
     """A worker process and the means to reach it.
 
     It reads orders from a socket and rings back after each; how far it has come stands in the
-    shared arrays. An exception in the middle of anything here, such as Ctrl-C, loses nothing.
+    shared arrays. So an exception in the middle of anything here, such as Ctrl-C, loses nothing.
+    Only what the system raises is caught here: a handler of signals may raise anything else.
 
     Attributes:
         number: Number of this worker.
@@ -104,7 +101,9 @@ class WorkerProcess:
         self.number = number
         self.reason: str | None = None
         self._link, theirs = socket.socketpair()
-        self._link.settimeout(_POLL)
+        self._link.setblocking(False)
+        self._bells = select.poll()
+        self._bells.register(self._link, select.POLLIN)
         with theirs:
             # A new interpreter, as `multiprocessing` spawns it, but this one does not run the
             # caller's script again, may start in a daemon process, and is not joined at exit.
@@ -135,14 +134,18 @@ class WorkerProcess:
         Raises:
             WorkerLost: The process ended.
         """
+        if self.reason is not None:
+            raise WorkerLost(self.number, self.reason)
         order = ORDER.pack(which, turn, what)
         try:
             if files:
                 socket.send_fds(self._link, [order], [*files])
             else:
                 self._link.send(order)
-        except OSError as error:
+        except ConnectionError as error:
             raise self.lose() from error
+        except BlockingIOError as error:
+            raise self.lose("does not read its orders") from error
 
     def request(self, method: str, args: tuple[Any, ...]) -> Request:
         """Prepares a request for :meth:`ask`."""
@@ -172,28 +175,37 @@ class WorkerProcess:
         """
         deadline = time.monotonic() + limit
         while done[self.number] < turn:
+            if self.reason is not None:
+                raise WorkerLost(self.number, self.reason)
             if time.monotonic() > deadline:
                 raise self.lose(f"did not finish within {limit:g} s")
-            try:
-                gone = not self._link.recv(_BELLS)
-            except TimeoutError:
+            if self._bells.poll(_POLL_MILLISECONDS):
+                gone = self._is_gone()
+            else:
                 gone = self._process.poll() is not None
                 if progress():
                     deadline = time.monotonic() + limit
-            except OSError:
-                gone = True
             if gone and done[self.number] < turn:
                 raise self.lose()
+
+    def _is_gone(self) -> bool:
+        """Hears the bells; whether the other end is closed."""
+        try:
+            return not self._link.recv(_BELLS)
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            return True
 
     def lose(self, reason: str | None = None) -> WorkerLost:
         """Ends a process of no more use at once, for a reason, or the one that ended it."""
         if self.reason is None:
             if reason is None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(_POLL)
+                    self._process.wait(1e-3 * _POLL_MILLISECONDS)
                 reason = exit_reason(self._process.returncode)
             self.reason = reason
-            self.end(0.0)
+            self.end()
         return WorkerLost(self.number, self.reason)
 
     def ask_to_end(self) -> None:
@@ -201,16 +213,15 @@ class WorkerProcess:
         with contextlib.suppress(OSError):
             self._link.shutdown(socket.SHUT_RDWR)
 
-    def end(self, deadline: float) -> None:
+    def end(self, deadline: float = 0.0) -> None:
         """Waits for the end until a moment of the monotonic clock, and then makes an end."""
         try:
-            self._process.wait(max(0.0, deadline - time.monotonic()))
-        except BaseException as error:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(max(0.0, deadline - time.monotonic()))
+        finally:
             self._process.kill()
             self._process.wait()
-            if not isinstance(error, subprocess.TimeoutExpired):
-                raise
-        self._link.close()
+            self._link.close()
 
 
 class LocalRequest:
@@ -264,7 +275,7 @@ class LocalWorker:
         while self._sets:
             self._sets.popitem()[1].close()
 
-    def end(self, deadline: float) -> None:
+    def end(self, deadline: float = 0.0) -> None:
         """Nothing is left to end."""
 
 
@@ -306,7 +317,7 @@ class WorkerPool:
         worker = self._workers.get(number)
         if worker is None or worker.reason is not None:
             if worker is not None:
-                worker.end(0.0)
+                worker.end()
             worker = WorkerProcess(number, self._homes[number]) if self.size else LocalWorker()
             self._workers[number] = worker
         return worker
@@ -330,9 +341,13 @@ class WorkerPool:
         deadline = time.monotonic() + _GRACE
         for worker in self.workers:
             worker.ask_to_end()
-        for worker in self.workers:
-            worker.end(deadline)
-        self._workers.clear()
+        try:
+            for worker in self.workers:
+                worker.end(deadline)
+        finally:
+            for worker in self.workers:
+                worker.end()
+            self._workers.clear()
 
 
 def available_cores() -> int:
