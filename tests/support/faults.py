@@ -17,15 +17,18 @@ class Fault:
         kind: ``raise``, ``kill``, ``segfault``, ``hang``, ``nan`` (a reward), or ``none``.
         after: Good steps before it.
         length: Of the episodes.
+        seconds: Of a step.
     """
 
-    def __init__(self, kind: str, after: int = 0, length: int = 500) -> None:
+    def __init__(self, kind: str, after: int = 0, length: int = 500, seconds: float = 0.0) -> None:
         self.kind = kind
         self.after = after
         self.length = length
+        self.seconds = seconds
         self.steps = 0
 
     def __call__(self, action: np.ndarray) -> tuple[float, bool, float, float]:
+        time.sleep(self.seconds)
         self.steps += 1
         reward = 0.1
         if self.steps > self.after:

@@ -56,6 +56,24 @@ def test_every_task_counts_the_same_number_of_episodes():
     assert [bool(f[0]) for f in firsts[1:5]] == [False, True, False, True]
 
 
+class Failing(Counting):
+    """As above, but the first task's second episode ends by a failure, in its first step."""
+
+    def step(self, actions):
+        obs, reward, terminated, truncated, infos = super().step(actions)
+        infos["restarted"] = np.array([self.episode[0] == 1 and self.step_number[0] == 1, False])
+        self.episode[infos["restarted"]] += 1
+        self.step_number[infos["restarted"]] = 0
+        return obs, reward, terminated, truncated | infos["restarted"], infos
+
+
+def test_an_episode_that_a_failure_ends_does_not_count():
+    episodes = run_episodes(Failing(), lambda obs, first: np.zeros((2, 16)), 3, 0)
+    short = [e for e in episodes if e.task == "walker-walk"]
+    assert [e.score for e in short] == [0, 2, 3]
+    assert {(e.episode_return, e.length) for e in short} == {(2.0, 2)}
+
+
 def test_summary_means():
     tasks = catalog.select("walker-walk,pygame-pong,pygame-cowboy,cheetah-run")
     episodes = [

@@ -60,7 +60,8 @@ def run_episodes(
         env: A multitask vector environment (``env.tasks`` names the task of each row).
         policy: Chooses the actions.
         episodes: Episodes of each task. The first ones to finish count, in the order of steps
-            and rows; the same of every task, however long its episodes are.
+            and rows; the same of every task, however long its episodes are. One that a failure
+            has ended (``infos["restarted"]``) does not count.
         seed: The k-th environment of each task starts from ``seed + k``, whatever tasks it is
             evaluated with.
         on_episode: Called with each episode that counts.
@@ -84,8 +85,9 @@ def run_episodes(
         returns += reward
         lengths += 1
         first = truncated
+        restarted = infos.get("restarted", np.zeros_like(truncated))
         for i in np.flatnonzero(truncated):
-            if left[names[i]]:
+            if left[names[i]] and not restarted[i]:
                 left[names[i]] -= 1
                 score, success = float(infos["score"][i]), float(infos["success"][i])
                 done = Episode(names[i], score, success, float(returns[i]), int(lengths[i]))

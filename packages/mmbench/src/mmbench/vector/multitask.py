@@ -10,13 +10,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from mmbench import catalog
-from mmbench.catalog import (
-    MAX_ACTION_DIM,
-    Task,
-    TaskUnavailableError,
-    action_mask,
-    observation_mask,
-)
+from mmbench.catalog import Task, TaskUnavailableError, action_mask, observation_mask
 from mmbench.domains import unavailable
 from mmbench.env import (
     OBS_MODES,
@@ -28,8 +22,6 @@ from mmbench.env import (
 from mmbench.vector.fleet import Fleet
 from mmbench.vector.pool import WorkerPool, available_cores
 from mmbench.vector.worker import WHOLE, rows_of
-
-HALVES = (0, 1)
 
 
 class MultitaskVectorEnv(VectorEnv):
@@ -218,7 +210,7 @@ class MultitaskVectorEnv(VectorEnv):
         self._fleet.reset(np.flatnonzero(mask), seeds, generators)
         self._started = True
         infos = {"score": self._arrays.score.copy(), "success": self._arrays.success.copy()}
-        return self._observations(slice(None)), infos
+        return self._observations(self._arrays.state, self._arrays.frames), infos
 
     def step(
         self, actions: np.ndarray
@@ -235,8 +227,8 @@ class MultitaskVectorEnv(VectorEnv):
         Raises:
             EnvironmentFailure: An environment failed.
         """
-        halves = self._fleet.sent.keys() - {WHOLE}
-        if halves:
+        self._fleet.check()
+        if halves := self._fleet.halves_sent:
             raise RuntimeError(f"recv({min(halves)}) what was sent before calling step()")
         self._order(WHOLE, actions)
         return self._finish(WHOLE)
@@ -255,15 +247,15 @@ class MultitaskVectorEnv(VectorEnv):
             ValueError: There is no such half, or the actions have another shape.
             RuntimeError: The half was sent already and not received.
         """
-        _check_half(half)
-        if half in self._fleet.sent:
+        self._check_half(half)
+        if half in self._fleet.halves_sent:
             raise RuntimeError(f"half {half} was sent already: recv({half}) first")
         self._order(half, actions)
 
     def recv(self, half: int) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Returns what :meth:`step` would for one half, after :meth:`send`."""
-        _check_half(half)
-        if half not in self._fleet.sent:
+        self._check_half(half)
+        if half not in self._fleet.halves_sent:
             raise RuntimeError(f"half {half} has no actions: send(actions, {half}) first")
         return self._finish(half)
 
@@ -291,79 +283,71 @@ class MultitaskVectorEnv(VectorEnv):
         if hasattr(self, "_fleet"):
             self._fleet.close()
 
-    def _order(self, part: int, actions: np.ndarray) -> None:
-        tasks = self.tasks[rows_of(part)]
-        actions = np.asarray(actions, np.float32)
-        if actions.shape != (len(tasks), MAX_ACTION_DIM):
-            expected = (len(tasks), MAX_ACTION_DIM)
-            raise ValueError(f"actions of shape {actions.shape}, expected {expected}")
-        undefined = np.isnan(actions)
-        if undefined.any() and (undefined & (self.action_mask[rows_of(part)] > 0)).any():
-            i = int((undefined & (self.action_mask[rows_of(part)] > 0)).any(1).argmax())
-            raise ValueError(
-                f"{tasks[i].name}: NaN in the action in row {i}: {actions[i].tolist()}"
-            )
+    def _check_half(self, half: int) -> None:
         self._fleet.check()
-        self._check_started()
-        self._started = self.num_workers > 0  # an exception leaves workers, but not us, in order
-        self._fleet.order(part, actions)
-        self._started = True
+        if half not in (0, 1):
+            raise ValueError(f"half={half}: 0 or 1")
 
     def _check_started(self) -> None:
         if not self._started:
             raise RuntimeError(
                 "call reset() before stepping: no episode has begun, or an exception has ended a "
-                "reset, or in this process a step, before its end"
+                "reset, or without workers a step, in the middle"
             )
+
+    def _order(self, part: int, actions: np.ndarray) -> None:
+        rows = rows_of(part)
+        mask = self.action_mask[rows]
+        actions = np.asarray(actions, np.float32)
+        if actions.shape != mask.shape:
+            raise ValueError(f"actions of shape {actions.shape}, expected {mask.shape}")
+        undefined = np.isnan(actions)
+        if undefined.any() and (bad := np.flatnonzero((undefined & (mask > 0)).any(1))).size:
+            name, own = self.tasks[rows][bad[0]].name, actions[bad[0]].tolist()
+            raise ValueError(f"{name}: NaN in the action in row {bad[0]}: {own}")
+        self._check_started()
+        self._started = self.num_workers > 0  # an exception leaves workers, but not us, in order
+        self._fleet.order(part, actions)
+        self._started = True
 
     def _finish(self, part: int) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         self._check_started()
         restarted = self._fleet.wait(part)
-        rows = rows_of(part)
-        truncated = self._arrays.truncated[rows].copy()
-        score, success = self._arrays.score[rows].copy(), self._arrays.success[rows].copy()
-        infos: dict[str, Any] = {"score": score, "success": success}
+        rows, arrays = rows_of(part), self._arrays
+        truncated = arrays.truncated[rows].copy()
+        infos: dict[str, Any] = {
+            "score": arrays.score[rows].copy(),
+            "success": arrays.success[rows].copy(),
+        }
+        if truncated.any():
+            final = {name: values.copy() for name, values in infos.items()}
+            final |= {f"_{name}": truncated.copy() for name in infos}
+            last = self._observations(arrays.final_state, arrays.final_frames, rows, truncated)
+            infos |= {"final_obs": last, "_final_obs": truncated.copy()}
+            infos |= {"final_info": final, "_final_info": truncated.copy()}
         if self._restarts:
             infos["restarted"] = restarted
-        if truncated.any():
-            infos |= {
-                "final_obs": self._final_observations(rows, truncated),
-                "_final_obs": truncated.copy(),
-                "final_info": {
-                    "score": score.copy(),
-                    "_score": truncated.copy(),
-                    "success": success.copy(),
-                    "_success": truncated.copy(),
-                },
-                "_final_info": truncated.copy(),
-            }
-        obs, reward = self._observations(rows), self._arrays.reward[rows].copy()
-        results = obs, reward, np.zeros(len(truncated), bool), truncated, infos
+        obs = self._observations(arrays.state, arrays.frames, rows)
+        reward, terminated = arrays.reward[rows].copy(), np.zeros(len(truncated), bool)
         self._fleet.received(part)
-        return results
+        return obs, reward, terminated, truncated, infos
 
-    def _observations(self, rows: slice) -> Any:
-        arrays = {"state": self._arrays.state, "rgb": self._arrays.frames}
-        parts = {
-            name: array[rows].copy() if self._copy else array[rows]
-            for name, array in arrays.items()
-            if array is not None
-        }
-        return parts if len(parts) > 1 else next(iter(parts.values()))
-
-    def _final_observations(self, rows: slice, truncated: np.ndarray) -> Any:
-        arrays = {"state": self._arrays.final_state, "rgb": self._arrays.final_frames}
+    def _observations(
+        self,
+        state: np.ndarray | None,
+        frames: np.ndarray | None,
+        rows: slice = slice(None),
+        where: np.ndarray | None = None,
+    ) -> Any:
+        """Some rows in the form of the observation space; zeros unless True in ``where``."""
         parts = {}
-        for name, array in arrays.items():
-            if array is not None:
+        for name, array in (("state", state), ("rgb", frames)):
+            if array is not None and where is None:
+                parts[name] = array[rows].copy() if self._copy else array[rows]
+            elif array is not None:
                 parts[name] = np.zeros_like(array[rows])
-                parts[name][truncated] = array[rows][truncated]
+                parts[name][where] = array[rows][where]
         return parts if len(parts) > 1 else next(iter(parts.values()))
-
-
-def _check_half(half: int) -> None:
-    if half not in HALVES:
-        raise ValueError(f"half={half}: 0 or 1")
 
 
 def _runnable(

@@ -12,17 +12,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from mmbench.vector.arrays import SharedArrays, anonymous_file
-from mmbench.vector.worker import (
-    CLOSE,
-    OPEN,
-    ORDER,
-    REQUEST,
-    EnvironmentSet,
-)
+from mmbench.vector.worker import CLOSE, OPEN, ORDER, REQUEST, EnvironmentSet
 
 _POLL_MILLISECONDS = 200
 """Time between two looks at whether a worker that is waited for is still there."""
@@ -97,6 +91,8 @@ class WorkerProcess:
         home: The core on which it wakes up, or -1 for any.
     """
 
+    request = Request
+
     def __init__(self, number: int, home: int) -> None:
         self.number = number
         self.reason: str | None = None
@@ -124,12 +120,17 @@ class WorkerProcess:
         self, which: int, turn: int, arrays: SharedArrays, obs: str, render_mode: str | None
     ) -> None:
         """Has the worker begin a set of environments on some arrays."""
-        assert arrays.file is not None
-        sizes = Request(len(arrays.actions), obs, len(arrays.done), render_mode)
-        self.order(which, turn, OPEN, [sizes.fileno(), arrays.file.fileno()])
+        sizes = self.request(len(arrays.actions), obs, len(arrays.done), render_mode)
+        self.order(which, turn, OPEN, sizes, arrays.file)
 
-    def order(self, which: int, turn: int, what: int, files: Iterable[int] = ()) -> None:
-        """Gives an order, such as a step of a half; :meth:`wait` waits until it is carried out.
+    def order(self, which: int, turn: int, what: int, *files: Any) -> None:
+        """Gives an order; :meth:`wait` waits until it is carried out.
+
+        Args:
+            which: The set of environments.
+            turn: The order's number in this set.
+            what: A part to step, or ``REQUEST`` with a :class:`Request`, ``OPEN``, ``CLOSE``.
+            *files: What goes with it.
 
         Raises:
             WorkerLost: The process ended.
@@ -139,21 +140,13 @@ class WorkerProcess:
         order = ORDER.pack(which, turn, what)
         try:
             if files:
-                socket.send_fds(self._link, [order], [*files])
+                socket.send_fds(self._link, [order], [file.fileno() for file in files])
             else:
                 self._link.send(order)
         except ConnectionError as error:
             raise self.lose() from error
         except BlockingIOError as error:
             raise self.lose("does not read its orders") from error
-
-    def request(self, method: str, args: tuple[Any, ...]) -> Request:
-        """Prepares a request for :meth:`ask`."""
-        return Request(method, args)
-
-    def ask(self, which: int, turn: int, request: Request) -> None:
-        """Sends a request, which holds the answer once :meth:`wait` has waited for it."""
-        self.order(which, turn, REQUEST, [request.fileno()])
 
     def wait(
         self,
@@ -225,10 +218,10 @@ class WorkerProcess:
 
 
 class LocalRequest:
-    """As :class:`Request`, but of the calling process."""
+    """As :class:`Request`, but for the calling process itself."""
 
-    def __init__(self, method: str, args: tuple[Any, ...]) -> None:
-        self.content = method, args
+    def __init__(self, *content: Any) -> None:
+        self.content = content
         self.result: Any = None
 
     def answer(self) -> Any:
@@ -241,31 +234,24 @@ class LocalWorker:
 
     number = 0
     reason: str | None = None
+    request = LocalRequest
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self._sets: dict[int, EnvironmentSet] = {}
 
-    def open(
-        self, which: int, turn: int, arrays: SharedArrays, obs: str, render_mode: str | None
-    ) -> None:
+    def open(self, which: int, turn: int, arrays: SharedArrays, *modes: Any) -> None:
         """Begins a set of environments on some arrays."""
-        self._sets[which] = EnvironmentSet(arrays, 0, obs, render_mode)
+        self._sets[which] = EnvironmentSet(arrays, 0, *modes)
 
-    def order(self, which: int, turn: int, what: int) -> None:
+    def order(self, which: int, turn: int, what: int, *files: Any) -> None:
         """Carries out an order."""
-        if what >= 0:
-            self._sets[which].step(what)
+        if what == REQUEST:
+            files[0].result = self._sets[which].carry_out(*files[0].content)
         elif what == CLOSE:
             self._sets.pop(which).close()
-
-    def request(self, method: str, args: tuple[Any, ...]) -> LocalRequest:
-        """Prepares a request for :meth:`ask`."""
-        return LocalRequest(method, args)
-
-    def ask(self, which: int, turn: int, request: Any) -> None:
-        """Carries out a request."""
-        request.result = self._sets[which].carry_out(*request.content)
+        else:
+            self._sets[which].step(what)
 
     def wait(self, *args: Any) -> None:
         """Nothing is left to wait for."""
@@ -371,8 +357,6 @@ def exit_reason(code: int | None) -> str:
         return "does not answer"
     if code >= 0:
         return f"ended with exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    return f"was killed by {name}"
+    with contextlib.suppress(ValueError):
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"was killed by signal {-code}"

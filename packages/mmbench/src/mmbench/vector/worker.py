@@ -24,7 +24,7 @@ from mmbench.vector.arrays import SharedArrays
 WHOLE = 2
 """Part of a step: all environments. 0 and 1 are the halves (those with even, with odd numbers)."""
 
-REQUEST, OPEN, NOTHING, CLOSE = -1, -2, -3, -4
+REQUEST, OPEN, CLOSE = -1, -2, -3
 """Other orders. A request calls a method; a set is opened before and closed after all others."""
 
 ORDER = struct.Struct("3q")
@@ -43,15 +43,12 @@ def rows_of(part: int) -> slice:
 
 
 class Raised(NamedTuple):
-    """What a request raised: the class's name, what it says, its traceback, and where.
-
-    ``index`` is the environment at work, or -1.
-    """
+    """What a request raised, and the environment at work, or -1."""
 
     kind: str
     message: str
     trace: str
-    index: int
+    place: int
 
 
 class EnvironmentSet:
@@ -119,7 +116,7 @@ class EnvironmentSet:
         current, idle = arrays.current.data, arrays.idle.data
         rewards, truncations = arrays.reward.data, arrays.truncated.data
         scores, successes = arrays.score.data, arrays.success.data
-        seconds, steps = arrays.seconds.data, arrays.steps.data
+        seconds = arrays.seconds.data
         began = clock()
         for i, env, action, state, frame, final_state, final_frame in self._rows[part]:
             if idle[i]:
@@ -137,7 +134,6 @@ class EnvironmentSet:
                 self._tracebacks[i] = traceback.format_exc()
             ended = clock()
             seconds[i] += ended - began
-            steps[i] += 1
             began = ended
         current[worker] = -1
 
