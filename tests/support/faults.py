@@ -4,6 +4,7 @@ import ctypes
 import math
 import os
 import signal
+import threading
 import time
 
 import numpy as np
@@ -16,15 +17,18 @@ class Fault:
         kind: ``raise``, ``kill``, ``segfault``, ``hang``, ``nan`` (a reward), or ``none``.
         after: Good steps before it.
         length: Of the episodes.
+        seconds: Of a step.
     """
 
-    def __init__(self, kind: str, after: int = 0, length: int = 500) -> None:
+    def __init__(self, kind: str, after: int = 0, length: int = 500, seconds: float = 0.0) -> None:
         self.kind = kind
         self.after = after
         self.length = length
+        self.seconds = seconds
         self.steps = 0
 
     def __call__(self, action: np.ndarray) -> tuple[float, bool, bool, float, float]:
+        time.sleep(self.seconds)
         self.steps += 1
         reward = 0.1
         if self.steps > self.after:
@@ -44,3 +48,27 @@ class Fault:
 def write_nan(state: np.ndarray, frame: np.ndarray | None = None) -> None:
     """Takes the place of ``TaskEnv.observe``."""
     state[2] = math.nan
+
+
+class Counting:
+    """Takes the place of ``TaskEnv.advance``: rewards count its steps, which take a while.
+
+    Args:
+        seconds: Of a step.
+        length: Of the episodes.
+    """
+
+    def __init__(self, seconds: float = 0.0, length: int = 500) -> None:
+        self.seconds = seconds
+        self.length = length
+        self.steps = 0
+
+    def __call__(self, action: np.ndarray) -> tuple[float, bool, float, float]:
+        time.sleep(self.seconds)
+        self.steps += 1
+        return float(self.steps), self.steps % self.length == 0, 0.0, math.nan
+
+
+def make_lock() -> object:
+    """Something that cannot be pickled."""
+    return threading.Lock()

@@ -3,11 +3,13 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.error import ClosedEnvironmentError
 from gymnasium.vector import AutoresetMode
 from outside import without_simulator
 
 import mmbench
 from mmbench.catalog import TaskUnavailableError
+from mmbench.domains import unavailable
 from mmbench.env import TaskEnv
 
 ID = "mmbench:mmbench/multitask-v0"
@@ -68,6 +70,52 @@ def test_steps_as_single_environments_do_across_resets():
                 assert not infos["final_obs"][i].any()
             np.testing.assert_array_equal(obs[i], expected)
     assert endings == 6 + 2 * 2  # 500 steps once, 200 steps twice
+
+
+BY_DOMAIN = {
+    "dmcontrol": "walker-walk",
+    "dmcontrol-ext": "giraffe-run",
+    "metaworld": "mw-reach",
+    "maniskill": "ms-push-cube,ms-cartpole-swingup",  # scored by success, and by return
+    "mujoco": "mujoco-hopper",
+    "box2d": "bipedal-walker-flat",
+    "robodesk": "rd-push-red",
+    "ogbench": "og-point-arena,og-ant",
+    "miniarcade": "pygame-point-maze-var1,pygame-landing",
+    "atari": "atari-pong",
+}
+
+
+@pytest.mark.parametrize("domain", BY_DOMAIN)
+def test_a_task_of_every_domain_steps_as_a_single_environment_does(domain):
+    tasks = mmbench.catalog.select(BY_DOMAIN[domain])
+    reasons = [reason for task in tasks if (reason := unavailable(task))]
+    if reasons:
+        pytest.skip(reasons[0])
+    env = make(tasks)
+    obs, infos = env.reset(seed=11)
+    singles = [TaskEnv(task) for task in tasks]
+    for i, single in enumerate(singles):
+        first, info = single.reset(seed=11 + i)
+        np.testing.assert_array_equal(obs[i], first)
+        for name, values in infos.items():
+            np.testing.assert_equal(values[i], float(info[name]))
+        assert np.isnan(infos["success"][i]) == (not tasks[i].has_success)
+    for batch in actions(env, 110):
+        obs, rewards, terminated, truncated, infos = env.step(batch)
+        for i, single in enumerate(singles):
+            expected, reward, *ends, info = single.step(batch[i])
+            assert rewards[i] == reward
+            assert [terminated[i], truncated[i]] == ends
+            for name, value in info.items():
+                np.testing.assert_equal(infos[name][i], float(value))
+            if ends[1]:
+                np.testing.assert_array_equal(infos["final_obs"][i], expected)
+                for name, value in info.items():
+                    np.testing.assert_equal(infos["final_info"][name][i], float(value))
+                expected, _ = single.reset()
+            np.testing.assert_array_equal(obs[i], expected)
+    env.close()
 
 
 def test_halves_step_as_the_whole_does():
@@ -155,6 +203,128 @@ def test_bad_arguments_name_the_value():
     env.reset(seed=0)
     with pytest.raises(ValueError, match=r"\(3, 16\), expected \(4, 16\)"):
         env.step(np.zeros((3, 16), np.float32))
+
+
+BAD = {
+    "negative seed": lambda env: env.reset(seed=-1),
+    "seed of a fraction": lambda env: env.reset(seed=1.5),
+    "seeds of fractions": lambda env: env.reset(seed=np.ones(4)),
+    "a negative seed of many": lambda env: env.reset(seed=np.array([1, 2, -3, 4])),
+    "seeds in rows": lambda env: env.reset(seed=np.ones((4, 2), int)),
+    "seeds of text": lambda env: env.reset(seed="1234"),
+    "too few seeds": lambda env: env.reset(seed=[1, 2]),
+    "a short mask": lambda env: env.reset(options={"reset_mask": [True]}),
+    "no generators": lambda env: env.reset(options={"rng": np.zeros((4, 6), np.uint64)}),
+    "too few generators": lambda env: env.reset(options={"rng": env.episode_rng[:2]}),
+    "generators of fractions": lambda env: env.reset(options={"rng": np.ones((4, 6))}),
+    "generators of text": lambda env: env.reset(options={"rng": "seed"}),
+    "NaN": lambda env: env.step(np.full((4, 16), np.nan, np.float32)),
+    "NaN in a half": lambda env: env.send(np.full((2, 16), np.nan, np.float32), 1),
+    "too few actions": lambda env: env.step(np.zeros((3, 16), np.float32)),
+    "no numbers": lambda env: env.step("left"),
+    "too few values": lambda env: env.set_attr("note", [1]),
+}
+
+
+@pytest.fixture(scope="module", params=[0, 2], ids=["here", "workers"])
+def pair(request):
+    """Two environments of the same kind, the second in this process."""
+    env = gym.make_vec(ID, tasks=TASKS, num_workers=request.param)
+    alone = make()
+    yield env, alone
+    env.close()
+    alone.close()
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_wrong_arguments_are_the_caller_s_and_nothing_is_lost(pair, what):
+    env, alone = pair
+    np.testing.assert_array_equal(env.reset(seed=6)[0], alone.reset(seed=6)[0])
+    for batch in actions(env, 2):
+        with pytest.raises(ValueError):
+            BAD[what](env)
+        for ours, theirs in zip(env.step(batch)[:4], alone.step(batch)[:4], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_nan_in_an_action_names_the_task_and_what_is_not_its_own_may_be_nan():
+    env = make()
+    env.reset(seed=0)
+    batch = np.where(env.action_mask > 0, 0, np.nan).astype(np.float32)
+    env.step(batch)
+    batch[3, 0] = np.nan
+    with pytest.raises(ValueError, match=r"cartpole-swingup.* row 3"):
+        env.step(batch)
+    env.send(batch[0::2], 0)
+    with pytest.raises(ValueError, match=r"cartpole-swingup.* row 1"):
+        env.send(batch[1::2], 1)
+    env.recv(0)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint64, np.array, type("Index", (int,), {})])
+def test_any_integer_is_a_seed(kind):
+    env = make()
+    expected, _ = env.reset(seed=7)
+    np.testing.assert_array_equal(env.reset(seed=kind(7))[0], expected)
+    np.testing.assert_array_equal(env.reset(seed=[kind(7 + i) for i in range(4)])[0], expected)
+    np.testing.assert_array_equal(env.reset(seed=np.arange(7, 11, dtype=np.uint8))[0], expected)
+    single = TaskEnv(env.tasks[0])
+    np.testing.assert_array_equal(single.reset(seed=kind(7))[0], expected[0])
+
+
+@pytest.mark.parametrize("seed", [-1, 2.0, "5", [3]])
+def test_what_is_no_integer_is_no_seed_of_a_single_environment(seed):
+    env = TaskEnv("pygame-pong")
+    with pytest.raises(ValueError, match="seed="):
+        env.reset(seed=seed)
+    for rng in (np.zeros(6, np.uint64), np.ones(5, np.uint64), "rng"):
+        with pytest.raises(ValueError, match="rng"):
+            env.reset(options={"rng": rng})
+    env.reset(seed=0)
+
+
+CALLS = {
+    "step": lambda env: env.step(actions(env, 1)[0]),
+    "reset": lambda env: env.reset(seed=0),
+    "send": lambda env: env.send(actions(env, 1)[0][::2], 0),
+    "render": lambda env: env.render(),
+    "call": lambda env: env.call("get_state"),
+    "get_attr": lambda env: env.get_attr("task"),
+    "set_attr": lambda env: env.set_attr("note", 1),
+}
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+@pytest.mark.parametrize("on_error", ["raise", "restart"])
+def test_nothing_happens_in_a_closed_environment(num_workers, on_error):
+    env = gym.make_vec(
+        ID, tasks="pygame-pong,pygame-cowboy", num_workers=num_workers, on_error=on_error
+    )
+    env.reset(seed=0)
+    env.send(actions(env, 1)[0][::2], 0)
+    env.close()
+    env.close()
+    with pytest.raises(ClosedEnvironmentError):
+        env.recv(0)
+    for use in CALLS.values():
+        with pytest.raises(ClosedEnvironmentError):
+            use(env)
+    assert not env.pool.workers
+
+
+def test_nothing_happens_in_a_closed_single_environment():
+    env = gym.make("mmbench:mmbench/pygame-pong-v0", render_mode="rgb_array")
+    env.reset(seed=0)
+    env.close()
+    env.close()
+    for use in (
+        lambda: env.step(env.action_space.sample()),
+        lambda: env.reset(seed=0),
+        lambda: env.render(),
+        lambda: env.unwrapped.get_state(),
+    ):
+        with pytest.raises(ClosedEnvironmentError):
+            use()
 
 
 def test_tasks_that_cannot_run_are_listed_or_left_out(monkeypatch):

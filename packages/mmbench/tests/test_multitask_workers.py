@@ -1,7 +1,6 @@
 """Worker processes of the multitask vector environment: the same trajectories, and what fails."""
 
 import dataclasses
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -9,32 +8,14 @@ import sys
 import textwrap
 import time
 
-import gymnasium as gym
 import numpy as np
 import pytest
 from faults import Fault, write_nan
+from gymnasium.error import ClosedEnvironmentError
+from vectors import GUARD, actions, alive, assert_same, children, make
 
 from mmbench import catalog
 from mmbench.catalog import EnvironmentFailure
-
-ID = "mmbench:mmbench/multitask-v0"
-TASKS = "pygame-pong,walker-walk,pygame-landing,cartpole-swingup,pygame-cowboy"
-GUARD = 120  # s, for what must not hang
-
-
-def make(tasks=TASKS, num_workers=2, **kwargs):
-    return gym.make_vec(ID, tasks=tasks, num_workers=num_workers, **kwargs).unwrapped
-
-
-def actions(env, count, seed=0):
-    shape = (count, *env.action_space.shape)
-    return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
-
-
-def assert_same(ours, theirs):
-    for a, b in zip(ours[:4], theirs[:4], strict=True):
-        np.testing.assert_array_equal(a, b)
-    np.testing.assert_equal(ours[4], theirs[4])
 
 
 @pytest.mark.parametrize("num_workers", [1, 3])
@@ -90,38 +71,6 @@ def test_frames_attributes_and_calls_of_workers():
     env.close()
 
 
-def test_environments_that_share_workers():
-    env = make()
-    env.reset(seed=0)
-    processes = [worker.pid for worker in env.pool.workers]
-    evaluation = make("walker-walk,pygame-pong", num_workers=None, workers=env)
-    alone = make("walker-walk,pygame-pong", num_workers=0)
-    np.testing.assert_array_equal(evaluation.reset(seed=5)[0], alone.reset(seed=5)[0])
-    assert len(multiprocessing.active_children()) == 2
-    evaluation.close()
-    env.step(actions(env, 1)[0])
-    assert [worker.pid for worker in env.pool.workers] == processes
-    env.close()
-    assert not multiprocessing.active_children()
-
-
-def test_environments_move_away_from_a_worker_that_lags(monkeypatch, tmp_path):
-    monkeypatch.setenv("MMBENCH_CACHE", str(tmp_path))
-    # A table so wrong that one worker gets both walkers.
-    (tmp_path / "step_costs.json").write_text('{"mmbench/pygame-pong-v0": 1e6}')
-    tasks = "pygame-pong,pygame-cowboy,walker-walk,pygame-landing,walker-run"
-    alone, env = make(tasks, num_workers=0), make(tasks)
-    before = env.owner
-    assert before[2] == before[4] != before[0]
-    np.testing.assert_array_equal(alone.reset(seed=2)[0], env.reset(seed=2)[0])
-    for batch in actions(alone, 520):  # episodes of the walkers end after 500
-        assert_same(env.step(batch), alone.step(batch))
-    assert env.owner[2] != env.owner[4]
-    assert (env.step_seconds > 0).all()
-    alone.close()
-    env.close()
-
-
 def failing(kind, on_error, **kwargs):
     """Environments of two workers, one of which fails in the third step; and its index."""
     env = make(on_error=on_error, **kwargs)
@@ -151,12 +100,12 @@ def test_a_failure_is_one_error_that_names_it(kind):
         env.step(batch)
     assert (caught.value.task, caught.value.index) == ("walker-walk", 1)
     assert "'walker-walk' (environment 1)" in str(caught.value)
-    with pytest.raises(RuntimeError, match="closed after a failure"):
+    with pytest.raises(ClosedEnvironmentError, match="closed after a failure"):
         env.step(batch)
     began = time.monotonic()
     env.close()
     assert time.monotonic() - began < GUARD
-    assert not multiprocessing.active_children()
+    assert not children()
 
 
 @pytest.mark.parametrize("kind", CAUSES)
@@ -213,6 +162,51 @@ def test_a_failure_in_one_half_is_told_of_in_the_other_too():
     env.close()
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.2])
+def test_failures_in_both_halves_at_once_are_told_of_and_counted(seconds):
+    env = make("pygame-pong", envs_per_task=8, on_error="restart")
+    env.reset(seed=0)
+
+    def some(half, worker):
+        return next(i for i in range(half, 8, 2) if env.owner[i] == worker)
+
+    # While the parent asks the first worker, which is busy, why one has failed, another fails.
+    faults = [Fault("none") for _ in range(8)]
+    faults[some(0, 0)] = Fault("raise")
+    faults[some(1, 0)] = Fault("none", seconds=2 * seconds)
+    faults[some(1, 1)] = Fault("raise", seconds=seconds)
+    env.set_attr("advance", faults)
+    batch = actions(env, 1)[0]
+    env.send(batch[0::2], 0)
+    env.send(batch[1::2], 1)
+    expected = [fault.kind == "raise" for fault in faults]
+    for half in (0, 1):
+        _, reward, _, truncated, infos = env.recv(half)
+        assert infos["restarted"].tolist() == truncated.tolist() == expected[half::2]
+        assert reward.tolist() == [0.0 if failed else 0.1 for failed in expected[half::2]]
+    assert env.failures.tolist() == expected
+    env.close()
+
+
+@pytest.mark.parametrize("use", ["reset", "step", "call"])
+def test_all_workers_may_die_at_once(use):
+    env, alone = make(on_error="restart"), make(num_workers=0)
+    env.reset(seed=0)
+    for worker in env.pool.workers:
+        os.kill(worker.pid, signal.SIGKILL)
+    batch = actions(env, 1)[0]
+    if use == "step":
+        assert env.step(batch)[4]["restarted"].all()
+    if use == "call":
+        assert env.get_attr("task") == env.tasks
+    np.testing.assert_array_equal(env.reset(seed=3)[0], alone.reset(seed=3)[0])
+    expected = alone.step(batch)
+    expected[4]["restarted"] = np.zeros(5, bool)
+    assert_same(env.step(batch), expected)
+    assert env.failures.sum() == 2
+    env.close()
+
+
 def test_an_environment_that_always_fails_is_an_error_in_the_end():
     env = make("pygame-pong", num_workers=0, on_error="restart")
     env.reset(seed=0)
@@ -229,7 +223,7 @@ def test_a_task_that_cannot_be_built_is_named():
         EnvironmentFailure, match=r"'walker-walk' \(environment 0\) cannot be built"
     ):
         make([broken], num_workers=1)
-    assert not multiprocessing.active_children()
+    assert not children()
 
 
 SCRIPT = textwrap.dedent(
@@ -247,14 +241,6 @@ SCRIPT = textwrap.dedent(
 )
 
 
-def alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_workers_leave_signals_to_their_parent(how):
     # Ctrl-C reaches all processes of a terminal, and Slurm and systemd end them all by SIGTERM.
@@ -264,7 +250,7 @@ def test_workers_leave_signals_to_their_parent(how):
         os.kill(worker.pid, how)
     env.step(np.zeros((2, 16), np.float32))
     env.close()
-    assert not multiprocessing.active_children()
+    assert not children()
 
 
 def test_a_script_that_does_not_close_its_environment_ends(tmp_path):

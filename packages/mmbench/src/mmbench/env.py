@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from gymnasium.error import ResetNeeded
+from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 
 from miniarcade.snapshot import (
     Checker,
@@ -90,6 +91,7 @@ class TaskEnv(gymnasium.Env):
         self.observation_space = observation_space(obs, self._obs_size)
         self.action_space = action_space(self._action_shape[0])
         self._window: Any = None
+        self._closed = False
         self._elapsed: int | None = None
         self._over = False
         self._return = 0.0
@@ -105,12 +107,17 @@ class TaskEnv(gymnasium.Env):
         """Starts an episode, which is a function of ``seed`` and the actions.
 
         Args:
-            seed: Restarts the environment's generator; None goes on with it.
+            seed: Restarts the environment's generator, an integer of any type, at least 0; None
+                goes on with it.
             options: ``rng``, six uint64 as in the info of an earlier reset: starts that
                 episode again.
 
         Returns:
             The first observation and the info described above.
+
+        Raises:
+            ClosedEnvironmentError: The environment is closed.
+            ValueError: The seed or the generator is not one.
         """
         rng = self.begin(seed, options.get("rng") if options else None)
         info = {
@@ -136,6 +143,7 @@ class TaskEnv(gymnasium.Env):
             whether its fixed length is reached, and the info described above.
 
         Raises:
+            ClosedEnvironmentError: The environment is closed.
             ResetNeeded: The episode is over, or none was started.
             ValueError: The action has another shape, or NaN in the task's own entries.
         """
@@ -153,8 +161,9 @@ class TaskEnv(gymnasium.Env):
         Returns:
             The generator from which it started, packed.
         """
+        self._check_open()
         words = None if rng is None else generator_words(rng)  # refused before anything changes
-        super().reset(seed=seed)
+        super().reset(seed=None if seed is None else checked_seed(seed))
         if words is not None:
             unpack_generator(self.np_random, words)
         started_from = pack_generator(self.np_random)
@@ -172,6 +181,7 @@ class TaskEnv(gymnasium.Env):
             and its success.
         """
         if self._elapsed is None or self._over:
+            self._check_open()
             raise ResetNeeded(
                 f"{self.task.name}: call reset() before step() "
                 f"({'no episode has started' if self._elapsed is None else 'the episode is over'})"
@@ -183,13 +193,9 @@ class TaskEnv(gymnasium.Env):
         terminated = simulator.terminated
         truncated = not terminated and (simulator.truncated or self._elapsed >= self._length)
         self._over = terminated or truncated
-        return (
-            reward,
-            terminated,
-            truncated,
-            success if self._has_success else self._score(self._return, success),
-            success,
-        )
+        if self._has_success:
+            return reward, terminated, truncated, success, success
+        return reward, terminated, truncated, self._score(self._return, success), UNDEFINED
 
     def observe(self, state: np.ndarray | None, frame: np.ndarray | None = None) -> None:
         """Writes the current observation.
@@ -206,7 +212,7 @@ class TaskEnv(gymnasium.Env):
     @property
     def progress(self) -> tuple[float, float]:
         """Score and success where the episode starts."""
-        return self.task.score(0.0, 0.0), 0.0
+        return self.task.score(0.0, 0.0), 0.0 if self._has_success else UNDEFINED
 
     def render(self) -> np.ndarray | None:
         """Draws the current state: an RGB frame, or None after showing it in a window.
@@ -214,10 +220,12 @@ class TaskEnv(gymnasium.Env):
         A window that the user closes stays closed, and the episode goes on without it.
 
         Raises:
+            ClosedEnvironmentError: The environment is closed.
             ResetNeeded: No episode has started.
             RendererUnavailableError: The library that the simulator draws with is missing here.
             RuntimeError: There is no display for a window.
         """
+        self._check_open()
         if self._elapsed is None:
             raise ResetNeeded(f"{self.task.name}: call reset() before render()")
         if self.render_mode is None:
@@ -246,6 +254,7 @@ class TaskEnv(gymnasium.Env):
             ResetNeeded: No episode has started.
             NotImplementedError: The simulator cannot save its state (Box2D).
         """
+        self._check_open()
         if self._elapsed is None:
             raise ResetNeeded(f"{self.task.name}: call reset() before get_state()")
         progress = save_progress(self.task.id, self._elapsed, self._return, self.np_random)
@@ -268,6 +277,7 @@ class TaskEnv(gymnasium.Env):
             ValueError: It is no state of this task, or holds NaN; nothing has changed then.
             NotImplementedError: The simulator cannot restore its state (Box2D).
         """
+        self._check_open()
         if self._elapsed is None:
             raise ResetNeeded(f"{self.task.name}: call reset() before set_state()")
         if self._checker is None:
@@ -283,6 +293,7 @@ class TaskEnv(gymnasium.Env):
 
     def close(self) -> None:
         """Frees the simulator and the window. May be called twice."""
+        self._closed, self._elapsed = True, None
         self._simulator.close()
         if self._window is not None:
             self._window.close()
@@ -310,11 +321,12 @@ class TaskEnv(gymnasium.Env):
             return state
         return {"state": state, "rgb": self._simulator.render()}
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedEnvironmentError(f"{self.task.name}: the environment is closed")
+
     def _info(self, score: float, success: float) -> dict[str, Any]:
-        return {
-            "score": score if self._has_score else UNDEFINED,
-            "success": success if self._has_success else UNDEFINED,
-        }
+        return {"score": score if self._has_score else UNDEFINED, "success": success}
 
 
 def check_obs(obs: str, tasks: Sequence[Task]) -> None:
@@ -342,3 +354,18 @@ def observation_space(obs: str, size: int = MAX_OBS_DIM) -> spaces.Space:
     if obs == "state":
         return state
     return rgb if obs == "rgb" else spaces.Dict({"state": state, "rgb": rgb})
+
+
+def checked_seed(seed: Any) -> int:
+    """Returns a seed, an integer of any type, as an int.
+
+    Raises:
+        ValueError: It is no integer, or negative.
+    """
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise ValueError(f"seed={seed!r}: an integer of at least 0, or None")
+    return number

@@ -61,7 +61,8 @@ def run_episodes(
         env: A multitask vector environment (``env.tasks`` names the task of each row).
         policy: Chooses the actions.
         episodes: Episodes of each task. The first ones to finish count, in the order of steps
-            and rows; the same of every task, however long its episodes are.
+            and rows; the same of every task, however long its episodes are. One that a failure
+            has ended (``infos["restarted"]``) does not count.
         seed: The k-th environment of each task starts from ``seed + k``, whatever tasks it is
             evaluated with.
         on_episode: Called with each episode that counts.

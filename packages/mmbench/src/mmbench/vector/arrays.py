@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+from typing import IO, Any
 
 import numpy as np
 
@@ -14,56 +15,24 @@ from mmbench.env import FRAME_SHAPE
 _CACHE_LINE = 64
 """Bytes to which every array is aligned, so that no two of them share a line."""
 
+_BYTES = 2048
+"""Bytes of an environment without frames, and of all workers' numbers, at most."""
+
 
 class SharedArrays:
     """Arrays of N environments in anonymous memory, which ends with its last user.
 
     The memory has no name in any file system, so nothing can be left behind, however the
-    processes end. Another process gets at it through :attr:`file`.
-
-    Attributes:
-        file: File descriptor of the memory; -1 where it is private to this process.
-        actions: (N, 16) float32, written by the parent.
-        state: (N, 128) float32 or None, observations padded with zeros.
-        frames: (N, 224, 224, 3) uint8 or None.
-        final_state: As ``state``: the last observation of an episode, where ``truncated``.
-        final_frames: As ``frames``.
-        reward: (N,) float64.
-        score: (N,) float64.
-        success: (N,) float64.
-        truncated: (N,) bool, episodes that ended in their last step.
-        terminated: (N,) bool, those of them that ended by themselves.
-        failed: (N,) bool, environments that raised in their last step.
-        idle: (N,) bool, environments that their next step leaves alone (just rebuilt).
-        rng: (N, 6) uint64, generators from which the running episodes started.
-        seconds: (N,) float64, time that steps have taken, resets included.
-        steps: (N,) int64, steps taken.
-        current: (W,) int64, by worker: the environment it works on, or -1.
+    processes end. Another process gets at it through ``file``, which is None where the memory is
+    private to this process.
 
     Args:
         num_envs: N.
         obs: ``state``, ``rgb`` or ``state+rgb``.
         num_workers: W.
-        file: Memory that another process has made; None makes it.
-        private: No other process will use it.
+        file: Descriptor of memory that another process has made; None makes it.
+        private: No other process will use it, and a forked child gets a copy.
     """
-
-    actions: np.ndarray
-    state: np.ndarray | None
-    frames: np.ndarray | None
-    final_state: np.ndarray | None
-    final_frames: np.ndarray | None
-    reward: np.ndarray
-    score: np.ndarray
-    success: np.ndarray
-    truncated: np.ndarray
-    terminated: np.ndarray
-    failed: np.ndarray
-    idle: np.ndarray
-    rng: np.ndarray
-    seconds: np.ndarray
-    steps: np.ndarray
-    current: np.ndarray
 
     def __init__(
         self,
@@ -73,53 +42,46 @@ class SharedArrays:
         file: int | None = None,
         private: bool = False,
     ) -> None:
-        n = num_envs
-        shapes: dict[str, tuple[tuple[int, ...], type]] = {
-            "actions": ((n, MAX_ACTION_DIM), np.float32),
-            "reward": ((n,), np.float64),
-            "score": ((n,), np.float64),
-            "success": ((n,), np.float64),
-            "truncated": ((n,), np.bool_),
-            "terminated": ((n,), np.bool_),
-            "failed": ((n,), np.bool_),
-            "idle": ((n,), np.bool_),
-            "rng": ((n, 6), np.uint64),
-            "seconds": ((n,), np.float64),
-            "steps": ((n,), np.int64),
-            "current": ((num_workers,), np.int64),
-        }
-        if "state" in obs:
-            shapes |= {name: ((n, MAX_OBS_DIM), np.float32) for name in ("state", "final_state")}
-        if "rgb" in obs:
-            shapes |= {name: ((n, *FRAME_SHAPE), np.uint8) for name in ("frames", "final_frames")}
-        offsets, size = {}, 0
-        for name, (shape, dtype) in shapes.items():
-            offsets[name] = size
-            size += -(-int(np.prod(shape)) * np.dtype(dtype).itemsize // _CACHE_LINE) * _CACHE_LINE
-        if private:
-            self.file = -1
-            memory = mmap.mmap(-1, size)
-        else:
-            self.file = _anonymous_file(size) if file is None else file
-            memory = mmap.mmap(self.file, size)
-        self.state = self.frames = self.final_state = self.final_frames = None
-        for name, (shape, dtype) in shapes.items():
-            array: np.ndarray = np.frombuffer(memory, dtype, int(np.prod(shape)), offsets[name])
-            setattr(self, name, array.reshape(shape))
+        n, states, frames = num_envs, "state" in obs, "rgb" in obs
+        frame = int(np.prod(FRAME_SHAPE)) if frames else 0
+        size = (n + 1) * (_BYTES + 2 * frame) + num_workers * _BYTES
+        self.file = anonymous_file() if file is None and not private else None
+        if self.file is not None:
+            self.file.truncate(size)  # takes memory only where something is written
+            file = self.file.fileno()
+        memory: Any = bytearray(size) if file is None else mmap.mmap(file, size)
+        taken = 0
 
-    def close(self) -> None:
-        """Gives the descriptor back. The memory itself goes with the last array that uses it."""
-        if self.file >= 0:
-            os.close(self.file)
-            self.file = -1
+        def take(dtype: type, *shape: int) -> np.ndarray:
+            nonlocal taken
+            array: np.ndarray = np.frombuffer(memory, dtype, int(np.prod(shape)), taken)
+            taken += -(-array.nbytes // _CACHE_LINE) * _CACHE_LINE
+            return array.reshape(shape)
+
+        self.actions = take(np.float32, n, MAX_ACTION_DIM)  # written by the parent
+        # Observations, padded with zeros, and the last ones of episodes where truncated.
+        self.state = take(np.float32, n, MAX_OBS_DIM) if states else None
+        self.final_state = take(np.float32, n, MAX_OBS_DIM) if states else None
+        self.frames = take(np.uint8, n, *FRAME_SHAPE) if frames else None
+        self.final_frames = take(np.uint8, n, *FRAME_SHAPE) if frames else None
+        self.reward = take(np.float64, n)
+        self.score = take(np.float64, n)
+        self.success = take(np.float64, n)
+        self.truncated = take(np.bool_, n)  # episodes that ended in their last step
+        self.terminated = take(np.bool_, n)  # those of them that ended by themselves
+        self.failed = take(np.bool_, n)  # raised in its last step
+        self.idle = take(np.bool_, n)  # left alone in its next step: an end has still to be told
+        self.built = take(np.bool_, n)
+        self.rng = take(np.uint64, n, 6)  # generators from which the running episodes started
+        self.seconds = take(np.float64, n)  # that steps have taken, resets included
+        # By worker: the environment that it works on, or -1, and the last order carried out.
+        self.current = take(np.int64, num_workers)
+        self.done = take(np.int64, num_workers)
 
 
-def _anonymous_file(size: int) -> int:
+def anonymous_file() -> IO[bytes]:
+    """Makes a file without a name, in memory where the system can; it ends with its last user."""
     # Unlike /dev/shm a memory file knows no limit of its own; containers often set one of 64 MB.
     if hasattr(os, "memfd_create"):
-        file = os.memfd_create("mmbench")
-    else:
-        with tempfile.TemporaryFile() as temporary:
-            file = os.dup(temporary.fileno())
-    os.ftruncate(file, size)
-    return file
+        return open(os.memfd_create("mmbench"), "w+b")
+    return tempfile.TemporaryFile()

@@ -1,4 +1,4 @@
-"""N environments spread over the workers of a pool."""
+"""N environments spread over workers, and what goes wrong with them."""
 
 from __future__ import annotations
 
@@ -6,36 +6,34 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from gymnasium.error import ClosedEnvironmentError
 
 from mmbench.catalog import EnvironmentFailure, Task, imported
-from mmbench.env import unpack_generator
 from mmbench.vector.arrays import SharedArrays
 from mmbench.vector.costs import step_costs
-from mmbench.vector.failures import WorkerLost
-from mmbench.vector.grouping import better_place, group
-from mmbench.vector.pool import Job, RemoteError, WorkerPool
+from mmbench.vector.crew import Crew
+from mmbench.vector.grouping import group
+from mmbench.vector.pool import WorkerLost, WorkerPool
 from mmbench.vector.worker import WHOLE, rows_of
 
 MAX_FAILURES = 10
 """Restarts of one environment without a whole episode in between, before it is an error."""
 
-_CLOSING_SECONDS = 2.0
-
 _BUILDING_SECONDS = 300.0
-"""Seconds after which a worker that builds an environment, or has just started, counts as hanging:
-a busy machine takes half a minute to import the largest simulators."""
+"""Seconds without a new environment after which a worker that builds some counts as hanging: a
+busy machine takes half a minute to import the largest simulators."""
 
-
-_MEASURED_STEPS = 200
-"""Steps of every environment after which what they cost is known well enough to move some."""
+Failures = dict[int, EnvironmentFailure]
 
 
 class Fleet:
-    """The environments of one vector environment: where they are, what they do, what went wrong.
+    """The environments of one vector environment: what they do, and what goes wrong.
+
+    What an exception in the middle of a call leaves unfinished is finished by the next call, or
+    by a repeated :meth:`wait`.
 
     Attributes:
-        pool: The workers, which other fleets may use as well.
-        arrays: What is shared with them.
+        arrays: What is shared with the workers.
         owner: (N,) int64, the worker of each environment.
         failures: (N,) int64, how often each environment has failed.
 
@@ -43,7 +41,7 @@ class Fleet:
         tasks: The task of each environment.
         obs: ``state``, ``rgb`` or ``state+rgb``.
         render_mode: None or ``rgb_array``.
-        pool: The workers.
+        pool: The workers, which other fleets may use as well.
         restarts: Rebuild environments that fail, instead of raising.
         time_limit: Seconds that a worker may take for an order.
     """
@@ -57,23 +55,24 @@ class Fleet:
         restarts: bool,
         time_limit: float,
     ) -> None:
-        self.pool = pool
-        num_workers = len(pool.workers)
-        self.arrays = SharedArrays(len(tasks), obs, num_workers, private=pool.num_processes == 0)
-        self.arrays.current[:] = -1
-        self.failures = np.zeros(len(tasks), np.int64)
+        count, num_workers = len(tasks), max(1, min(pool.size, len(tasks)))
+        self.owner = group([task.domain for task in tasks], step_costs(tasks, obs), num_workers)
+        self.arrays = SharedArrays(count, obs, num_workers, private=pool.size == 0)
+        self.failures = np.zeros(count, np.int64)
+        self._crew = Crew(pool, self.arrays, self.owner, (obs, render_mode), time_limit)
         self._tasks = tasks
-        self._opening = num_workers, obs, render_mode
+        self._pool = pool
         self._restarts = restarts
-        self._limit = time_limit
-        self._failures_in_a_row = np.zeros(len(tasks), np.int64)
-        self._broken: EnvironmentFailure | None = None
-        self._outstanding: set[int] = set()
-        self._which = pool.join()
-        self._generation = list(pool.generation)
-        self._domains = [task.domain for task in tasks]
-        self.owner = group(self._domains, step_costs(tasks, obs), num_workers)
-        self._find_working()
+        self._dead: set[int] = set()  # environments that a failure has ended
+        self._restarted = np.zeros(count, bool)  # brought back, which is still to be told
+        self._last = np.zeros((2, count))  # score and success of the episodes that so ended
+        self._failures_in_a_row = np.zeros(count, np.int64)
+        self._closed = ""
+
+    @property
+    def halves_sent(self) -> set[int]:
+        """Halves that have been ordered to step and not been received."""
+        return self._crew.sent.keys() - {WHOLE}
 
     def build(self, progress: Callable[[int, int], None] | None) -> None:
         """Makes all environments, the workers side by side.
@@ -81,17 +80,16 @@ class Fleet:
         Raises:
             EnvironmentFailure: One cannot be made.
         """
-        built = 0
 
-        def on_built(index: int) -> None:
-            nonlocal built
-            built += 1
+        def tell() -> None:
             if progress:
-                progress(built, len(self._tasks))
+                progress(int(self.arrays.built.sum()), len(self._tasks))
 
-        for number in self._working[WHOLE]:
-            self._open(number)
-        self._build(range(len(self._tasks)), on_built)
+        everything = range(len(self._tasks))
+        for indices in [everything] if self._pool.size else [[i] for i in everything]:
+            for failure in self._build(indices, tell).values():
+                raise failure
+            tell()
 
     def reset(
         self,
@@ -107,259 +105,213 @@ class Fleet:
             generators: (N, 6) uint64, generators to start from, or None.
 
         Raises:
-            EnvironmentFailure: One failed, and is not restarted or failed again.
+            EnvironmentFailure: One failed, and is not restarted or failed again and again.
         """
-        self._check()
-        try:
-            self._reset(indices, seeds, generators)
-        except EnvironmentFailure as failure:
-            if not self._restarts:
-                self._broken = failure
-                raise
-            self._count({failure.index: failure})
-            self._rebuild({failure.index}, {failure.lost} - {-1})
-            self._reset(indices, seeds, generators)
-        self.arrays.idle[indices] = False
+        self.settle()
+        for half in sorted(self.halves_sent):
+            self._discard(half)
+        while failures := self._reset(indices, seeds, generators):
+            self._recover(failures)
+        self.arrays.idle[indices] = self._restarted[indices] = False
 
-    def order(self, part: int) -> None:
-        """Has the environments of a part step, without waiting for them."""
-        self._check()
-        if self._generation != self.pool.generation:
-            self._take_over_replaced_workers()
-        self._outstanding.add(part)
-        for number in self._working[part]:
-            self.pool.workers[number].step(self._which, part)
+    def order(self, part: int, actions: np.ndarray) -> None:
+        """Has the environments of a part step, without waiting for them.
+
+        Args:
+            part: 0, 1 or WHOLE.
+            actions: (n, 16) float32.
+        """
+        self.settle()
+        self.arrays.actions[rows_of(part)] = actions
+        self._crew.order(part)
 
     def wait(self, part: int) -> np.ndarray:
-        """Waits for a step.
+        """Waits for a step; its results then lie in the arrays until :meth:`received`.
 
         Returns:
             By environment of the part, whether it was restarted instead of stepping.
 
         Raises:
-            EnvironmentFailure: An environment failed, and is not restarted or failed again.
+            EnvironmentFailure: An environment failed, and is not restarted or failed again and
+                again.
         """
-        self._check()
-        lost: set[int] = set()
-        failures: dict[int, EnvironmentFailure] = {}
-        for number in self._working[part]:
-            try:
-                self.pool.workers[number].wait(part, self._limit)
-            except WorkerLost as error:
-                failure = self._with_worker(error, part)
-                failures[failure.index] = failure
-                lost.add(number)
-        self._outstanding.discard(part)
-        if self.arrays.failed.any():
-            failures |= self._raised(lost)
-        if not self._finite(part):
-            failures |= self._non_finite(part, lost)
+        self.check()
+        self._revive()
+        failures = self._with_workers(self._crew.wait(part), "is lost", part)
+        failures |= self._raised(part) | self._non_finite(part)
         if failures:
-            self._count(failures)
-            if not self._restarts:
-                self._broken = next(iter(failures.values()))
-                raise self._broken
-            self._rebuild(set(failures), lost)
+            self._recover(failures)
         rows = rows_of(part)
-        restarted = self.arrays.idle[rows].copy()
+        restarted = self._restarted[rows].copy()
         if restarted.any():
-            self.arrays.idle[rows] = False
-            self.arrays.reward[rows][restarted] = 0.0
-            self.arrays.truncated[rows][restarted] = True
-            self.arrays.terminated[rows][restarted] = False
-        self._failures_in_a_row[rows][self.arrays.truncated[rows] & ~restarted] = 0
-        if not self._outstanding:
-            self._balance(part)
+            self.arrays.score[rows][restarted] = self._last[0, rows][restarted]
+            self.arrays.success[rows][restarted] = self._last[1, rows][restarted]
         return restarted
 
-    @property
-    def costs(self) -> np.ndarray:
-        """(N,) float64, microseconds that a step has taken on average; NaN before the first."""
-        with np.errstate(invalid="ignore"):
-            return 1e6 * self.arrays.seconds / self.arrays.steps
+    def received(self, part: int) -> None:
+        """Ends a step whose results the caller has, failures and ends of episodes included."""
+        rows = rows_of(part)
+        ended = self.arrays.truncated[rows]
+        if ended.any():
+            self._failures_in_a_row[rows][ended & ~self._restarted[rows]] = 0
+            self.arrays.idle[rows] = self._restarted[rows] = False
+        del self._crew.sent[part]
 
     def call(self, name: str, args: Any, kwargs: Any) -> list[Any]:
-        """Calls a method of every environment, or reads an attribute."""
-        results: list[Any] = [None] * len(self._tasks)
+        """Calls a method of every environment, or reads an attribute.
 
-        def on_result(own: list[int], values: list[Any]) -> None:
-            for i, value in zip(own, values, strict=True):
-                results[i] = value
-
-        self._everywhere("call", lambda own: (own, name, args, kwargs), on_result)
-        return results
+        Raises:
+            EnvironmentFailure: One raised, or is lost and is not restarted.
+            ValueError: The arguments cannot be sent to the workers.
+        """
+        told = self._everywhere("call", lambda own: (own, name, args, kwargs))
+        return [told[i] for i in range(len(self._tasks))]
 
     def assign(self, name: str, values: Sequence[Any]) -> None:
-        """Sets an attribute of every environment, to a value each."""
-        self._everywhere("assign", lambda own: (own, name, [values[i] for i in own]))
+        """Sets an attribute of every environment, to a value each; raises as :meth:`call`."""
+        self._everywhere("assign", lambda own: (name, {i: values[i] for i in own}))
+
+    def check(self) -> None:
+        """Raises where there is nothing to use.
+
+        Raises:
+            ClosedEnvironmentError: The environments are closed, by the caller or after a failure.
+            RuntimeError: This is a forked child.
+        """
+        if self._closed:
+            raise ClosedEnvironmentError(self._closed)
+        if self._pool.size and self._pool.forked:
+            raise RuntimeError(
+                "this environment belongs to the process that made it, not to one forked from it: "
+                "make another here, or start processes by spawn"
+            )
+
+    def settle(self) -> None:
+        """Finishes what an exception has left unfinished; raises as :meth:`check`."""
+        self.check()
+        self._crew.settle()
+        self._revive()
+        if WHOLE in self._crew.sent:
+            self._discard(WHOLE)
 
     def close(self) -> None:
         """Closes the environments; the last fleet of a pool ends the workers."""
-        if self.pool.shared and not self._broken:
-            jobs: dict[int, list[Job]] = {w: [("close", ())] for w in self._working[WHOLE]}
-            self.pool.run(self._which, jobs, _CLOSING_SECONDS)
-        self.pool.leave(self._which)
-        self.arrays.close()
+        self._closed = self._closed or "the environment is closed"
+        self._crew.leave()
+        if self.arrays.file is not None:
+            self.arrays.file.close()
 
     # What the workers are asked for
 
-    def _open(self, number: int) -> None:
-        worker = self.pool.workers[number]
-        self.arrays.current[number] = -1
-        try:
-            worker.open(self._which, self.arrays, *self._opening)
-            worker.answer(_BUILDING_SECONDS)
-        except WorkerLost as error:
-            raise self._with_worker(error, WHOLE) from error
-        self._generation[number] = self.pool.generation[number]
+    def _ask(
+        self,
+        what: str,
+        method: str,
+        indices: Iterable[int],
+        arguments: Callable[[list[int]], tuple[Any, ...]],
+        *waiting: Any,
+    ) -> tuple[dict[int, Any], Failures]:
+        """As :meth:`Crew.ask`, with failures; ``what`` such as "could not be reset" names them."""
+        results, raised, lost = self._crew.ask(method, indices, arguments, *waiting)
+        failures = self._with_workers(lost, what)
+        for kind, message, trace, i in raised:
+            failures[i] = self._failure(i, f"{what}: {kind}: {message}\n{trace}")
+        return results, failures
 
-    def _build(
-        self, indices: Iterable[int], on_built: Callable[[int], None] = lambda index: None
-    ) -> None:
-        own: dict[int, list[int]] = {}
-        for i in indices:
-            own.setdefault(int(self.owner[i]), []).append(i)
-        jobs: dict[int, list[Job]] = {
-            number: [("build", (i, self._tasks[i], imported())) for i in members]
-            for number, members in own.items()
-        }
+    def _build(self, indices: Sequence[int], tell: Callable[[], None] = lambda: None) -> Failures:
+        self._crew.replace_lost()
+        self.arrays.built[indices] = False
+        built = 0
 
-        def on_result(number: int, job: int, result: Any) -> None:
-            index = own[number][job]
-            if isinstance(result, (RemoteError, WorkerLost)):
-                raise self._failure(index, "cannot be built", result) from _cause(result)
-            on_built(index)
+        def progress() -> bool:
+            nonlocal built
+            tell()
+            before, built = built, int(self.arrays.built.sum())
+            return built > before
 
-        self.pool.run(self._which, jobs, _BUILDING_SECONDS, on_result)
+        def arguments(own: list[int]) -> tuple[Any, ...]:
+            return {i: self._tasks[i] for i in own}, imported()
+
+        waiting = _BUILDING_SECONDS, progress
+        return self._ask("cannot be built", "build", indices, arguments, *waiting)[1]
 
     def _reset(
         self,
-        indices: Sequence[int] | np.ndarray,
+        indices: Iterable[int],
         seeds: Sequence[int | None],
         generators: np.ndarray | None = None,
-    ) -> None:
-        jobs: dict[int, list[Job]] = {}
-        for number in self._working[WHOLE]:
-            own = [int(i) for i in indices if self.owner[i] == number]
-            given = [None if generators is None else generators[i] for i in own]
-            if own:
-                jobs[number] = [("reset", (own, [seeds[i] for i in own], given))]
+    ) -> Failures:
+        given = [None] * len(seeds) if generators is None else generators
 
-        def on_result(number: int, job: int, result: Any) -> None:
-            if isinstance(result, (RemoteError, WorkerLost)):
-                index = self._at_work(number, WHOLE)
-                raise self._failure(index, "could not be reset", result) from _cause(result)
+        def arguments(own: list[int]) -> tuple[Any, ...]:
+            return ({i: (seeds[i], given[i]) for i in own},)
 
-        self.pool.run(self._which, jobs, self._limit, on_result)
+        return self._ask("could not be reset", "reset", indices, arguments)[1]
 
     def _everywhere(
-        self,
-        method: str,
-        arguments: Callable[[list[int]], tuple[Any, ...]],
-        on_values: Callable[[list[int], list[Any]], None] = lambda own, values: None,
-    ) -> None:
-        self._check()
-        owned = {w: np.flatnonzero(self.owner == w).tolist() for w in self._working[WHOLE]}
-        jobs: dict[int, list[Job]] = {w: [(method, arguments(own))] for w, own in owned.items()}
+        self, method: str, arguments: Callable[[list[int]], tuple[Any, ...]]
+    ) -> dict[int, Any]:
+        """Has every environment do something, those of a lost worker after their restart."""
+        self.settle()
+        results: dict[int, Any] = {}
+        while left := [i for i in range(len(self._tasks)) if i not in results]:
+            told, failures = self._ask("failed in a call", method, left, arguments)
+            for failure in failures.values():
+                if failure.lost < 0:
+                    raise failure
+            if failures:
+                self._recover(failures)
+            results |= told
+        return results
 
-        def on_result(number: int, job: int, result: Any) -> None:
-            if isinstance(result, (RemoteError, WorkerLost)):
-                index = self._at_work(number, WHOLE)
-                raise self._failure(index, "failed in a call", result) from _cause(result)
-            on_values(owned[number], result)
-
-        self.pool.run(self._which, jobs, self._limit, on_result)
-
-    # Who owns what
-
-    def _find_working(self) -> None:
-        self._working = {
-            part: np.unique(self.owner[rows_of(part)]).tolist() for part in (0, 1, WHOLE)
-        }
-
-    def _balance(self, part: int) -> None:
-        """Moves an environment that begins an episode, if its worker lags behind.
-
-        A new episode depends on its generator only, so nothing changes but who steps it.
-        """
-        truncated = self.arrays.truncated[rows_of(part)]
-        if not truncated.any() or self.arrays.steps.min() < _MEASURED_STEPS:
-            return
-        candidates = np.arange(len(self._tasks))[rows_of(part)][truncated]
-        workers = len(self.pool.workers)
-        move = better_place(candidates, self.owner, self._domains, self.costs, workers)
-        if move is None:
-            return
-        try:
-            self._move(*move)
-        except EnvironmentFailure as failure:
-            self._broken = failure
-            raise
-
-    def _move(self, index: int, number: int) -> None:
-        kept = self.arrays.score[index], self.arrays.success[index]
-        self.pool.run(self._which, {int(self.owner[index]): [("drop", (index,))]}, self._limit)
-        if number not in self._working[WHOLE]:
-            self._open(number)
-        self.owner[index] = number
-        self._find_working()
-        self._build([index])
-        self._reset([index], [None] * len(self._tasks), self.arrays.rng.copy())
-        self.arrays.score[index], self.arrays.success[index] = kept
+    def _discard(self, part: int) -> None:
+        """Waits for a step whose results nobody gets. The next one tells which episodes ended."""
+        self.wait(part)
+        rows = rows_of(part)
+        self.arrays.idle[rows] |= self.arrays.truncated[rows]
+        del self._crew.sent[part]
 
     # What can go wrong
 
-    def _check(self) -> None:
-        if self._broken is not None:
-            raise RuntimeError(f"closed after a failure: {self._broken}") from self._broken
+    def _failure(self, index: int, cause: str, lost: int = -1) -> EnvironmentFailure:
+        return EnvironmentFailure(self._tasks[index], index, cause, lost)
 
-    def _at_work(self, number: int, part: int) -> int:
-        """The environment on which a worker works, or else its first of the part."""
-        current = int(self.arrays.current[number])
-        if current >= 0:
-            return current
-        members = np.arange(len(self._tasks))[rows_of(part)]
-        return int(members[self.owner[members] == number][0])
-
-    def _failure(
-        self, index: int, what: str, reason: RemoteError | WorkerLost
-    ) -> EnvironmentFailure:
-        if isinstance(reason, WorkerLost):
-            what = f"{what}: its worker process {reason.reason}"
-            return EnvironmentFailure(self._tasks[index], index, what, lost=reason.worker)
-        what = f"{what}: {reason.kind}: {reason.message}\n{reason.trace}"
-        return EnvironmentFailure(self._tasks[index], index, what, lost=-1)
-
-    def _with_worker(self, error: WorkerLost, part: int) -> EnvironmentFailure:
-        index = self._at_work(error.worker, part)
-        what = f"is lost: its worker process {error.reason}"
-        return EnvironmentFailure(self._tasks[index], index, what, lost=error.worker)
-
-    def _raised(self, lost: set[int]) -> dict[int, EnvironmentFailure]:
+    def _with_workers(self, lost: list[WorkerLost], what: str, part: int = WHOLE) -> Failures:
+        """The failures of the environments on which lost workers worked, or of their first."""
         failures = {}
-        for number in set(self.owner[self.arrays.failed].tolist()) - lost:
-            worker = self.pool.workers[number]
-            worker.ask(self._which, "tracebacks")
-            for i, trace in worker.answer(self._limit)[1].items():
-                last = trace.strip().splitlines()[-1]
-                failures[i] = EnvironmentFailure(self._tasks[i], i, f"raised {last}\n{trace}")
-        self.arrays.failed[:] = False
+        for error in lost:
+            i = int(self.arrays.current[error.worker])
+            if i < 0:
+                i = next(i for i in self._indices(part) if self.owner[i] == error.worker)
+            cause = f"{what}: its worker process {error.reason}"
+            failures[i] = self._failure(i, cause, error.worker)
         return failures
 
-    def _finite(self, part: int) -> bool:
+    def _indices(self, part: int) -> list[int]:
+        return np.arange(len(self._tasks))[rows_of(part)].tolist()
+
+    def _raised(self, part: int) -> Failures:
+        """The environments of a part that raised in their last step."""
+        if not self.arrays.failed[rows_of(part)].any():
+            return {}
+        failed = [i for i in self._indices(part) if self.arrays.failed[i]]
+        there = [i for i in failed if self.owner[i] not in self._crew.lost]
+        traces, failures = self._ask("is lost", "tracebacks", there, lambda own: (own,))
+        for i, trace in traces.items():
+            failures[i] = self._failure(i, f"raised {trace.strip().splitlines()[-1]}\n{trace}")
+        return failures
+
+    def _non_finite(self, part: int) -> Failures:
+        """The environments of a part whose last step has returned NaN or infinite numbers."""
         arrays, rows = self.arrays, rows_of(part)
         good = bool(np.isfinite(arrays.reward[rows]).all())
         if arrays.state is not None and arrays.final_state is not None:
             good = good and bool(np.isfinite(arrays.state[rows]).all())
             if good and arrays.truncated[rows].any():
                 good = bool(np.isfinite(arrays.final_state[rows][arrays.truncated[rows]]).all())
-        return good
-
-    def _non_finite(self, part: int, lost: set[int]) -> dict[int, EnvironmentFailure]:
-        failures = {}
-        arrays = self.arrays
-        for i in np.arange(len(self._tasks))[rows_of(part)].tolist():
-            if int(self.owner[i]) in lost or arrays.idle[i]:
+        failures: Failures = {}
+        for i in [] if good else self._indices(part):
+            if arrays.failed[i] or self.owner[i] in self._crew.lost:
                 continue
             what = [] if np.isfinite(arrays.reward[i]) else [f"the reward {arrays.reward[i]}"]
             for states, there in ((arrays.state, True), (arrays.final_state, arrays.truncated[i])):
@@ -367,73 +319,56 @@ class Fleet:
                     entry = int(np.flatnonzero(~np.isfinite(states[i]))[0])
                     what.append(f"the observation {states[i, entry]} in entry {entry}")
             if what:
-                cause = f"returned {' and '.join(what)}"
-                failures[i] = EnvironmentFailure(self._tasks[i], i, cause)
+                failures[i] = self._failure(i, f"returned {' and '.join(what)}")
         return failures
 
-    def _count(self, failures: dict[int, EnvironmentFailure]) -> None:
+    def _recover(self, failures: Failures) -> None:
+        """Brings back what failed, or closes everything and raises a failure."""
+        self._count(failures)
+        self._bury(failures)
+        self._revive()
+
+    def _count(self, failures: Failures) -> None:
+        fatal = None if self._restarts else next(iter(failures.values()))
         for i, failure in failures.items():
             self.failures[i] += 1
             self._failures_in_a_row[i] += 1
             if self._restarts and self._failures_in_a_row[i] > MAX_FAILURES:
-                cause = (
-                    f"failed {MAX_FAILURES + 1} times in a row; the last time it {failure.cause}"
-                )
-                self._broken = EnvironmentFailure(self._tasks[i], i, cause)
-                raise self._broken
+                times = f"failed {MAX_FAILURES + 1} times in a row; the last time it"
+                fatal = self._failure(i, f"{times} {failure.cause}", failure.lost)
+        if fatal:
+            self._closed = f"closed after a failure: {fatal}"
+            raise fatal
 
-    def _rebuild(self, indices: set[int], lost: Iterable[int]) -> None:
-        """Makes environments anew, with all the others of workers that are lost.
-
-        Their episodes have ended: the next step of each is left out, and tells so.
-        """
+    def _bury(self, indices: Iterable[int]) -> None:
+        """Ends the episodes of environments, and of all others of workers that are lost."""
         arrays = self.arrays
-        for number in lost:
-            self.pool.replace(number)
-            indices = indices | set(np.flatnonzero(self.owner == number).tolist())
-        # The episode's last observation, score and success are those last seen.
-        rows = sorted(indices)
-        kept = arrays.score[rows], arrays.success[rows]
-        if arrays.state is not None and arrays.final_state is not None:
-            arrays.final_state[rows] = np.nan_to_num(arrays.state[rows], posinf=0.0, neginf=0.0)
-        if arrays.frames is not None and arrays.final_frames is not None:
-            arrays.final_frames[rows] = arrays.frames[rows]
-        seeds: list[int | None] = [None] * len(self._tasks)
-        for i in rows:
-            # A new episode, which the failure determines, but not the one that failed.
-            generator = np.random.default_rng(0)
-            unpack_generator(generator, arrays.rng[i])
-            seeds[i] = int(generator.integers(2**63))
-        try:
-            for number in lost:
-                self._open(number)
-            self._build(rows)
-            self._reset(rows, seeds)
-        except EnvironmentFailure as failure:
-            self._broken = failure
-            raise
-        arrays.score[rows], arrays.success[rows] = kept
-        arrays.idle[rows] = True
-        for number in lost:  # what they had not come to
-            for part in self._outstanding:
-                if number in self._working[part]:
-                    self.pool.workers[number].step(self._which, part)
+        lost = np.flatnonzero(np.isin(self.owner, self._crew.lost)).tolist()
+        dead = self._dead.union(indices, lost)
+        # What is to be told of an episode that ended before stays.
+        rows = [i for i in dead - self._dead if not self._restarted[i]]
+        for now, last in (
+            (arrays.state, arrays.final_state),
+            (arrays.frames, arrays.final_frames),
+        ):
+            if now is not None and last is not None:
+                last[rows] = np.nan_to_num(now[rows], posinf=0.0, neginf=0.0)
+        self._last[:, rows] = arrays.score[rows], arrays.success[rows]
+        arrays.reward[rows] = 0.0
+        arrays.truncated[rows], arrays.terminated[rows] = True, False
+        self._dead = dead
 
-    def _take_over_replaced_workers(self) -> None:
-        """Rebuilds what was in workers that another fleet of the pool has replaced."""
-        replaced = [
-            number
-            for number, generation in enumerate(self.pool.generation)
-            if generation != self._generation[number]
-        ]
-        indices = set(np.flatnonzero(np.isin(self.owner, replaced)).tolist())
-        for number in replaced:
-            self._generation[number] = self.pool.generation[number]
-            if number in self._working[WHOLE]:
-                self._open(number)
-        if indices:
-            self._rebuild(indices, ())
-
-
-def _cause(error: RemoteError | WorkerLost) -> BaseException:
-    return error.__cause__ or error
+    def _revive(self) -> None:
+        """Makes dead environments anew. The next step of each is left out, and tells so."""
+        while self._dead:
+            rows = sorted(self._dead)
+            seeds: list[int | None] = [None] * len(self._tasks)
+            for i in rows:  # a new episode, which the failure determines, but not the same one
+                seeds[i] = int(np.random.default_rng(self.arrays.rng[i]).integers(2**63))
+            if failures := self._build(rows) or self._reset(rows, seeds):
+                self._count(failures)
+                self._bury(failures)
+                continue
+            self.arrays.failed[rows] = False
+            self.arrays.idle[rows] = self._restarted[rows] = True
+            self._dead.clear()

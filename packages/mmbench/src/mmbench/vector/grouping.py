@@ -14,9 +14,6 @@ _HEAVY = 100
 _LIBRARY_BUDGET = 2000
 """Megabytes that a heavy library may take in all workers together, if speed needs no more."""
 
-_LAG = 0.1
-"""Difference of two workers' loads, in shares, from which on environments move."""
-
 
 def group(domains: Sequence[str], costs: Sequence[float], num_workers: int) -> np.ndarray:
     """Distributes environments over workers so that all of them have equally much to do.
@@ -77,40 +74,3 @@ def _by_library(domains: Sequence[str]) -> tuple[dict[str, list[int]], list[int]
         else:
             light.append(i)
     return heavy, light
-
-
-def better_place(
-    candidates: np.ndarray,
-    owner: np.ndarray,
-    domains: Sequence[str],
-    costs: np.ndarray,
-    num_workers: int,
-) -> tuple[int, int] | None:
-    """Finds an environment that another worker should have, if a worker lags behind.
-
-    Args:
-        candidates: Environments that can move now, that is, whose episode has just begun.
-        owner: (N,), the worker of each environment.
-        domains: The domain of each.
-        costs: (N,), measured costs of a step.
-        num_workers: Workers.
-
-    Returns:
-        The environment and its new worker, or None where no move helps by more than a tenth of a
-        worker's share.
-    """
-    loads = np.bincount(owner, costs, num_workers)
-    slow, fast = int(loads.argmax()), int(loads.argmin())
-    gap = loads[slow] - loads[fast]
-    if gap < _LAG * loads.mean():
-        return None
-    there = {domains[i] for i in np.flatnonzero(owner == fast)}
-    movable = [
-        int(i)
-        for i in candidates
-        if owner[i] == slow
-        and costs[i] < gap
-        and (domains[i] in there or domain_record(domains[i]).megabytes < _HEAVY)
-    ]
-    # The one that leaves the two most alike.
-    return (min(movable, key=lambda i: abs(gap - 2 * costs[i])), fast) if movable else None

@@ -12,12 +12,10 @@ from gymnasium.vector.utils import batch_space
 from mmbench import catalog
 from mmbench.catalog import Task, TaskUnavailableError, action_mask, observation_mask
 from mmbench.domains import unavailable
-from mmbench.env import action_space, check_obs, observation_space
+from mmbench.env import action_space, check_obs, checked_seed, generator_words, observation_space
 from mmbench.vector.fleet import Fleet
 from mmbench.vector.pool import WorkerPool, available_cores
 from mmbench.vector.worker import WHOLE, rows_of
-
-HALVES = (0, 1)
 
 
 class MultitaskVectorEnv(VectorEnv):
@@ -35,6 +33,14 @@ class MultitaskVectorEnv(VectorEnv):
     returns into shared memory. Trajectories depend on seeds and actions only, not on the number
     of workers.
 
+    Where an exception such as Ctrl-C ends a call, the environments remain usable: ``recv`` can be
+    called again, and other calls first let the workers finish what they were told. What an
+    interrupted ``step`` would have returned is lost, but for the ends of episodes: those
+    environments are left alone in the next step, which returns what ended them. Without workers
+    the interrupted environment is in the middle of its step, so ``reset`` has to come next.
+
+    The workers answer to the process that made them and not to its forked children.
+
     Attributes:
         tasks: The N task records.
         action_mask: (N, 16) float32.
@@ -43,9 +49,9 @@ class MultitaskVectorEnv(VectorEnv):
         missing: Tasks that were left out by ``skip_missing``.
         episode_rng: (N, 6) uint64, the generators from which the running episodes started; with
             them and the actions since, an interrupted run is brought back (see ``reset``).
-        pool: The worker processes.
+        pool: The worker processes, ended with the last environment that uses them.
         failures: (N,) int64, how often each environment has been restarted.
-        num_workers: Worker processes; 0 for none.
+        num_workers: Worker processes that it uses; 0 for none.
 
     Args:
         num_envs: What ``make_vec`` passes: 1 (ignored) or N.
@@ -134,16 +140,15 @@ class MultitaskVectorEnv(VectorEnv):
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._copy = copy
         self._restarts = on_error == "restart"
-        self._sent: set[int] = set()
         self._started = False
         if workers is None:
             cores = available_cores() if num_workers is None else num_workers
             self.pool = WorkerPool(min(cores, self.num_envs))
         else:
             self.pool = workers.pool
+        self.num_workers = min(self.pool.size, self.num_envs)
         self._fleet = Fleet(self.tasks, obs, render_mode, self.pool, self._restarts, time_limit)
         self._arrays = self._fleet.arrays
-        self.num_workers = self.pool.num_processes
         self.failures = self._fleet.failures
         try:
             self._fleet.build(progress)
@@ -154,11 +159,12 @@ class MultitaskVectorEnv(VectorEnv):
     @property
     def episode_rng(self) -> np.ndarray:
         """(N, 6) uint64, the generators from which the running episodes started."""
+        self._fleet.settle()
         return self._arrays.rng.copy()
 
     @property
     def owner(self) -> np.ndarray:
-        """(N,) int64, the worker of each environment; it changes where workers lag behind."""
+        """(N,) int64, the worker of each environment."""
         return self._fleet.owner.copy()
 
     @property
@@ -177,8 +183,8 @@ class MultitaskVectorEnv(VectorEnv):
         """Starts new episodes.
 
         Args:
-            seed: One for each environment, or a number from which environment i gets
-                ``seed + i``; None goes on with the environments' generators.
+            seed: A number from which environment i gets ``seed + i``, or one for each; None goes
+                on with the environments' generators.
             options: ``reset_mask``, (N,) bool: which environments to reset; the observations of
                 the others are those before the call. ``rng``, (N, 6) uint64: generators to start
                 from, as read from ``episode_rng`` in an earlier run.
@@ -187,24 +193,24 @@ class MultitaskVectorEnv(VectorEnv):
             Observations and infos; see the class.
 
         Raises:
-            ValueError: The number of seeds or the mask's length is not N.
+            ValueError: A seed, the mask or a generator is not one, or they are not N.
             EnvironmentFailure: An environment failed.
         """
+        options = options or {}
         seeds = _seeds(seed, self.num_envs)
-        mask = np.ones(self.num_envs, bool)
-        if options and "reset_mask" in options:
-            mask = np.asarray(options["reset_mask"], bool)
-            if mask.shape != (self.num_envs,):
-                raise ValueError(f"reset_mask of shape {mask.shape}, expected ({self.num_envs},)")
-            if not mask.all() and not self._started:
-                raise ValueError("the first reset needs all environments: leave reset_mask out")
-        generators = options.get("rng") if options else None
-        for half in sorted(self._sent):
-            self.recv(half)
+        mask = np.asarray(options.get("reset_mask", np.ones(self.num_envs, bool)), bool)
+        if mask.shape != (self.num_envs,):
+            raise ValueError(f"reset_mask of shape {mask.shape}, expected ({self.num_envs},)")
+        if not mask.all() and not self._started:
+            raise ValueError("the first reset needs all environments: leave reset_mask out")
+        generators = options.get("rng")
+        if generators is not None:
+            generators = generator_words(generators, self.num_envs)
+        self._started = not mask.all()
         self._fleet.reset(np.flatnonzero(mask), seeds, generators)
         self._started = True
         infos = {"score": self._arrays.score.copy(), "success": self._arrays.success.copy()}
-        return self._observations(slice(None)), infos
+        return self._observations(self._arrays.state, self._arrays.frames), infos
 
     def step(
         self, actions: np.ndarray
@@ -221,8 +227,9 @@ class MultitaskVectorEnv(VectorEnv):
         Raises:
             EnvironmentFailure: An environment failed.
         """
-        if self._sent:
-            raise RuntimeError(f"recv({min(self._sent)}) what was sent before calling step()")
+        self._fleet.check()
+        if halves := self._fleet.halves_sent:
+            raise RuntimeError(f"recv({min(halves)}) what was sent before calling step()")
         self._order(WHOLE, actions)
         return self._finish(WHOLE)
 
@@ -240,18 +247,16 @@ class MultitaskVectorEnv(VectorEnv):
             ValueError: There is no such half, or the actions have another shape.
             RuntimeError: The half was sent already and not received.
         """
-        _check_half(half)
-        if half in self._sent:
+        self._check_half(half)
+        if half in self._fleet.halves_sent:
             raise RuntimeError(f"half {half} was sent already: recv({half}) first")
         self._order(half, actions)
-        self._sent.add(half)
 
     def recv(self, half: int) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Returns what :meth:`step` would for one half, after :meth:`send`."""
-        _check_half(half)
-        if half not in self._sent:
+        self._check_half(half)
+        if half not in self._fleet.halves_sent:
             raise RuntimeError(f"half {half} has no actions: send(actions, {half}) first")
-        self._sent.discard(half)
         return self._finish(half)
 
     def render(self) -> tuple[Any, ...]:
@@ -278,67 +283,72 @@ class MultitaskVectorEnv(VectorEnv):
         if hasattr(self, "_fleet"):
             self._fleet.close()
 
-    def _order(self, part: int, actions: np.ndarray) -> None:
-        target = self._arrays.actions[rows_of(part)]
-        actions = np.asarray(actions, np.float32)
-        if actions.shape != target.shape:
-            raise ValueError(f"actions of shape {actions.shape}, expected {target.shape}")
+    def _check_half(self, half: int) -> None:
+        self._fleet.check()
+        if half not in (0, 1):
+            raise ValueError(f"half={half}: 0 or 1")
+
+    def _check_started(self) -> None:
         if not self._started:
-            raise RuntimeError("call reset() before stepping")
-        target[:] = actions
-        self._fleet.order(part)
+            raise RuntimeError(
+                "call reset() before stepping: no episode has begun, or an exception has ended a "
+                "reset, or without workers a step, in the middle"
+            )
+
+    def _order(self, part: int, actions: np.ndarray) -> None:
+        rows = rows_of(part)
+        mask = self.action_mask[rows]
+        actions = np.asarray(actions, np.float32)
+        if actions.shape != mask.shape:
+            raise ValueError(f"actions of shape {actions.shape}, expected {mask.shape}")
+        undefined = np.isnan(actions)
+        if undefined.any() and (bad := np.flatnonzero((undefined & (mask > 0)).any(1))).size:
+            name, own = self.tasks[rows][bad[0]].name, actions[bad[0]].tolist()
+            raise ValueError(f"{name}: NaN in the action in row {bad[0]}: {own}")
+        self._check_started()
+        self._started = self.num_workers > 0  # an exception leaves workers, but not us, in order
+        self._fleet.order(part, actions)
+        self._started = True
 
     def _finish(self, part: int) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        self._check_started()
         restarted = self._fleet.wait(part)
-        rows = rows_of(part)
-        ended = self._arrays.truncated[rows].copy()
-        terminated = self._arrays.terminated[rows] & ended
-        score, success = self._arrays.score[rows].copy(), self._arrays.success[rows].copy()
-        infos: dict[str, Any] = {"score": score, "success": success}
+        rows, arrays = rows_of(part), self._arrays
+        ended = arrays.truncated[rows].copy()
+        terminated = arrays.terminated[rows] & ended
+        infos: dict[str, Any] = {
+            "score": arrays.score[rows].copy(),
+            "success": arrays.success[rows].copy(),
+        }
+        if ended.any():
+            final = {name: values.copy() for name, values in infos.items()}
+            final |= {f"_{name}": ended.copy() for name in infos}
+            last = self._observations(arrays.final_state, arrays.final_frames, rows, ended)
+            infos |= {"final_obs": last, "_final_obs": ended.copy()}
+            infos |= {"final_info": final, "_final_info": ended.copy()}
         if self._restarts:
             infos["restarted"] = restarted
-        if ended.any():
-            infos |= {
-                "final_obs": self._final_observations(rows, ended),
-                "_final_obs": ended.copy(),
-                "final_info": {
-                    "score": score.copy(),
-                    "_score": ended.copy(),
-                    "success": success.copy(),
-                    "_success": ended.copy(),
-                },
-                "_final_info": ended.copy(),
-            }
-        return (
-            self._observations(rows),
-            self._arrays.reward[rows].copy(),
-            terminated,
-            ended & ~terminated,
-            infos,
-        )
+        obs = self._observations(arrays.state, arrays.frames, rows)
+        reward = arrays.reward[rows].copy()
+        self._fleet.received(part)
+        return obs, reward, terminated, ended & ~terminated, infos
 
-    def _observations(self, rows: slice) -> Any:
-        arrays = {"state": self._arrays.state, "rgb": self._arrays.frames}
-        parts = {
-            name: array[rows].copy() if self._copy else array[rows]
-            for name, array in arrays.items()
-            if array is not None
-        }
-        return parts if len(parts) > 1 else next(iter(parts.values()))
-
-    def _final_observations(self, rows: slice, truncated: np.ndarray) -> Any:
-        arrays = {"state": self._arrays.final_state, "rgb": self._arrays.final_frames}
+    def _observations(
+        self,
+        state: np.ndarray | None,
+        frames: np.ndarray | None,
+        rows: slice = slice(None),
+        where: np.ndarray | None = None,
+    ) -> Any:
+        """Some rows in the form of the observation space; zeros unless True in ``where``."""
         parts = {}
-        for name, array in arrays.items():
-            if array is not None:
+        for name, array in (("state", state), ("rgb", frames)):
+            if array is not None and where is None:
+                parts[name] = array[rows].copy() if self._copy else array[rows]
+            elif array is not None:
                 parts[name] = np.zeros_like(array[rows])
-                parts[name][truncated] = array[rows][truncated]
+                parts[name][where] = array[rows][where]
         return parts if len(parts) > 1 else next(iter(parts.values()))
-
-
-def _check_half(half: int) -> None:
-    if half not in HALVES:
-        raise ValueError(f"half={half}: 0 or 1")
 
 
 def _runnable(
@@ -362,11 +372,11 @@ def _runnable(
     return runnable, missing
 
 
-def _seeds(seed: int | Sequence[int | None] | None, count: int) -> list[int | None]:
+def _seeds(seed: Any, count: int) -> list[int | None]:
     if seed is None:
         return [None] * count
-    if isinstance(seed, (int, np.integer)):
-        return [int(seed) + i for i in range(count)]
+    if np.ndim(seed) == 0:
+        return [checked_seed(seed) + i for i in range(count)]
     if len(seed) != count:
         raise ValueError(f"{len(seed)} seeds for {count} environments")
-    return list(seed)
+    return [None if one is None else checked_seed(one) for one in seed]

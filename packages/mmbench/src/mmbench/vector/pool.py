@@ -2,221 +2,266 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import itertools
-import multiprocessing
 import os
+import pickle
+import select
+import signal
+import socket
+import subprocess
 import sys
-import threading
 import time
-import traceback
-import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from multiprocessing import reduction
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+from mmbench.vector.arrays import SharedArrays, anonymous_file
+from mmbench.vector.worker import CLOSE, OPEN, ORDER, REQUEST, EnvironmentSet
 
-from mmbench.vector.arrays import SharedArrays
-from mmbench.vector.failures import WorkerLost, exit_reason
-from mmbench.vector.worker import REQUEST, RING, WHOLE, EnvironmentSet, run_worker
-
-_POLL = 0.2
-"""Seconds between two looks at whether a worker that is waited for is still there."""
-
-_NAME = "mmbench-worker-"
+_POLL_MILLISECONDS = 200
+"""Time between two looks at whether a worker that is waited for is still there."""
 
 _GRACE = 2.0
 """Seconds that all workers together get to close their environments."""
 
-Job = tuple[str, tuple[Any, ...]]
-"""A method of :class:`EnvironmentSet` and its arguments."""
+_BELLS = 4096
+"""Bells heard at once, at most."""
+
+_BODY = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = sys.argv[5:]; "
+    "from mmbench.vector.worker import main; main(*map(int, sys.argv[1:5]))"
+)
+
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
+)
+"""Variables that numerical libraries read when they load: there is a process for every core."""
 
 
-class RemoteError(Exception):
-    """A worker's request raised.
+class WorkerLost(Exception):
+    """A worker process is gone or does not answer; ``reason`` completes "its worker process"."""
 
-    Attributes:
-        kind: Name of the exception's class.
-        message: What it says.
-        trace: Its traceback.
+    def __init__(self, worker: int, reason: str) -> None:
+        super().__init__(f"worker process {worker} {reason}")
+        self.worker = worker
+        self.reason = reason
+
+
+class Request:
+    """A method of :class:`EnvironmentSet` and its arguments, and later what it returned.
+
+    They lie in a file of their own, so an answer cannot be taken for that to another request.
+
+    Raises:
+        ValueError: The arguments cannot be pickled.
     """
 
-    def __init__(self, kind: str, message: str, trace: str) -> None:
-        super().__init__(f"{kind}: {message}\n{trace}")
-        self.kind, self.message, self.trace = kind, message, trace
+    def __init__(self, *content: Any) -> None:
+        try:
+            data = pickle.dumps(content)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            raise ValueError(f"cannot be sent to a worker process: {error}") from error
+        self._file = anonymous_file()
+        self._file.write(data)
+        self._file.seek(0)
+
+    def fileno(self) -> int:
+        """The file's descriptor."""
+        return self._file.fileno()
+
+    def answer(self) -> Any:
+        """What the method returned, or how it failed."""
+        self._file.seek(0)  # the position is the worker's as well
+        return pickle.load(self._file)
 
 
 class WorkerProcess:
     """A worker process and the means to reach it.
 
+    It reads orders from a socket and rings back after each; how far it has come stands in the
+    shared arrays. So an exception in the middle of anything here, such as Ctrl-C, loses nothing.
+    Only what the system raises is caught here: a handler of signals may raise anything else.
+
+    Attributes:
+        number: Number of this worker.
+        reason: Why it is lost, such as ``was killed by SIGKILL``; None while it is not.
+
     Args:
         number: Number of this worker.
-        home: The core on which it wakes up, or None for any.
+        home: The core on which it wakes up, or -1 for any.
     """
 
-    def __init__(self, number: int, home: int | None = None) -> None:
-        context = multiprocessing.get_context("spawn")
+    request = Request
+
+    def __init__(self, number: int, home: int) -> None:
         self.number = number
-        self._pipe, theirs = context.Pipe()
-        self._go = context.Semaphore(0)
-        self._done = [context.Semaphore(0) for _ in range(WHOLE)]
-        orders = context.RawArray("q", 2 * RING)
-        self._ring = np.frombuffer(orders, np.int64).reshape(RING, 2)
-        self._turns = itertools.cycle(range(RING))
-        self._asked_at = 0.0
-        self._process = context.Process(
-            target=run_worker,
-            args=(number, theirs, self._go, self._done, orders, home),
-            name=f"{_NAME}{number}",
-            daemon=True,
-        )
-        with _clean_start():
-            self._process.start()
-        theirs.close()
+        self.reason: str | None = None
+        self._link, theirs = socket.socketpair()
+        self._link.setblocking(False)
+        self._bells = select.poll()
+        self._bells.register(self._link, select.POLLIN)
+        with theirs:
+            # A new interpreter, as `multiprocessing` spawns it, but this one does not run the
+            # caller's script again, may start in a daemon process, and is not joined at exit.
+            numbers = (theirs.fileno(), number, os.getpid(), home)
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _BODY, *map(str, (*numbers, *sys.path))],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **_ONE_THREAD},
+            )
 
     @property
-    def pid(self) -> int | None:
+    def pid(self) -> int:
         """Process id."""
         return self._process.pid
 
     def open(
-        self, which: int, arrays: SharedArrays, num_workers: int, obs: str, render_mode: str | None
+        self, which: int, turn: int, arrays: SharedArrays, obs: str, render_mode: str | None
     ) -> None:
         """Has the worker begin a set of environments on some arrays."""
-        self.ask(which, "open", arrays.actions.shape[0], obs, num_workers, render_mode)
-        with self._reporting_loss():
-            reduction.send_handle(self._pipe, arrays.file, self.pid)
+        sizes = self.request(len(arrays.actions), obs, len(arrays.done), render_mode)
+        self.order(which, turn, OPEN, sizes, arrays.file)
 
-    def step(self, which: int, part: int) -> None:
-        """Orders a step; :meth:`wait` waits for it."""
-        self._ring[next(self._turns)] = which, part
-        self._go.release()
-
-    def wait(self, part: int, limit: float) -> None:
-        """Waits for a step.
-
-        Raises:
-            WorkerLost: The process ended, or ``limit`` seconds have passed.
-        """
-        done = self._done[part % WHOLE]
-        deadline = time.monotonic() + limit
-        while not done.acquire(timeout=_POLL):
-            if not self._process.is_alive() and not done.acquire(block=False):
-                raise self._lost()
-            if time.monotonic() > deadline:
-                raise WorkerLost(self.number, f"did not finish within {limit:g} s")
-
-    def ask(self, which: int, method: str, *args: Any) -> None:
-        """Sends a request; :meth:`answer` reads its answer."""
-        with self._reporting_loss():
-            self._pipe.send((method, args))
-        self._asked_at = time.monotonic()
-        self.step(which, REQUEST)
-
-    def answer(self, limit: float, wait: bool = True) -> tuple[bool, Any]:
-        """Reads the answer to the last request.
+    def order(self, which: int, turn: int, what: int, *files: Any) -> None:
+        """Gives an order; :meth:`wait` waits until it is carried out.
 
         Args:
-            limit: Seconds since the request after which the worker counts as lost.
-            wait: Wait for it. Otherwise look, for a moment, whether it is there.
-
-        Returns:
-            Whether there is one, and the answer.
+            which: The set of environments.
+            turn: The order's number in this set.
+            what: A part to step, or ``REQUEST`` with a :class:`Request`, ``OPEN``, ``CLOSE``.
+            *files: What goes with it.
 
         Raises:
-            RemoteError: The request raised.
-            WorkerLost: The process ended, or the time is over.
+            WorkerLost: The process ended.
         """
-        with self._reporting_loss():
-            while not self._pipe.poll(_POLL if wait else 0.01):
-                if not self._process.is_alive() and not self._pipe.poll(0):
-                    raise self._lost()
-                if time.monotonic() > self._asked_at + limit:
-                    raise WorkerLost(self.number, f"did not answer within {limit:g} s")
-                if not wait:
-                    return False, None
-            good, value = self._pipe.recv()
-        if not good:
-            raise RemoteError(*value)
-        return True, value
-
-    def ask_to_exit(self) -> None:
-        """Has the process close everything and end, without waiting for it."""
-        with contextlib.suppress(WorkerLost):
-            self.ask(0, "exit")
-
-    def end(self, deadline: float) -> None:
-        """Waits for the end until a moment of the monotonic clock, and then makes an end."""
-        self._process.join(max(0.0, deadline - time.monotonic()))
-        if self._process.is_alive():
-            self._process.kill()
-        self._process.join()
-        self._pipe.close()
-
-    def _lost(self) -> WorkerLost:
-        self._process.join(_POLL)
-        return WorkerLost(self.number, exit_reason(self._process.exitcode))
-
-    @contextlib.contextmanager
-    def _reporting_loss(self) -> Iterator[None]:
+        if self.reason is not None:
+            raise WorkerLost(self.number, self.reason)
+        order = ORDER.pack(which, turn, what)
         try:
-            yield
-        except (OSError, EOFError) as error:
-            raise self._lost() from error
+            if files:
+                socket.send_fds(self._link, [order], [file.fileno() for file in files])
+            else:
+                self._link.send(order)
+        except ConnectionError as error:
+            raise self.lose() from error
+        except BlockingIOError as error:
+            raise self.lose("does not read its orders") from error
+
+    def wait(
+        self,
+        done: memoryview,
+        turn: int,
+        limit: float,
+        progress: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Waits until an order is carried out.
+
+        Args:
+            done: By worker, the number of the last order done.
+            turn: The order's number.
+            limit: Seconds after which the worker counts as hanging.
+            progress: Called now and then; where it returns True the seconds start anew.
+
+        Raises:
+            WorkerLost: The process ended or hangs.
+        """
+        deadline = time.monotonic() + limit
+        while done[self.number] < turn:
+            if self.reason is not None:
+                raise WorkerLost(self.number, self.reason)
+            if time.monotonic() > deadline:
+                raise self.lose(f"did not finish within {limit:g} s")
+            if self._bells.poll(_POLL_MILLISECONDS):
+                gone = self._is_gone()
+            else:
+                gone = self._process.poll() is not None
+                if progress():
+                    deadline = time.monotonic() + limit
+            if gone and done[self.number] < turn:
+                raise self.lose()
+
+    def _is_gone(self) -> bool:
+        """Hears the bells; whether the other end is closed."""
+        try:
+            return not self._link.recv(_BELLS)
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            return True
+
+    def lose(self, reason: str | None = None) -> WorkerLost:
+        """Ends a process of no more use at once, for a reason, or the one that ended it."""
+        if self.reason is None:
+            if reason is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(1e-3 * _POLL_MILLISECONDS)
+                reason = exit_reason(self._process.returncode)
+            self.reason = reason
+            self.end()
+        return WorkerLost(self.number, self.reason)
+
+    def ask_to_end(self) -> None:
+        """Has the process close everything and end, without waiting for it."""
+        with contextlib.suppress(OSError):
+            self._link.shutdown(socket.SHUT_RDWR)
+
+    def end(self, deadline: float = 0.0) -> None:
+        """Waits for the end until a moment of the monotonic clock, and then makes an end."""
+        try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(max(0.0, deadline - time.monotonic()))
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._link.close()
+
+
+class LocalRequest:
+    """As :class:`Request`, but for the calling process itself."""
+
+    def __init__(self, *content: Any) -> None:
+        self.content = content
+        self.result: Any = None
+
+    def answer(self) -> Any:
+        """What the method returned, or how it failed."""
+        return self.result
 
 
 class LocalWorker:
     """The calling process as a worker: everything happens at once."""
 
     number = 0
-    pid = os.getpid()
+    reason: str | None = None
+    request = LocalRequest
 
     def __init__(self) -> None:
+        self.pid = os.getpid()
         self._sets: dict[int, EnvironmentSet] = {}
-        self._result: Any = None
-        self._error: Exception | None = None
 
-    def open(
-        self, which: int, arrays: SharedArrays, num_workers: int, obs: str, render_mode: str | None
-    ) -> None:
+    def open(self, which: int, turn: int, arrays: SharedArrays, *modes: Any) -> None:
         """Begins a set of environments on some arrays."""
-        self._sets[which] = EnvironmentSet(arrays, 0, obs, render_mode)
-        self._result = self._error = None
+        self._sets[which] = EnvironmentSet(arrays, 0, *modes)
 
-    def step(self, which: int, part: int) -> None:
-        """Takes a step."""
-        self._sets[which].step(part)
+    def order(self, which: int, turn: int, what: int, *files: Any) -> None:
+        """Carries out an order."""
+        if what == REQUEST:
+            files[0].result = self._sets[which].carry_out(*files[0].content)
+        elif what == CLOSE:
+            self._sets.pop(which).close()
+        else:
+            self._sets[which].step(what)
 
-    def wait(self, part: int, limit: float) -> None:
+    def wait(self, *args: Any) -> None:
         """Nothing is left to wait for."""
 
-    def ask(self, which: int, method: str, *args: Any) -> None:
-        """Carries out a request."""
-        self._error = None
-        try:
-            self._result = getattr(self._sets[which], method)(*args)
-        except Exception as error:
-            self._error = error
-        if method == "close":
-            del self._sets[which]
-
-    def answer(self, limit: float, wait: bool = True) -> tuple[bool, Any]:
-        """Returns the last request's answer, or raises what it raised, as a RemoteError."""
-        if self._error is not None:
-            error = self._error
-            trace = "".join(traceback.format_exception(error))
-            raise RemoteError(type(error).__name__, str(error), trace) from error
-        return True, self._result
-
-    def ask_to_exit(self) -> None:
+    def ask_to_end(self) -> None:
         """Closes every environment."""
-        for environments in self._sets.values():
-            environments.close()
-        self._sets.clear()
+        while self._sets:
+            self._sets.popitem()[1].close()
 
-    def end(self, deadline: float) -> None:
+    def end(self, deadline: float = 0.0) -> None:
         """Nothing is left to end."""
 
 
@@ -224,111 +269,71 @@ Worker = WorkerProcess | LocalWorker
 
 
 class WorkerPool:
-    """The workers of one vector environment, or of several that share them.
+    """The owner of worker processes, in which vector environments have sets of environments.
+
+    It starts a process when one is first needed. They end with the last set.
 
     Attributes:
-        workers: The workers.
-        generation: How often each has been replaced.
-        num_processes: Worker processes; 0 where the calling process does the work.
+        size: Worker processes, at most; 0 where the calling process does the work.
 
     Args:
-        num_workers: Processes; 0 for the calling process alone.
+        size: Processes; 0 for the calling process alone.
     """
 
-    def __init__(self, num_workers: int) -> None:
-        self._homes = _homes(num_workers)
-        self.workers: list[Worker] = [WorkerProcess(i, self._homes[i]) for i in range(num_workers)]
-        self.num_processes = num_workers
-        if num_workers == 0:
-            self.workers = [LocalWorker()]
-        self.generation = [0] * len(self.workers)
-        self._users: set[int] = set()
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._homes = _homes(size)
+        self._workers: dict[int, Worker] = {}
         self._numbers = itertools.count()
-
-    def join(self) -> int:
-        """Counts one more user; returns its number."""
-        number = next(self._numbers)
-        self._users.add(number)
-        return number
+        self._sets: set[int] = set()
+        self._process = os.getpid()
 
     @property
-    def shared(self) -> bool:
-        """Whether there is more than one user."""
-        return len(self._users) > 1
+    def workers(self) -> list[Worker]:
+        """Those that have been started."""
+        return [worker for _, worker in sorted(self._workers.items())]
 
-    def leave(self, number: int) -> None:
-        """Counts one user less; the last one closes the workers."""
-        if number not in self._users:
+    @property
+    def forked(self) -> bool:
+        """Whether this is a copy in a forked child, which must leave the workers alone."""
+        return os.getpid() != self._process
+
+    def worker(self, number: int) -> Worker:
+        """Returns a worker, which takes the place of one that is lost."""
+        worker = self._workers.get(number)
+        if worker is None or worker.reason is not None:
+            if worker is not None:
+                worker.end()
+            worker = WorkerProcess(number, self._homes[number]) if self.size else LocalWorker()
+            self._workers[number] = worker
+        return worker
+
+    def join(self) -> int:
+        """Returns the number of a new set of environments."""
+        which = next(self._numbers)
+        self._sets.add(which)
+        return which
+
+    def leave(self, which: int) -> None:
+        """Closes a set of environments without waiting for it; the last one ends the workers."""
+        if self.forked or which not in self._sets:
             return
-        self._users.discard(number)
-        if self._users:
+        self._sets.discard(which)
+        if self._sets:
+            for worker in self.workers:
+                with contextlib.suppress(WorkerLost):
+                    worker.order(which, 0, CLOSE)
             return
         deadline = time.monotonic() + _GRACE
         for worker in self.workers:
-            worker.ask_to_exit()
-        for worker in self.workers:
-            worker.end(deadline)
-
-    def replace(self, number: int) -> Worker:
-        """Kills a worker, whatever state it is in, and starts another in its place."""
-        self.workers[number].end(0.0)
-        self.workers[number] = WorkerProcess(number, self._homes[number])
-        self.generation[number] += 1
-        return self.workers[number]
-
-    def run(
-        self,
-        which: int,
-        jobs: Mapping[int, Sequence[Job]],
-        limit: float,
-        on_result: Callable[[int, int, Any], None] = lambda worker, job, result: None,
-    ) -> None:
-        """Carries out jobs: one after the other in each worker, the workers side by side.
-
-        Args:
-            which: The set of environments.
-            jobs: By number of the worker.
-            limit: Seconds that one job may take.
-            on_result: Called with the worker, the job's position and its result, or with what
-                it raised (:class:`RemoteError` or :class:`WorkerLost`; the worker's further
-                jobs are then left out). What this raises ends the call once every running job
-                has ended.
-        """
-        left = {number: iter(enumerate(own)) for number, own in jobs.items()}
-        running: dict[int, int] = {}
-        raised: BaseException | None = None
-
-        def report(number: int, result: Any) -> None:
-            nonlocal raised
-            try:
-                on_result(number, running.pop(number), result)
-            except BaseException as error:
-                raised = raised or error
-
-        def go_on(number: int) -> None:
-            position, job = next(left[number], (None, None))
-            if position is None or job is None or raised:
-                return
-            running[number] = position
-            try:
-                self.workers[number].ask(which, job[0], *job[1])
-            except WorkerLost as error:
-                report(number, error)
-
-        for number in jobs:
-            go_on(number)
-        while running:
-            for number in list(running):
-                try:
-                    there, result = self.workers[number].answer(limit, wait=len(running) == 1)
-                except (RemoteError, WorkerLost) as error:
-                    report(number, error)
-                    continue
-                if there:
-                    report(number, result)
-                    go_on(number)
-        if raised:
-            raise raised
+            worker.ask_to_end()
+        try:
+            for worker in self.workers:
+                worker.end(deadline)
+        finally:
+            for worker in self.workers:
+                worker.end()
+            self._workers.clear()
 
 
 def available_cores() -> int:
@@ -337,53 +342,21 @@ def available_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _homes(num_workers: int) -> list[int | None]:
-    """A core for each worker to wake up on, where there are no more cores than workers."""
+def _homes(num_workers: int) -> list[int]:
+    """A core for each worker to wake up on where no core is to spare, and else -1."""
     affinity = getattr(os, "sched_getaffinity", None)
     cores = sorted(affinity(0)) if affinity else []
     if not cores or num_workers < len(cores):
-        return [None] * num_workers
+        return [-1] * num_workers
     return [cores[i % len(cores)] for i in range(num_workers)]
 
 
-@atexit.register
-def _end_all() -> None:
-    """Ends workers that nobody has closed.
-
-    Runs before what `multiprocessing` does at exit, which is to ask them by SIGTERM, to which
-    they do not listen, and to wait for them.
-    """
-    for process in multiprocessing.active_children():
-        if process.name.startswith(_NAME):
-            process.kill()
-
-
-_STARTING = threading.Lock()
-
-_ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
-)
-"""Variables that numerical libraries read when they load: there is a process for every core."""
-
-
-@contextlib.contextmanager
-def _clean_start() -> Iterator[None]:
-    """Starts processes with one thread each, and without running the caller's script again.
-
-    A spawned process first imports the parent's main module, which a script without an
-    ``if __name__ == "__main__"`` does not survive. Workers need nothing of it.
-    """
-    with _STARTING:
-        main = sys.modules["__main__"]
-        before = {name: os.environ.get(name) for name in _ONE_THREAD}
-        sys.modules["__main__"] = types.ModuleType("__main__")
-        os.environ.update(_ONE_THREAD)
-        try:
-            yield
-        finally:
-            sys.modules["__main__"] = main
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+def exit_reason(code: int | None) -> str:
+    """Says how a process ended, such as ``was killed by SIGKILL``."""
+    if code is None:
+        return "does not answer"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    with contextlib.suppress(ValueError):
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"was killed by signal {-code}"
