@@ -218,10 +218,14 @@ def _resume(arguments: ResumeConfig) -> None:
     folder = RunFolder.open(arguments.resume)
     stored = folder.read_config()
     try:
-        config = dataclasses.replace(Config.from_dict(stored["config"]), **arguments.changes)
-        device = resolve_device(arguments.device or stored["device"])
-    except (KeyError, TypeError) as error:
+        config = Config.from_dict(stored["config"])
+        before = stored["device"]
+    except RunError as error:
+        raise RunError(f"{folder.path}/config.json: {error}") from error
+    except (AttributeError, KeyError, TypeError) as error:
         raise RunError(f"{folder.path}/config.json does not fit this version: {error}") from error
+    config = dataclasses.replace(config, **arguments.changes)
+    device = resolve_device(arguments.device or before)
     display = Display()
     display.say(f"going on with {folder.path} on {device}")
     _go(config, folder, device, display, resume=True)

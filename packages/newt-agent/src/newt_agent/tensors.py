@@ -57,6 +57,5 @@ def check_finite(path: Path, tensors: dict[str, Tensor]) -> None:
     Raises:
         RunError: One is not; the tensor is named.
     """
-    broken = non_finite(tensors)
-    if broken:
-        raise RunError(f"{path}: the tensor {broken[0]!r} holds NaN or infinity")
+    for name, value in non_finite(tensors).items():
+        raise RunError(f"{path}: the tensor {name!r} holds {value}")
