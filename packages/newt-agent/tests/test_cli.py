@@ -226,6 +226,25 @@ def test_resume_goes_on_to_a_new_length_and_remembers_it(trained, tmp_path):
     assert checkpoints == {"000000000", "000000600", "000000800", "last"}
 
 
+def test_edited_settings_are_one_message(trained, tmp_path):
+    edits = {
+        "steps": ("many", "steps='many': an integer"),
+        "threads": (10**6, "threads=1000000"),
+        "envs_per_task": (2, "envs_per_task=2: the checkpoint was made with 1"),
+        "planner": ({"horizon": 9}, "planner.horizon=9: the checkpoint was made with 3"),
+        "colour": ("red", "colour"),
+    }
+    for name, (value, _) in edits.items():
+        shutil.copytree(trained, tmp_path / name, symlinks=True)
+        path = tmp_path / name / "config.json"
+        stored = json.loads(path.read_text())
+        stored["config"][name] = value
+        path.write_text(json.dumps(stored))
+    results = run_many("train", [f"--resume {tmp_path / name}" for name in edits])
+    for result, (_, message) in zip(results, edits.values(), strict=True):
+        assert_one_message(result, message, "config.json")
+
+
 def test_a_checkpoint_brings_its_size(trained, tmp_path):
     """The quickstart's own size is XS."""
     out = tmp_path / "run"

@@ -73,7 +73,7 @@ def assert_intact(trainer, message: str) -> None:
     assert f"The checkpoint of step {int(last.name)} is intact" in message
     assert f"newt-train --resume {path} goes on from it" in message
     assert (last / "replay.safetensors").exists()
-    assert non_finite(Agent.load(last).model.state_dict()) == []
+    assert non_finite(Agent.load(last).model.state_dict()) == {}
 
 
 def assert_usable(replay) -> None:
@@ -179,7 +179,7 @@ def test_an_agent_that_breaks_is_neither_saved_nor_obeyed(make_short, tasks, pla
 def assert_intact_at_end(trainer) -> None:
     last = trainer.folder.last_checkpoint()
     assert int(last.name) == trainer.step == trainer.config.steps
-    assert non_finite(Agent.load(last).model.state_dict()) == []
+    assert non_finite(Agent.load(last).model.state_dict()) == {}
 
 
 @pytest.fixture

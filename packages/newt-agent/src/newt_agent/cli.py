@@ -232,12 +232,16 @@ def _resume(arguments: ResumeConfig) -> None:
     with RunFolder.resume(arguments.resume) as folder, _saying_how_to_go_on(folder):
         stored = folder.read_config()
         try:
-            config = dataclasses.replace(Config.from_dict(stored["config"]), **arguments.changes)
-            device = resolve_device(arguments.device or stored["device"])
+            config = Config.from_dict(stored["config"])
+            before = stored["device"]
+        except RunError as error:
+            raise RunError(f"{folder.path}/config.json: {error}") from error
         except (AttributeError, KeyError, TypeError) as error:
             raise RunError(
                 f"{folder.path}/config.json does not fit this version ({one_line(error)})"
             ) from error
+        config = dataclasses.replace(config, **arguments.changes)
+        device = resolve_device(arguments.device or before)
         if config.wandb:
             check_wandb()
         display = Display()

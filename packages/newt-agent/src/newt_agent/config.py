@@ -243,17 +243,18 @@ def check_resumption(config: Config, before: dict[str, Any], step: int) -> None:
     Raises:
         RunError: The run is longer already, or the checkpoint's tensors would not fit.
     """
-    if config.steps < step and config.steps != before["steps"]:
+    if config.steps < step and config.steps != before.get("steps"):
         raise RunError(f"steps={config.steps}: the run is at step {step} already")
     now = config.to_dict()
     held = {
-        name: (before[name], now[name])
+        name: (before.get(name, now[name]), now[name])
         for name in (
             *("tasks", "instruction", "score", "terminations"),
             *("envs_per_task", "size", "encoder", "replay_capacity"),
         )
     }
-    held["planner.horizon"] = before["planner"]["horizon"], config.planner.horizon
+    horizon = config.planner.horizon
+    held["planner.horizon"] = before.get("planner", {}).get("horizon", horizon), horizon
     for name, (old, new) in held.items():
         if old != new:
             raise RunError(

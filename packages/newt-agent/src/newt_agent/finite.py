@@ -6,6 +6,7 @@ is too large does, where it is squared. And weights that are NaN stay NaN.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -56,10 +57,14 @@ def check_numbers(tasks: Sequence[Task], reward: np.ndarray, *observations: np.n
             )
 
 
-def non_finite(tensors: Mapping[str, Tensor]) -> list[str]:
-    """Names the tensors that hold NaN or infinity; waits once for their device."""
+def non_finite(tensors: Mapping[str, Tensor]) -> dict[str, float]:
+    """Finds the tensors that hold NaN or infinity, and says which; waits once for the device."""
     numbers = {n: t for n, t in tensors.items() if t.is_floating_point() and t.numel()}
     # Unlike a mask of the finite numbers, the least and the greatest take no memory.
     ends = [torch.stack(torch.aminmax(t.detach())).double() for t in numbers.values()]
-    finite = torch.stack(ends).isfinite().all(1).tolist() if ends else []
-    return [name for name, good in zip(numbers, finite, strict=True) if not good]
+    found = torch.stack(ends).tolist() if ends else []
+    broken = {
+        name: [end for end in pair if not math.isfinite(end)]
+        for name, pair in zip(numbers, found, strict=True)
+    }
+    return {name: values[0] for name, values in broken.items() if values}

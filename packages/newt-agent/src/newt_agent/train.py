@@ -269,7 +269,7 @@ class Trainer:
         Raises:
             BrokenAgentError: A number is NaN or infinite.
         """
-        broken = self.learner.broken or non_finite(self.agent.model.state_dict())
+        broken = self.learner.broken or list(non_finite(self.agent.model.state_dict()))
         if broken:
             raise BrokenAgentError(f"{', '.join(broken[:4])} became NaN or infinite")
 
