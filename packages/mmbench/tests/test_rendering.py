@@ -75,6 +75,33 @@ def test_frames_come_from_the_backend_that_is_there(needs_backend, backend):
 
 
 @BOTH
+def test_a_program_may_end_with_all_of_it_open(needs_backend, backend):
+    needs_backend(backend)
+    run(
+        """
+import atexit
+def too_late():
+    try:
+        env.render()
+    except RuntimeError as error:
+        assert "ending" in str(error)
+    else:
+        os._exit(1)
+atexit.register(too_late)
+env = start()
+env.render()
+later = TaskEnv("reacher-easy", render_mode="rgb_array")  # loads dm_control, which ends EGL too
+later.reset(seed=0)
+later.render()
+drawing = threading.Thread(target=lambda: [env.render() for _ in range(10**6)], daemon=True)
+drawing.start()
+time.sleep(0.1)
+""",
+        backend,
+    )
+
+
+@BOTH
 def test_any_thread_draws(needs_backend, backend):
     needs_backend(backend)
     run(
@@ -229,14 +256,12 @@ class TestDrawingThread:
         assert set(seen) == {"mmbench-drawing"}
         thread.run(lambda held: held.append(1))
         assert thread.run(len) == 1
-        thread.stop(list.clear)
 
     def test_errors_are_the_caller_s(self):
         thread = DrawingThread(list)
         with pytest.raises(ZeroDivisionError):
             thread.run(lambda held: 1 / 0)
         assert thread.run(len) == 0
-        thread.stop(list.clear)
 
     def test_an_interruption_waits_for_what_is_being_drawn(self, monkeypatch):
         """It reads the simulation, which the program may go on with."""
@@ -266,11 +291,9 @@ class TestDrawingThread:
                 thread.run(lambda held: events.append("drawn"))
         assert events == ["drawn"]
         assert thread.run(lambda held: "next") == "next"
-        thread.stop(list.clear)
 
     def test_nothing_is_made_only_to_be_freed(self):
         made = []
         thread = DrawingThread(lambda: made.append(1))
         thread.run_later(lambda held: None)
-        thread.stop(lambda held: None)
         assert not made

@@ -7,6 +7,7 @@ frames can be asked for in any thread, and no other context is in the way of our
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Callable
@@ -22,8 +23,9 @@ _EXIT_PATIENCE = 5.0  # seconds for what is being drawn when the program ends
 class DrawingThread(Generic[_Held]):
     """Runs functions, one at a time, on an object that lives in this thread and nowhere else.
 
-    A forked process has no such thread. It gets one of its own, unless the object was there
-    already: then it is :attr:`lost`, as graphics drivers do not survive a fork.
+    The thread ends with the program; what it holds is then left to the system. A forked process
+    has no such thread. It gets one of its own, unless the object was there already: then it is
+    :attr:`lost`, as graphics drivers do not survive a fork.
 
     Args:
         make: Makes the object, in the thread, when the first function is to be run.
@@ -40,6 +42,8 @@ class DrawingThread(Generic[_Held]):
 
     def run(self, function: Callable[[_Held], _Result]) -> _Result:
         """Returns what the function returns, or raises what it raises."""
+        if self._resting.is_set() and threading.current_thread() is threading.main_thread():
+            raise RuntimeError("no more frames are drawn: the program is ending")
         job = _Job(function)
         self._start()
         self._jobs.put(job)
@@ -60,16 +64,15 @@ class DrawingThread(Generic[_Held]):
         if self._made and not self.lost:
             self._jobs.put(_Job(function))
 
-    def stop(self, last: Callable[[_Held], None]) -> None:
-        """Runs a last function, if there is an object to run it on, and ends the thread."""
-        self.run_later(last)
+    def _rest(self) -> None:
+        """Finishes what is being drawn and draws nothing more: native code dies with Python."""
         if self._thread is not None:
             self._jobs.put(None)
-            self._thread.join(_EXIT_PATIENCE)
-            self._thread = None
+            self._resting.wait(_EXIT_PATIENCE)
 
     def _renew(self) -> None:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._resting = threading.Event()
         self._starting = threading.Lock()
         self._thread = None
 
@@ -82,16 +85,22 @@ class DrawingThread(Generic[_Held]):
             return
         with self._starting:
             if self._thread is None:
-                # A daemon, as Python waits for other threads before it calls what is to be
-                # called at exit, `stop` among it.
                 self._thread = threading.Thread(
                     target=self._work, args=(self._jobs,), name="mmbench-drawing", daemon=True
                 )
                 self._thread.start()
+                atexit.register(self._rest)
 
     def _work(self, jobs: SimpleQueue[_Job | None]) -> None:
-        held: list[_Held] = []  # a local variable, which a forked process can never free
-        while (job := jobs.get()) is not None:
+        # A local variable: neither a forked process nor the end of the program ever frees it, where
+        # what it needs for that is gone.
+        held: list[_Held] = []
+        while True:
+            job = jobs.get()
+            if job is None:
+                self._resting.set()
+                threading.Event().wait()  # for ever, with what is held
+                return
             try:
                 if not held:
                     self._made = True  # already: a fork may come in between
@@ -102,7 +111,6 @@ class DrawingThread(Generic[_Held]):
                 self._made = bool(held)
             job.done.release()
             del job  # or it would keep a model alive until the next one comes
-        self._made = False
 
 
 class _Job:

@@ -138,9 +138,6 @@ class _Canvas:
             ) from error
         self._scenes: dict[int, tuple[Any, mujoco.MjvScene]] = {}
         self._rect = mujoco.MjrRect(0, 0, FRAME_SIZE, FRAME_SIZE)
-        # Registered here to run before what MuJoCo registered while making the context: EGL
-        # complains at exit about what is freed after its end.
-        atexit.register(_thread.stop, _Canvas.close)
 
     def draw(self, renderer: MujocoRenderer, data: mujoco.MjData) -> np.ndarray:
         """See :meth:`MujocoRenderer.render`."""
@@ -172,12 +169,6 @@ class _Canvas:
         if number in self._scenes:
             context, _ = self._scenes.pop(number)
             context.free()
-
-    def close(self) -> None:
-        """Frees everything."""
-        for number in list(self._scenes):
-            self.free(number)
-        self._context.free()
 
 
 _thread = DrawingThread(_Canvas)
