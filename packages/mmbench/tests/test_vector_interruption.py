@@ -124,6 +124,19 @@ def test_a_step_that_restarts_is_told_of_though_it_is_interrupted():
     env.close()
 
 
+def test_another_worker_may_die_where_a_restart_is_interrupted():
+    env, batch = counting(seconds=0.0, on_error="restart")
+    first, second = (worker.pid for worker in env.pool.workers)
+    os.kill(first, signal.SIGKILL)
+    assert interrupt(0.2, env.step, batch) is None  # a new worker takes longer to start
+    os.kill(second, signal.SIGKILL)
+    assert env.get_attr("task") == env.tasks
+    assert env.step(batch)[4]["restarted"].all()
+    assert not env.step(batch)[4]["restarted"].any()
+    assert env.failures.sum() == 2
+    env.close()
+
+
 def steps_taken(env, half):
     """Steps of the episodes of a half."""
     taken = {int(state["env/step"]) for state in env.call("get_state")[half::2]}
