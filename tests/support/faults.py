@@ -63,10 +63,10 @@ class Counting:
         self.length = length
         self.steps = 0
 
-    def __call__(self, action: np.ndarray) -> tuple[float, bool, float, float]:
+    def __call__(self, action: np.ndarray) -> tuple[float, bool, bool, float, float]:
         time.sleep(self.seconds)
         self.steps += 1
-        return float(self.steps), self.steps % self.length == 0, 0.0, math.nan
+        return float(self.steps), False, self.steps % self.length == 0, 0.0, math.nan
 
 
 def make_lock() -> object:

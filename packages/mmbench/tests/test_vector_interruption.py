@@ -43,6 +43,14 @@ def interrupt(seconds, body, *args):
         signal.signal(signal.SIGALRM, before)
 
 
+@pytest.fixture(scope="module")
+def workers():
+    """Two worker processes that tests share."""
+    env = make("pygame-pong", envs_per_task=2)
+    yield env
+    env.close()
+
+
 def counting(seconds=0.2, length=500, **kwargs):
     """Environments of two workers that count their steps, which take a while."""
     env = make("pygame-pong,pygame-cowboy,pygame-landing,pygame-highway", **kwargs)
@@ -51,8 +59,8 @@ def counting(seconds=0.2, length=500, **kwargs):
     return env, actions(env, 1)[0]
 
 
-def test_an_interrupted_step_is_not_the_next_one_s_result():
-    env, batch = counting()
+def test_an_interrupted_step_is_not_the_next_one_s_result(workers):
+    env, batch = counting(workers=workers)
     for number in (2, 4, 6):
         assert interrupt(0.1, env.step, batch) is None
         _, reward, *_ = env.step(batch)
@@ -61,8 +69,8 @@ def test_an_interrupted_step_is_not_the_next_one_s_result():
 
 
 @pytest.mark.parametrize("half", [0, 1])
-def test_recv_can_be_called_again(half):
-    env, batch = counting()
+def test_recv_can_be_called_again(workers, half):
+    env, batch = counting(workers=workers)
     for number in (1, 2):
         env.send(batch[half::2], half)
         assert interrupt(0.1, env.recv, half) is None
@@ -73,8 +81,8 @@ def test_recv_can_be_called_again(half):
     env.close()
 
 
-def test_halves_are_not_mixed_up_when_something_else_is_interrupted():
-    env, batch = counting()
+def test_halves_are_not_mixed_up_when_something_else_is_interrupted(workers):
+    env, batch = counting(workers=workers)
     env.send(batch[0::2], 0)
     assert interrupt(0.1, env.get_attr, "task") is None
     env.send(batch[1::2], 1)
@@ -83,8 +91,8 @@ def test_halves_are_not_mixed_up_when_something_else_is_interrupted():
     env.close()
 
 
-def test_an_interrupted_call_is_not_the_next_one_s_result():
-    env, batch = counting()
+def test_an_interrupted_call_is_not_the_next_one_s_result(workers):
+    env, batch = counting(workers=workers)
     env.set_attr("nap", time.sleep)
     for _ in range(2):
         assert interrupt(0.1, env.call, "nap", 0.3) is None
@@ -95,8 +103,8 @@ def test_an_interrupted_call_is_not_the_next_one_s_result():
     env.close()
 
 
-def test_an_episode_that_ends_in_an_interrupted_step_is_told_of():
-    env, batch = counting(length=2)
+def test_an_episode_that_ends_in_an_interrupted_step_is_told_of(workers):
+    env, batch = counting(length=2, workers=workers)
     env.step(batch)
     assert interrupt(0.1, env.step, batch) is None
     # The environments wait in the new episode until somebody knows of it.
@@ -121,6 +129,19 @@ def test_a_step_that_restarts_is_told_of_though_it_is_interrupted():
         seen |= env.step(batch)[4]["restarted"]
     assert seen.tolist() == (env.owner == 0).tolist()
     assert env.failures.sum() == 1
+    env.close()
+
+
+def test_another_worker_may_die_where_a_restart_is_interrupted():
+    env, batch = counting(seconds=0.0, on_error="restart")
+    first, second = (worker.pid for worker in env.pool.workers)
+    os.kill(first, signal.SIGKILL)
+    assert interrupt(0.2, env.step, batch) is None  # a new worker takes longer to start
+    os.kill(second, signal.SIGKILL)
+    assert env.get_attr("task") == env.tasks
+    assert env.step(batch)[4]["restarted"].all()
+    assert not env.step(batch)[4]["restarted"].any()
+    assert env.failures.sum() == 2
     env.close()
 
 
@@ -205,9 +226,10 @@ def interrupted_advance(action):
 
 
 def test_an_interrupted_start_leaves_nothing_behind():
+    before = set(children())
     for seconds in (0.001, 0.01, 0.1, 0.5):
         interrupt(seconds, lambda: make("pygame-pong,walker-walk").close())
         deadline = time.monotonic() + GUARD
-        while children():
+        while set(children()) - before:
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -65,7 +65,7 @@ def test_a_user_that_is_dropped_closes_its_environments_only():
     assert not children()
 
 
-@pytest.mark.parametrize("use", ["reset", "get_attr", "call", "step", "half"])
+@pytest.mark.parametrize("use", ["reset", "get_attr", "step", "half"])
 @pytest.mark.parametrize("on_error", ["restart", "raise"])
 def test_a_worker_that_one_user_replaces_is_news_to_the_other(use, on_error):
     ours = make(TASKS, on_error="restart")
@@ -86,8 +86,6 @@ def test_a_worker_that_one_user_replaces_is_news_to_the_other(use, on_error):
             return theirs.reset(seed=0)
         if use == "get_attr":
             return theirs.get_attr("task")
-        if use == "call":
-            return theirs.call("get_state")
         if use == "step":
             return theirs.step(batch)
         return [theirs.recv(half) for half in (0, 1)]
@@ -107,7 +105,7 @@ def test_a_worker_that_one_user_replaces_is_news_to_the_other(use, on_error):
         if use == "half":
             for half in (0, 1):
                 restarted[half::2] |= result[half][4]["restarted"]
-        if use in ("get_attr", "call"):
+        if use == "get_attr":
             restarted |= theirs.step(batch)[4]["restarted"]
         expected = np.zeros(theirs.num_envs, bool) if use == "reset" else theirs.owner == 1
         assert restarted.tolist() == expected.tolist()

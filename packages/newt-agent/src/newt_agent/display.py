@@ -121,7 +121,7 @@ class Display:
         self.console.print(Text.assemble(("warning:", "yellow"), " ", text))
 
     def building(self, built: int, total: int) -> None:
-        """Tells now and then how many environments are there; called with each."""
+        """Tells now and then how many environments are there; called more often."""
         now = time.perf_counter()
         if now - self._told_building >= _BUILDING_SECONDS:
             self._told_building = now

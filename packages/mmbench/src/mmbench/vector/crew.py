@@ -151,8 +151,10 @@ class Crew:
         self._asking = False
         return results, raised, lost
 
-    def settle(self) -> None:
-        """Waits until nothing is under way that an exception has left so, steps aside."""
+    def settle(self) -> list[WorkerLost]:
+        """Waits for requests that an exception has left under way; returns who is lost."""
         self._order()
-        if self._asking:  # orders are carried out in turn, so after this one none is left
-            self.ask("tracebacks", range(len(self._owner)), lambda own: ([],))
+        if not self._asking:
+            return []
+        # Orders are carried out in turn, so after this one none is left.
+        return self.ask("tracebacks", range(len(self._owner)), lambda own: ([],))[2]

@@ -189,7 +189,8 @@ class Fleet:
     def settle(self) -> None:
         """Finishes what an exception has left unfinished; raises as :meth:`check`."""
         self.check()
-        self._crew.settle()
+        if failures := self._with_workers(self._crew.settle(), "is lost"):
+            self._recover(failures)
         self._revive()
         if WHOLE in self._crew.sent:
             self._discard(WHOLE)
@@ -361,6 +362,7 @@ class Fleet:
     def _revive(self) -> None:
         """Makes dead environments anew. The next step of each is left out, and tells so."""
         while self._dead:
+            self._bury(())  # with those of workers that have been lost meanwhile
             rows = sorted(self._dead)
             seeds: list[int | None] = [None] * len(self._tasks)
             for i in rows:  # a new episode, which the failure determines, but not the same one

@@ -75,7 +75,7 @@ class MultitaskVectorEnv(VectorEnv):
         time_limit: Seconds after which a worker that has not answered counts as hanging.
         workers: Another multitask environment, whose workers to share, such as that of a
             training run for its evaluations. ``num_workers`` is then that one's.
-        progress: Called with the number of environments built so far, and N.
+        progress: Called now and then with the number of environments built so far, and N.
 
     Raises:
         UnknownTaskError: A part of ``tasks`` matches nothing.
