@@ -75,6 +75,7 @@ def test_a_worker_that_one_user_replaces_is_news_to_the_other(use, on_error):
     batch = actions(theirs, 1)[0]
     victim = ours.pool.workers[1].pid
     if use == "half":
+        theirs.set_attr("advance", [Counting(seconds=0.5) for _ in theirs.tasks])
         theirs.send(batch[0::2], 0)
         theirs.send(batch[1::2], 1)
     os.kill(victim, signal.SIGKILL)
