@@ -93,8 +93,10 @@ env.render()
 later = TaskEnv("reacher-easy", render_mode="rgb_array")  # loads dm_control, which ends EGL too
 later.reset(seed=0)
 later.render()
-drawing = threading.Thread(target=lambda: [env.render() for _ in range(10**6)], daemon=True)
-drawing.start()
+def draw():  # and nothing else: a daemon must not step, as MuJoCo's functions die with Python
+    while True:
+        env._simulator._renderer.render(env._simulator._picture)
+threading.Thread(target=draw, daemon=True).start()
 time.sleep(0.1)
 """,
         backend,
