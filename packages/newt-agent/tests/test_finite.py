@@ -37,7 +37,7 @@ class Rewards:
     def __call__(self, action):
         assert not np.isnan(action).any()
         self.steps += 1
-        return (self.value if self.steps > GOOD_STEPS else 0.1), False, 0.0, NAN
+        return (self.value if self.steps > GOOD_STEPS else 0.1), False, False, 0.0, NAN
 
 
 class Observations:
@@ -125,7 +125,7 @@ def test_the_last_and_the_first_observation_of_an_episode_are_looked_at(make_sho
     steps, observations = itertools.count(1), itertools.count(1)
 
     def ends_with_the_fourth_step(action):
-        return 0.1, next(steps) == 4, 0.0, NAN
+        return 0.1, False, next(steps) == 4, 0.0, NAN
 
     def observe(state, frame=None):
         state[:] = value if next(observations) == number else 0.5
