@@ -50,7 +50,7 @@ def test_no_display_is_one_error_that_harms_nothing(monkeypatch, name):
     for _ in range(2):
         with pytest.raises(RuntimeError, match="no window can be opened.*rgb_array.*xvfb-run"):
             env.reset(seed=0)
-        env.close()
+    env.close()
     checked = gym.make(f"mmbench/{name}-v0", disable_env_checker=True)
     with pytest.raises(RuntimeError, match="no window can be opened"):
         check_env(checked.unwrapped)

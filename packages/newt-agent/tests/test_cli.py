@@ -14,6 +14,7 @@ import pytest
 import safetensors.torch
 
 from mmbench.runs import RunError, publish_folder
+from mmbench.runs.lock import LOCK
 from newt_agent.agent import Agent
 from newt_agent.cli import parse_training
 from newt_agent.config import PAPER, QUICKSTART, Config
@@ -83,7 +84,9 @@ def run_many(program: str, commands: list[str], **options) -> list[subprocess.Co
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    """The files of a run; the lock says who had it last, also of a process that was refused."""
+    files = (p for p in folder.rglob("*") if p.is_file() and p.name != LOCK)
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
 def test_existing_run_is_not_touched(trained):
