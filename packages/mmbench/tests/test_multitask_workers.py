@@ -299,6 +299,8 @@ def test_nothing_is_left_when_the_parent_ends(how, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell in the background may have it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     workers = [int(pid) for pid in process.stdout.readline().split()]
     assert len(workers) == 2
