@@ -228,8 +228,9 @@ def test_a_task_that_cannot_be_built_is_named():
 
 SCRIPT = textwrap.dedent(
     """
-    import sys, time
+    import signal, sys, time
     import gymnasium as gym, numpy as np
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     env = gym.make_vec(
         "mmbench:mmbench/multitask-v0", tasks="pygame-pong,pygame-cowboy", num_workers=2
     )
@@ -302,14 +303,17 @@ def test_nothing_is_left_when_the_parent_ends(how, tmp_path):
         # A shell in the background may have it ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    workers = [int(pid) for pid in process.stdout.readline().split()]
-    assert len(workers) == 2
-    assert all(alive(pid) for pid in workers)
-    if how == signal.SIGINT:
-        os.killpg(process.pid, how)  # as a terminal does
-    else:
-        process.send_signal(how)
-    _, errors = process.communicate(timeout=GUARD)
+    try:
+        workers = [int(pid) for pid in process.stdout.readline().split()]
+        assert len(workers) == 2
+        assert all(alive(pid) for pid in workers)
+        if how == signal.SIGINT:
+            os.killpg(process.pid, how)  # as a terminal does
+        else:
+            process.send_signal(how)
+        _, errors = process.communicate(timeout=GUARD)
+    finally:
+        process.kill()
     if how == signal.SIGINT:
         assert "KeyboardInterrupt" in errors
     deadline = time.monotonic() + GUARD
