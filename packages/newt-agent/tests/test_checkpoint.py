@@ -172,7 +172,7 @@ def test_json_of_a_wrong_kind_is_one_sentence(run, capsys, name, value):
     assert str(last(run)) in message
 
 
-@pytest.mark.parametrize("name", ["step", "updates", "sampler", "results", "seconds"])
+@pytest.mark.parametrize("name", ["step", "updates", "sampler", "results", "seconds", "config"])
 @pytest.mark.parametrize("value", ["x", [], None])
 def test_any_wrong_value_in_progress_is_one_sentence(run, capsys, name, value):
     edit(run, "progress.json", lambda old: with_value(old, name, value))

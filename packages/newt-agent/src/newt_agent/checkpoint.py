@@ -36,6 +36,7 @@ _PROGRESS_KINDS: dict[str, type | tuple[type, ...]] = {
     "sampler": dict,
     "results": dict,
     "evaluation_due": bool,
+    "config": dict,
 }
 """What a run cannot go on without."""
 
