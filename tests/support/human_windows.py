@@ -55,6 +55,7 @@ def show(name: str, screen: Screen, folder: str) -> str:
     if folder:
         np.save(Path(folder) / f"{name}.npy", screen.pixels())
     env.close()
+    env.close()
     gone = not screen.wait_for(lambda pixels: not pixels.any()).any()
     again = np.array_equal(plain.render(), frame)
     plain.close()

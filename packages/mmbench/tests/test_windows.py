@@ -1,5 +1,6 @@
 """The human render mode of every domain, with and without a screen."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
@@ -26,10 +27,11 @@ def test_a_window_shows_what_needs_no_opengl():
 
 
 @pytest.mark.filterwarnings("ignore:.*A Box observation space:UserWarning")
-def test_gymnasium_s_checker_opens_its_windows(screen):
-    import gymnasium as gym
-
-    env = gym.make("mmbench/pygame-landing-v0", disable_env_checker=True)
+@pytest.mark.parametrize("name", [ARCADE, "cartpole-swingup"])
+def test_gymnasium_s_checker_opens_its_windows(screen, name):
+    if rendering.backend() is None and name != ARCADE:
+        pytest.skip("this machine has neither EGL nor OSMesa")
+    env = gym.make(f"mmbench/{name}-v0", disable_env_checker=True)
     check_env(env.unwrapped)
     env.close()
 
@@ -37,8 +39,6 @@ def test_gymnasium_s_checker_opens_its_windows(screen):
 @pytest.mark.filterwarnings("ignore:.*A Box observation space:UserWarning")
 @pytest.mark.parametrize("name", [ARCADE, "cartpole-swingup"])
 def test_no_display_is_one_error_that_harms_nothing(monkeypatch, name):
-    import gymnasium as gym
-
     if rendering.backend() is None and name != ARCADE:
         pytest.skip("this machine has neither EGL nor OSMesa")
     for variable in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
@@ -86,3 +86,15 @@ def test_drawing_before_the_first_reset_is_one_error():
         if unavailable(get(name)) is None:
             with pytest.raises(ResetNeeded, match=f"{name}.*render"):
                 TaskEnv(name, render_mode="human").render()
+
+
+def test_drawing_after_the_end_is_one_error():
+    from gymnasium.error import ClosedEnvironmentError
+
+    for name in (ARCADE, "lunarlander-land", "walker-walk", "atari-pong"):
+        if unavailable(get(name)) is None:
+            env = TaskEnv(name, render_mode="rgb_array")
+            env.reset(seed=0)
+            env.close()
+            with pytest.raises(ClosedEnvironmentError, match=name):
+                env.render()
