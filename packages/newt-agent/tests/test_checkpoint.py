@@ -14,6 +14,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from mmbench.catalog import EnvironmentFailure
 from mmbench.runs import RunError, RunFolder, publish_folder
 from newt_agent.agent import Agent
 from newt_agent.checkpoint import load_training_state, save_checkpoint
@@ -179,6 +180,11 @@ def test_any_wrong_value_in_progress_is_one_sentence(run, capsys, name, value):
     assert f"progress.json is damaged: '{name}' is {value!r}" in resume(capsys, run)
 
 
+def test_edited_settings_of_a_checkpoint_are_one_sentence(run, capsys):
+    edit(run, "progress.json", lambda old: with_value(old, "config", {"planner": 5}))
+    assert f"{last(run)} cannot be resumed from" in resume(capsys, run)
+
+
 def with_value(content: bytes, name: str, value) -> bytes:
     return json.dumps({**json.loads(content), name: value}).encode()
 
@@ -286,6 +292,26 @@ def test_folder_is_free_after_a_run_however_it_ended(run, capsys, monkeypatch):
         with pytest.raises(ArithmeticError):
             train_main(["--resume", str(run), "--steps", "900"])
     RunFolder.resume(run).close()
+
+
+def test_failure_after_a_kill_between_two_names(run, capsys, monkeypatch):
+    """The same step was being saved again: `last` leads to a copy with a name of its own."""
+    checkpoints = run / "checkpoints"
+    (checkpoints / "000000600").rename(checkpoints / ".000000600-a1b2c3d4")
+    (checkpoints / "last").unlink()
+    (checkpoints / "last").symlink_to(".000000600-a1b2c3d4")
+
+    def fail(trainer):
+        raise EnvironmentFailure(trainer.env.tasks[0], 0, "failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_collect", fail)
+        with pytest.raises(SystemExit):
+            train_main(["--resume", str(run), "--steps", "900"])
+    assert "The checkpoint of step 600 is intact" in capsys.readouterr().err
+    train_main(["--resume", str(run), "--steps", "900"])
+    names = sorted(path.name for path in checkpoints.iterdir())
+    assert names == ["000000000", "000000400", "000000800", "000000900", "last"]
 
 
 def test_stopped_before_the_first_checkpoint(tmp_path, capsys, monkeypatch):

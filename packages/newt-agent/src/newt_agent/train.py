@@ -6,6 +6,7 @@ import contextlib
 import math
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,8 @@ class Trainer:
         torch.set_float32_matmul_precision("high")
         state = load_training_state(folder.last_checkpoint()) if resume else None
         if state is not None:
-            check_resumption(config, state.progress["config"], state.progress["step"])
+            with _foreign(folder):
+                check_resumption(config, state.progress["config"], state.progress["step"])
         self.env: Any = make_environments(
             tasks=config.selected(),
             envs_per_task=config.envs_per_task,
@@ -87,6 +89,7 @@ class Trainer:
         self.step = 0
         self.updates = 0
         self._seconds = 0.0
+        self._saved: int | None = None
         self._stop = threading.Event()
         self._evaluation_due = False
         self._results: dict[str, Any] = {}
@@ -102,14 +105,8 @@ class Trainer:
         if state is None:
             self._start()
         else:
-            try:
+            with _foreign(folder):
                 self._restore(state)
-            except (RunError, EnvironmentFailure):
-                raise
-            except Exception as error:  # foreign names and shapes raise nearly anything
-                raise RunError(
-                    f"{folder.last_checkpoint()} cannot be resumed from ({one_line(error)})"
-                ) from error
         self._loggers = Loggers(folder, config, purge_step=self.step)
         self._started = time.perf_counter() - self._seconds
 
@@ -145,13 +142,10 @@ class Trainer:
 
     def _ended(self, what: str, advice: str) -> RunError:
         """Says what ended the run, and how to go on."""
-        try:
-            last = self.folder.last_checkpoint()
-        except RunError:
-            kept = "The run has no checkpoint yet"
-        else:
+        kept = "The run has no checkpoint yet"
+        if self._saved is not None:
             kept = (
-                f"The checkpoint of step {int(last.name)} is intact: newt-train --resume "
+                f"The checkpoint of step {self._saved} is intact: newt-train --resume "
                 f"{self.folder.path} goes on from it"
             )
         return RunError(f"at step {self.step} {what}\n{kept}. {advice}")
@@ -417,6 +411,7 @@ class Trainer:
         state = TrainingState(training, self.replay.state_dict(), progress)
         with self._display.saving():
             save_checkpoint(self.folder, self.step, self.agent, state)
+        self._saved = self.step
 
     def _restore(self, state: TrainingState) -> None:
         training, progress = state.training, state.progress
@@ -429,6 +424,7 @@ class Trainer:
         )
         self.replay.load_state_dict(state.replay)
         self.step, self.updates = progress["step"], progress["updates"]
+        self._saved = self.step
         self._seconds = progress["seconds"]
         self._bring_back_noise(training["generator"])
         self._rng.bit_generator.state = progress["sampler"]
@@ -471,6 +467,19 @@ class Trainer:
                 "never stopped"
             )
         return obs
+
+
+@contextlib.contextmanager
+def _foreign(folder: RunFolder) -> Iterator[None]:
+    """Around the use of what a checkpoint holds: foreign names and shapes raise nearly anything."""
+    try:
+        yield
+    except (RunError, EnvironmentFailure):
+        raise
+    except Exception as error:
+        raise RunError(
+            f"{folder.last_checkpoint()} cannot be resumed from ({one_line(error)})"
+        ) from error
 
 
 def replay_episodes(env: Any, generators: np.ndarray, actions: list[np.ndarray]) -> np.ndarray:
