@@ -113,12 +113,12 @@ class Display:
         self._start: tuple[float, int] | None = None
 
     def say(self, text: str) -> None:
-        """Prints a line."""
-        self.console.print(text, highlight=False, markup=False)
+        """Prints a line. The terminal folds it, so that paths and commands can be copied whole."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Prints a warning."""
-        self.console.print(Text.assemble(("warning:", "yellow"), " ", text))
+        self.console.print(Text.assemble(("warning:", "yellow"), " ", text), soft_wrap=True)
 
     def building(self, built: int, total: int) -> None:
         """Tells now and then how many environments are there; called more often."""
