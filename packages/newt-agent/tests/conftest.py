@@ -32,7 +32,7 @@ def make_trainer(tmp_path, quiet):
 
     def make(name: str = "run", config: Config = TINY, resume: bool = False) -> Trainer:
         path = tmp_path / name
-        folder = RunFolder.resume(path) if resume else RunFolder.create(path, "test")
+        folder = RunFolder.open(path) if resume else RunFolder.create(path, "test")
         trainer = Trainer(config, folder, "cpu", quiet, resume)
         made.append(trainer)
         return trainer
