@@ -23,7 +23,7 @@ from mmbench.domains import atari
 from mmbench.env import TaskEnv
 
 FOLDER = reference.SHIPPED / "atari"
-FINGERPRINTS = sorted(path.stem for path in FOLDER.glob("*.json"))
+FINGERPRINTS = reference.recorded("atari", ".json")
 ENDING_SOON = ["atari-asterix", "atari-chopper-command"]
 """Games whose episodes are cheap, as nothing is emulated once a game is over."""
 

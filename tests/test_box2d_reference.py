@@ -18,7 +18,7 @@ with warnings.catch_warnings():
     from gymnasium.envs.box2d import bipedal_walker, lunar_lander
 
 FOLDER = reference.SHIPPED / "box2d"
-FINGERPRINTS = sorted(path.stem for path in FOLDER.glob("*.json"))
+FINGERPRINTS = reference.recorded("box2d", ".json")
 POLICIES = ("random", "zero", "hold")
 
 # A leg that stands on two pieces of ground counts as in the air or not by the order in which it

@@ -13,21 +13,13 @@ from mmbench.env import TaskEnv
 
 DOMAIN = "dmcontrol-ext"
 FOLDER = reference.SHIPPED / DOMAIN
-RECORDED = sorted(path.stem for path in FOLDER.glob("*.npz"))
+RECORDED = reference.recorded(DOMAIN, ".npz")
 TASKS = mmbench.tasks(domain=DOMAIN) + mmbench.tasks(domain=DOMAIN, split="extra")
 EPISODES = {"random": 10}
 MANY_EPISODES = {"random": 24, "zero": 24, "hold": 24}
 
 
-@pytest.mark.parametrize("name", RECORDED)
-def test_steps_as_recorded(name):
-    conformance.check_transitions(FOLDER / f"{name}.npz")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", RECORDED)
-def test_steps_as_recorded_in_full(name):
-    conformance.check_transitions(reference.full_recording() / DOMAIN / f"{name}.npz")
+test_steps_as_recorded, test_steps_as_recorded_in_full = conformance.transition_tests(DOMAIN)
 
 
 @pytest.mark.slow

@@ -9,19 +9,11 @@ from dm_control import suite
 import mmbench
 
 FOLDER = reference.SHIPPED / "dmcontrol"
-RECORDED = sorted(path.stem for path in FOLDER.glob("*.npz"))
+RECORDED = reference.recorded("dmcontrol", ".npz")
 EPISODES = {"random": 12, "zero": 24, "hold": 12}
 
 
-@pytest.mark.parametrize("name", RECORDED)
-def test_steps_as_recorded(name):
-    conformance.check_transitions(FOLDER / f"{name}.npz")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", RECORDED)
-def test_steps_as_recorded_in_full(name):
-    conformance.check_transitions(reference.full_recording() / "dmcontrol" / f"{name}.npz")
+test_steps_as_recorded, test_steps_as_recorded_in_full = conformance.transition_tests("dmcontrol")
 
 
 @pytest.mark.parametrize("name", RECORDED)

@@ -30,7 +30,7 @@ from mmbench.domains import maniskill_numpy, maniskill_package, unavailable
 from mmbench.env import TaskEnv
 
 FOLDER = reference.SHIPPED / "maniskill"
-RECORDED = sorted(path.stem for path in FOLDER.glob("*.json"))
+RECORDED = reference.recorded("maniskill", ".json")
 reason = unavailable(get(RECORDED[0]))
 if reason:
     pytest.skip(reason, allow_module_level=True)

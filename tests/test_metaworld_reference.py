@@ -16,7 +16,7 @@ from mmbench.domains import mujoco_state
 from mmbench.env import TaskEnv
 
 FOLDER = reference.SHIPPED / "metaworld"
-RECORDED = sorted(path.stem for path in FOLDER.glob("*.npz"))
+RECORDED = reference.recorded("metaworld", ".npz")
 TASKS = mmbench.tasks(domain="metaworld")
 WELD_TORQUE_SCALE = 3.75
 
@@ -36,15 +36,7 @@ MISSED_BY_SCRIPTS = {
 }
 
 
-@pytest.mark.parametrize("name", RECORDED)
-def test_steps_as_recorded(name):
-    conformance.check_transitions(FOLDER / f"{name}.npz")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", RECORDED)
-def test_steps_as_recorded_in_full(name):
-    conformance.check_transitions(reference.full_recording() / "metaworld" / f"{name}.npz")
+test_steps_as_recorded, test_steps_as_recorded_in_full = conformance.transition_tests("metaworld")
 
 
 @pytest.mark.parametrize("name", RECORDED)

@@ -11,22 +11,13 @@ import mmbench
 from mmbench.env import TaskEnv
 
 FOLDER = reference.SHIPPED / "mujoco"
-RECORDED = sorted(path.stem for path in FOLDER.glob("*.npz"))
-FINGERPRINTS = sorted(path.stem for path in FOLDER.glob("*.json"))
+FINGERPRINTS = reference.recorded("mujoco", ".json")
 EPISODES = {"mujoco-reacher": 40, "mujoco-inverted-pendulum": 12}  # cheap ones, in full
 FEW, MANY = 4, 16  # of the others
 POLICIES = ("random", "zero", "hold")
 
 
-@pytest.mark.parametrize("name", RECORDED)
-def test_steps_as_recorded(name):
-    conformance.check_transitions(FOLDER / f"{name}.npz")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", RECORDED)
-def test_steps_as_recorded_in_full(name):
-    conformance.check_transitions(reference.full_recording() / "mujoco" / f"{name}.npz")
+test_steps_as_recorded, test_steps_as_recorded_in_full = conformance.transition_tests("mujoco")
 
 
 @pytest.mark.parametrize("name", FINGERPRINTS)

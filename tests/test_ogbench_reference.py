@@ -13,8 +13,7 @@ from mmbench.domains import mujoco_state
 from mmbench.env import TaskEnv
 
 FOLDER = reference.SHIPPED / "ogbench"
-RECORDED = sorted(path.stem for path in FOLDER.glob("*.npz"))
-FINGERPRINTS = sorted(path.stem for path in FOLDER.glob("*.json"))
+FINGERPRINTS = reference.recorded("ogbench", ".json")
 POLICIES = ("random", "zero", "hold")
 EPISODES = 40  # starts and goals vary much
 
@@ -24,15 +23,7 @@ def check_fingerprint(name, policy):
     conformance.check_fingerprint(FOLDER / f"{name}.json", {policy: EPISODES}, rare=tips)
 
 
-@pytest.mark.parametrize("name", RECORDED)
-def test_steps_as_recorded(name):
-    conformance.check_transitions(FOLDER / f"{name}.npz")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", RECORDED)
-def test_steps_as_recorded_in_full(name):
-    conformance.check_transitions(reference.full_recording() / "ogbench" / f"{name}.npz")
+test_steps_as_recorded, test_steps_as_recorded_in_full = conformance.transition_tests("ogbench")
 
 
 @pytest.mark.parametrize("name", [name for name in FINGERPRINTS if "point" in name])

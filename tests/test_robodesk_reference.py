@@ -25,7 +25,7 @@ from mmbench.domains import robodesk
 from mmbench.env import TaskEnv
 
 FOLDER = reference.SHIPPED / "robodesk"
-RECORDED = sorted(path.stem for path in FOLDER.glob("*.npz"))
+RECORDED = reference.recorded("robodesk", ".npz")
 TOLERANCE = 1e-6
 
 ARM = np.r_[29:38, 64:73]

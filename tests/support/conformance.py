@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import reference
 import rollouts
 
@@ -11,6 +13,25 @@ from mmbench.env import TaskEnv
 
 TOLERANCE = 1e-6
 """Of max(1, |recorded|)."""
+
+
+def transition_tests(domain: str) -> tuple[Callable[[str], None], Callable[[str], None]]:
+    """Makes the tests of a domain's recorded steps: those shipped, and (slow) the full recording.
+
+    A module that assigns them to names that begin with `test_` has them run.
+    """
+    names = reference.recorded(domain, ".npz")
+
+    @pytest.mark.parametrize("name", names)
+    def shipped(name):
+        check_transitions(reference.SHIPPED / domain / f"{name}.npz")
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("name", names)
+    def full(name):
+        check_transitions(reference.full_recording() / domain / f"{name}.npz")
+
+    return shipped, full
 
 
 def check_transitions(path: Path) -> None:

@@ -23,6 +23,11 @@ def full_recording() -> Path:
     return Path(folder)
 
 
+def recorded(domain: str, ending: str) -> list[str]:
+    """The names of a domain's tasks of which a file with this ending is shipped."""
+    return sorted(path.stem for path in (SHIPPED / domain).glob(f"*{ending}"))
+
+
 class Transition(NamedTuple):
     """One recorded agent step.
 

@@ -5,8 +5,7 @@ import pygame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniarcade.geometry import boxes_overlap
-from miniarcade.randomness import integer, sign, uniform
+from miniarcade.rules import boxes_overlap, integer, sign, uniform
 
 corner = st.floats(-30, 30)
 side = st.integers(1, 20)
