@@ -1,19 +1,29 @@
-"""The tasks of MiniArcade."""
+"""The tasks of MiniArcade. Lengths and scores are those of its own table."""
 
-from functools import partial
-
+import miniarcade
 from mmbench.catalog.task import Task
 
-_task = partial(
-    Task,
-    domain="miniarcade",
-    split="train",
-    max_episode_steps=500,
-    action_repeat=1,
-    discount=0.99,
-    score_metric="return",
-    score_low=0,
-)
+
+def _task(
+    native: str, obs_dim: int, action_dim: int, instruction: str, split: str = "train"
+) -> Task:
+    game = miniarcade.get_task(native)
+    return Task(
+        f"pygame-{native}",
+        domain="miniarcade",
+        split=split,
+        instruction=instruction,
+        native=native,
+        obs_dim=obs_dim,
+        action_dim=action_dim,
+        max_episode_steps=game.max_episode_steps,
+        action_repeat=1,
+        discount=1 - 5 / game.max_episode_steps,  # looks ahead over a fifth of the episode
+        score_metric=game.score_metric,
+        score_low=game.score_low,
+        score_high=game.score_high,
+    )
+
 
 # Embodiment and action space: the first sentence of every instruction.
 _CARTPOLE = (
@@ -31,11 +41,9 @@ _REACHER = (
 
 TASKS = (
     _task(
-        "pygame-cowboy",
-        native="cowboy",
+        "cowboy",
         obs_dim=3,
         action_dim=1,
-        score_high=500,
         instruction=(
             "An arcade cowboy who runs to the right by himself, and one action: how hard he "
             "jumps. Jump over every cactus and keep running; being stuck against one costs a "
@@ -43,11 +51,9 @@ TASKS = (
         ),
     ),
     _task(
-        "pygame-coinrun",
-        native="coinrun",
+        "coinrun",
         obs_dim=12,
         action_dim=1,
-        score_high=50,
         instruction=(
             "An arcade girl who runs across a meadow by herself, and one action: how hard she "
             "jumps. Jump at the right moments to collect as many of the passing gold coins as "
@@ -55,11 +61,9 @@ TASKS = (
         ),
     ),
     _task(
-        "pygame-spaceship",
-        native="spaceship",
+        "spaceship",
         obs_dim=14,
         action_dim=2,
-        score_high=60,
         instruction=(
             "An arcade spaceship flying through scrolling stars, and two actions: horizontal and "
             "vertical thrust. Collect the rows of gold coins that come from the right and steer "
@@ -67,12 +71,9 @@ TASKS = (
         ),
     ),
     _task(
-        "pygame-pong",
-        native="pong",
+        "pong",
         obs_dim=6,
         action_dim=1,
-        score_low=-3,
-        score_high=3,
         instruction=(
             "An arcade paddle on the left edge of a court, and one action: its speed up or down. "
             "Play pong: return the ball, get it past the opponent on the right and let none past "
@@ -80,11 +81,9 @@ TASKS = (
         ),
     ),
     _task(
-        "pygame-bird-attack",
-        native="bird-attack",
+        "bird-attack",
         obs_dim=55,
         action_dim=2,
-        score_high=16,
         instruction=(
             "An arcade gunship at the bottom of the screen, and two actions: moving sideways and "
             "firing. Shoot down the whole formation of birds as early as possible while dodging "
@@ -92,11 +91,9 @@ TASKS = (
         ),
     ),
     _task(
-        "pygame-highway",
-        native="highway",
+        "highway",
         obs_dim=24,
         action_dim=2,
-        score_high=10,
         instruction=(
             "An arcade car on a five-lane road seen from above, and two actions: acceleration "
             "along the road and across it. Stay in the middle of a lane with free road ahead, and "
@@ -104,13 +101,9 @@ TASKS = (
         ),
     ),
     _task(
-        "pygame-landing",
-        native="landing",
+        "landing",
         obs_dim=7,
         action_dim=2,
-        max_episode_steps=200,
-        discount=0.975,
-        score_high=200,
         instruction=(
             "An arcade helicopter pulled down by gravity, and two actions: horizontal and "
             "vertical thrust. Land softly on the flag in the middle of the deck of a ship that "
@@ -118,11 +111,9 @@ TASKS = (
         ),
     ),
     _task(
-        "pygame-air-hockey",
-        native="air-hockey",
+        "air-hockey",
         obs_dim=12,
         action_dim=2,
-        score_high=10,
         instruction=(
             "An arcade mallet in the lower half of an air hockey table, and two actions: its "
             "horizontal and its vertical velocity. Hit the puck into the opponent's goal at the "
@@ -130,11 +121,9 @@ TASKS = (
         ),
     ),
     _task(
-        "pygame-rocket-collect",
-        native="rocket-collect",
+        "rocket-collect",
         obs_dim=21,
         action_dim=2,
-        score_high=25,
         instruction=(
             "An arcade rocket gliding in open space, and two actions: horizontal and vertical "
             "thrust. Fly to the gold coin, which reappears elsewhere each time it is collected, "
@@ -142,12 +131,9 @@ TASKS = (
         ),
     ),
     _task(
-        "pygame-chase-evade",
-        native="chase-evade",
+        "chase-evade",
         obs_dim=15,
         action_dim=2,
-        score_low=-50,
-        score_high=50,
         instruction=(
             "An arcade gnome on a round field with three orbiting pillars, and two actions: its "
             "horizontal and its vertical velocity. Play tag: as the pursuer catch the opponent "
@@ -155,12 +141,9 @@ TASKS = (
         ),
     ),
     _task(
-        "pygame-coconut-dodge",
-        native="coconut-dodge",
+        "coconut-dodge",
         obs_dim=29,
         action_dim=1,
-        score_low=-15,
-        score_high=0,
         instruction=(
             "An arcade traveller on the ground between palm trees, and one action: acceleration "
             "to the left or right. Dodge the falling coconuts, which become more and faster over "
@@ -168,140 +151,102 @@ TASKS = (
         ),
     ),
     _task(
-        "pygame-cartpole-balance",
-        native="cartpole-balance",
+        "cartpole-balance",
         obs_dim=4,
         action_dim=1,
-        score_high=500,
         instruction=(
             f"{_CARTPOLE} The pole starts almost upright: keep it balanced near the start, for a "
             "smooth reward that shrinks gradually as the pole tilts."
         ),
     ),
     _task(
-        "pygame-cartpole-swingup",
-        native="cartpole-swingup",
+        "cartpole-swingup",
         obs_dim=4,
         action_dim=1,
-        score_high=500,
         instruction=(
             f"{_CARTPOLE} The pole starts hanging down: swing it up and balance it near the start, "
             "for a smooth reward that grows gradually once the pole rises above the horizontal."
         ),
     ),
     _task(
-        "pygame-cartpole-balance-sparse",
-        native="cartpole-balance-sparse",
+        "cartpole-balance-sparse",
         obs_dim=4,
         action_dim=1,
-        score_high=500,
         instruction=(
             f"{_CARTPOLE} The pole starts almost upright: keep it balanced near the start; the "
             "reward is sparse, all or nothing, and paid only while the pole is nearly vertical."
         ),
     ),
     _task(
-        "pygame-cartpole-swingup-sparse",
-        native="cartpole-swingup-sparse",
+        "cartpole-swingup-sparse",
         obs_dim=4,
         action_dim=1,
-        score_high=500,
         instruction=(
             f"{_CARTPOLE} The pole starts hanging down: swing it up and hold it near the start; "
             "the reward is sparse, nothing at all until the pole is nearly vertical."
         ),
     ),
     _task(
-        "pygame-cartpole-tremor",
-        native="cartpole-tremor",
+        "cartpole-tremor",
         obs_dim=4,
         action_dim=1,
-        score_high=500,
         instruction=(
             f"{_CARTPOLE} The pole starts almost upright: keep it balanced near the start although "
             "sudden earthquakes shake it without warning."
         ),
     ),
     _task(
-        "pygame-point-maze-var1",
-        native="point-maze-var1",
+        "point-maze-var1",
         obs_dim=44,
         action_dim=2,
-        max_episode_steps=200,
-        discount=0.975,
-        score_metric="success",
-        score_high=1,
         instruction=(
             f"{_MAZE} Move to the green goal and stay on it, where a straight wall down the middle "
             "has a single gap, at its centre, between the left half and the right half."
         ),
     ),
     _task(
-        "pygame-point-maze-var2",
-        native="point-maze-var2",
+        "point-maze-var2",
         obs_dim=44,
         action_dim=2,
-        max_episode_steps=200,
-        discount=0.975,
-        score_metric="success",
-        score_high=1,
         instruction=(
             f"{_MAZE} Move to the green goal and stay on it, where scattered tiles leave a winding "
             "loop of corridors around a block in the centre."
         ),
     ),
     _task(
-        "pygame-point-maze-var3",
-        native="point-maze-var3",
+        "point-maze-var3",
         obs_dim=44,
         action_dim=2,
-        max_episode_steps=200,
-        discount=0.975,
-        score_metric="success",
-        score_high=1,
         instruction=(
             f"{_MAZE} Move to the green goal and stay on it, where the open space is shaped like "
             "the letter U: a chamber with two arms that lead up to the top corners."
         ),
     ),
     _task(
-        "pygame-point-maze-var4",
+        "point-maze-var4",
         split="test",
-        native="point-maze-var4",
         obs_dim=44,
         action_dim=2,
-        max_episode_steps=200,
-        discount=0.975,
-        score_metric="success",
-        score_high=1,
         instruction=(
             f"{_MAZE} Move to the green goal and stay on it, where tiles fill the four corners and "
             "leave open space in the shape of a diamond."
         ),
     ),
     _task(
-        "pygame-reacher-hard",
+        "reacher-hard",
         split="test",
-        native="reacher-hard",
         obs_dim=6,
         action_dim=2,
-        max_episode_steps=200,
-        discount=0.975,
-        score_high=200,
         instruction=(
             f"{_REACHER} Bring the fingertip onto a tiny red target at a random place and hold it "
             "there, which takes great precision."
         ),
     ),
     _task(
-        "pygame-reacher-easy",
+        "reacher-easy",
         split="test",
-        native="reacher-easy",
         obs_dim=6,
         action_dim=2,
-        max_episode_steps=200,
-        discount=0.975,
-        score_high=200,
         instruction=(
             f"{_REACHER} Bring the fingertip onto a large red target at a random place and keep it "
             "there; the size of the target makes this easy."
