@@ -298,11 +298,12 @@ def _miniarcade(task: Task) -> Native:
 
 def _maniskill(task: Task) -> Native:
     maniskill = importlib.import_module("mmbench.domains.maniskill")
+    adapters = importlib.import_module("mmbench.domains.maniskill_simulator")
 
     def build() -> Any:
         # Of the adapter that takes the package's step, only what sets states is used.
         environment = maniskill.build(task, frames=False)
-        return maniskill.ManiSkillSimulator(environment, task.action_repeat, frames=False)
+        return adapters.ManiSkillSimulator(environment, task.action_repeat, frames=False)
 
     theirs, spare = build(), build()
 

@@ -17,7 +17,7 @@ def pair(stand_in_data):
     """Returns a task's simulator and the package's own, each with a scene of its own."""
     # Not above: the tests of other domains load this module too, and may be without ManiSkill.
     from mmbench.domains import maniskill
-    from mmbench.domains.maniskill_numpy.simulator import NumpySimulator
+    from mmbench.domains.maniskill_simulator import ManiSkillSimulator, NumpySimulator
 
     made = {}
 
@@ -27,7 +27,7 @@ def pair(stand_in_data):
             ours = maniskill.make(task, frames=False)
             assert isinstance(ours, NumpySimulator)
             package = maniskill.build(task, frames=False)
-            made[name] = ours, maniskill.ManiSkillSimulator(package, task.action_repeat, False)
+            made[name] = ours, ManiSkillSimulator(package, task.action_repeat, False)
         return made[name]
 
     with pytest.MonkeyPatch.context() as monkeypatch:

@@ -82,9 +82,9 @@ def test_start(make, maze):
 
 
 def test_point_and_goal_in_the_centre_where_nothing_else_is_found(env):
-    env.game._draw_position = lambda: (30.0, 30.0)
-    assert env.game._draw_start() == (112, 112)
-    assert env.game._draw_goal(112.0, 112.0) == (112, 112)
+    env.game._sample_position = lambda: (30.0, 30.0)
+    assert env.game._sample_start() == (112, 112)
+    assert env.game._sample_goal(112.0, 112.0) == (112, 112)
 
 
 def test_speed(env):

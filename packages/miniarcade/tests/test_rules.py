@@ -1,4 +1,4 @@
-"""Boxes, against pygame's own rectangles."""
+"""Rules that games share: boxes, against pygame's own rectangles, and random numbers."""
 
 import numpy as np
 import pygame
@@ -25,7 +25,7 @@ def test_touching_is_not_overlapping():
     assert boxes_overlap(0, 0, 10, 10, 9.99, 9.99, 10, 10)
 
 
-def test_draws():
+def test_random_numbers():
     rng = np.random.default_rng(0)
     wholes = [integer(rng, -2, 3) for _ in range(3000)]
     assert sorted(set(wholes)) == [-2, -1, 0, 1, 2, 3]

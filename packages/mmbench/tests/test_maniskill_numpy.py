@@ -13,7 +13,7 @@ if unavailable(get("ms-reach")):
     pytest.skip(unavailable(get("ms-reach")), allow_module_level=True)
 
 # Not importable where ManiSkill is not installed.
-from mmbench.domains import maniskill, maniskill_numpy  # isort: skip
+from mmbench.domains import maniskill_numpy, maniskill_simulator  # isort: skip
 from mmbench.domains.maniskill_numpy import scene  # isort: skip
 
 GRASPING = (
@@ -211,7 +211,7 @@ def write(simulator, flat):
     """Sets a state where it is, without a fresh scene: nothing will be stepped."""
     import torch
 
-    parts = maniskill._unflatten(torch.from_numpy(flat)[None], simulator._layout)
+    parts = maniskill_simulator._unflatten(torch.from_numpy(flat)[None], simulator._layout)
     simulator._environment.set_state_dict(parts)
 
 

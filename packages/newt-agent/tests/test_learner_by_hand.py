@@ -15,7 +15,7 @@ from newt_agent.agent import Agent, TaskInfo
 from newt_agent.config import OptimizerConfig
 from newt_agent.learner import Learner
 from newt_agent.losses import Batch, LossConfig
-from newt_agent.maths import draw_heads
+from newt_agent.maths import sample_heads
 from newt_agent.planner import PlannerConfig
 from newt_agent.world_model import ModelConfig, WorldModel
 
@@ -84,7 +84,7 @@ class Plain:
         with torch.no_grad():
             observed = model.encode(batch.obs[1:], task)
             next_action, _ = model.sample_action(observed, task, g)
-            i, j = draw_heads(MODEL.num_q, task.device, g)
+            i, j = sample_heads(MODEL.num_q, task.device, g)
             q = decode(model.Q(observed, next_action, task, target=True))
             target = batch.reward + DISCOUNT[task] * torch.minimum(q[i], q[j])
         zs = [model.encode(batch.obs[0], task)]
@@ -106,7 +106,7 @@ class Plain:
     def policy_loss(self, batch, zs, g):
         model, task = self.model, batch.task
         actions, info = model.sample_action(torch.stack(zs), task, g)
-        i, j = draw_heads(MODEL.num_q, task.device, g)
+        i, j = sample_heads(MODEL.num_q, task.device, g)
         loss = 0.0
         for t, (z, a) in enumerate(zip(zs, actions, strict=True)):
             heads = decode(model.Q(z, a, task))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from newt_agent.maths import (
     RunningScale,
     decode_two_hot,
-    draw_heads,
     gaussian_log_prob,
+    sample_heads,
     symexp,
     symlog,
     tanh_log_det,
@@ -98,7 +98,7 @@ def test_drawn_heads_differ_and_are_uniform():
     g = torch.Generator().manual_seed(0)
     counts = torch.zeros(5, 5)
     for _ in range(2000):
-        i, j = draw_heads(5, torch.device("cpu"), g).tolist()
+        i, j = sample_heads(5, torch.device("cpu"), g).tolist()
         counts[i, j] += 1
     assert counts.diagonal().sum() == 0
     off = counts[~torch.eye(5, dtype=torch.bool)]

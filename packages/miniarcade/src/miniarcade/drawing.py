@@ -11,8 +11,8 @@ from collections.abc import Callable, Hashable, Sequence
 import numpy as np
 import pygame
 
-from miniarcade.game import SIZE
 from miniarcade.palette import Color, mix
+from miniarcade.rules import SIZE
 
 SCALE = 3  # canvas pixels a world pixel
 

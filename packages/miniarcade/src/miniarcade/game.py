@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from miniarcade import state as states
-from miniarcade.randomness import integer
+from miniarcade.rules import SIZE, integer
 from miniarcade.snapshot import Form
 
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
 
-SIZE = 224  # px, side of the world and of the picture
+__all__ = ["SIZE", "Game", "State", "sample_decor_seed"]
 
 
 @dataclass(slots=True)
@@ -104,6 +104,6 @@ class Game:
         self.state = states.from_arrays(self.state_type, arrays, "task/")
 
 
-def draw_decor_seed(rng: np.random.Generator) -> int:
+def sample_decor_seed(rng: np.random.Generator) -> int:
     """A seed for the decorations of an episode."""
     return integer(rng, 0, 2**31 - 1)

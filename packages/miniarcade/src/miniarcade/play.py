@@ -10,10 +10,10 @@ import pygame
 from miniarcade.arcade import ArcadeEnv
 from miniarcade.controls import CONTROLS, Control, Gamepad
 from miniarcade.drawing import Canvas
-from miniarcade.game import SIZE
 from miniarcade.palette import BLACK, DARK_GREY, GREY, ORANGE, WHITE, Color
 from miniarcade.recording import Recorder
 from miniarcade.registry import Task
+from miniarcade.rules import SIZE
 from miniarcade.window import Window
 
 PANEL = 36  # world px, height of the panel below the picture

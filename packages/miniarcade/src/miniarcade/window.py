@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pygame
 
 from miniarcade.drawing import SCALE, Canvas
-from miniarcade.game import SIZE
+from miniarcade.rules import SIZE
 from miniarcade.screen import open_screen
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, NamedTuple
 import torch
 from torch import Tensor
 
-from newt_agent.maths import RunningScale, draw_heads, time_weights, two_hot_cross_entropy
+from newt_agent.maths import RunningScale, sample_heads, time_weights, two_hot_cross_entropy
 from newt_agent.settings import Range, check_settings
 from newt_agent.world_model import WorldModel
 
@@ -82,7 +82,7 @@ def td_target(
         ``[..., B]``.
     """
     action, _ = model.sample_action(next_z, task, generator)
-    heads = draw_heads(model.num_q, next_z.device, generator)
+    heads = sample_heads(model.num_q, next_z.device, generator)
     values = model.decode(model.Q(next_z, action, task, target=True, heads=heads))
     return reward + discount[task] * values.amin(0)
 
@@ -194,7 +194,7 @@ def policy_loss(
     zs, task = zs.detach(), batch.task
     weights = time_weights(len(zs), config.rho, zs.device)
     action, info = model.sample_action(zs, task, generator)
-    heads = draw_heads(model.num_q, zs.device, generator)
+    heads = sample_heads(model.num_q, zs.device, generator)
     q = model.decode(model.Q(zs, action, task, heads=heads, detach=True)).mean(0)
 
     horizon = batch.action.shape[0]

@@ -102,7 +102,7 @@ def tanh_log_det(x: Tensor) -> Tensor:
     return 2 * (math.log(2) - x - F.softplus(-2 * x))
 
 
-def draw_heads(num_q: int, device: torch.device, generator: torch.Generator | None) -> Tensor:
+def sample_heads(num_q: int, device: torch.device, generator: torch.Generator | None) -> Tensor:
     """Draw two different heads of the value ensemble, indices ``[2]``."""
     return torch.rand(num_q, generator=generator, device=device).topk(2).indices
 

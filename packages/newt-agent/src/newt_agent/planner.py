@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mmbench.runs import RunError
-from newt_agent.maths import draw_heads
+from newt_agent.maths import sample_heads
 from newt_agent.settings import Range, check_settings
 
 
@@ -141,7 +141,7 @@ class Planner:
         config = self.config
         context = self.model.context(task[:, None])
         mask = context.action_mask
-        heads = draw_heads(self.model.num_q, z.device, generator)
+        heads = sample_heads(self.model.num_q, z.device, generator)
         z, discount = z[:, None], discount[:, None]
 
         # Inside, time comes first: [horizon, E, candidates, action_dim].

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
-from miniarcade.game import SIZE, Game, State, draw_decor_seed
+from miniarcade.game import SIZE, Game, State, sample_decor_seed
 from miniarcade.palette import BLACK, DARK_GREY, GREY, ORANGE, WHITE, Color, fade, mix
-from miniarcade.randomness import integer, sign, uniform
+from miniarcade.rules import integer, sign, uniform
 
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
@@ -100,7 +100,7 @@ class AirHockey(Game):
     def reset(self, rng: Generator) -> None:
         """See `Game`."""
         self.rng = rng
-        self.state = AirHockeyState(t=0, decor_seed=draw_decor_seed(rng))
+        self.state = AirHockeyState(t=0, decor_seed=sample_decor_seed(rng))
         self._serve(sign(rng))
 
     def step(self, action: Sequence[float]) -> float:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
-from miniarcade.game import SIZE, Game, State, draw_decor_seed
+from miniarcade.game import SIZE, Game, State, sample_decor_seed
 from miniarcade.palette import BLACK, GREEN, GREY, HIT, ORANGE, WHITE, fade, mix, noise
-from miniarcade.randomness import uniform
+from miniarcade.rules import uniform
 
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
@@ -129,8 +129,8 @@ class BirdAttack(Game):
     def reset(self, rng: Generator) -> None:
         """See `Game`."""
         self.rng = rng
-        self.state = BirdAttackState(t=0, decor_seed=draw_decor_seed(rng))
-        self.state.until_shot = self._draw_pause()
+        self.state = BirdAttackState(t=0, decor_seed=sample_decor_seed(rng))
+        self.state.until_shot = self._sample_pause()
 
     def step(self, action: Sequence[float]) -> float:
         """See `Game`."""
@@ -225,10 +225,10 @@ class BirdAttack(Game):
             bird = s.birds[s.until_shot]
             s.shot_x.append(x + COLUMN_X[bird] + BIRD_WIDTH // 2)
             s.shot_y.append(s.first_y + ROW_Y[bird] + BIRD_HEIGHT)
-            s.until_shot += 1 + self._draw_pause()
+            s.until_shot += 1 + self._sample_pause()
         s.until_shot -= count
 
-    def _draw_pause(self) -> int:
+    def _sample_pause(self) -> int:
         """How many birds in turn do not fire until one does.
 
         One draw for many birds and steps: the same chances as one draw for each.

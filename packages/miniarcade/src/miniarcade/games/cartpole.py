@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Literal
 
 from numpy.random import Generator
 
-from miniarcade.game import SIZE, Game, State, draw_decor_seed
+from miniarcade.game import SIZE, Game, State, sample_decor_seed
 from miniarcade.palette import BROWN, DARK_GREY, GREY, ORANGE, Color, fade, mix, noise
-from miniarcade.randomness import integer, sign, uniform
+from miniarcade.rules import integer, sign, uniform
 
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
@@ -87,7 +87,7 @@ def accelerations(
     return push - POLE_MOMENT * theta_acc * cos / TOTAL_MASS, theta_acc
 
 
-def draw_tremor(rng: Generator) -> tuple[int, float, int]:
+def sample_tremor(rng: Generator) -> tuple[int, float, int]:
     """How many steps a tremor lasts, its push in rad/s^2, and how many steps the next is after."""
     steps = integer(rng, *SHAKE_STEPS)
     push = sign(rng) * SHAKE_STRENGTH * uniform(rng, SHAKE_WEAKEST, 1.0)
@@ -125,7 +125,7 @@ class CartPole(Game):
         x, x_dot, theta, theta_dot = (uniform(rng, -START_SPREAD, START_SPREAD) for _ in range(4))
         self.state = CartPoleState(
             t=0,
-            decor_seed=draw_decor_seed(rng),
+            decor_seed=sample_decor_seed(rng),
             x=x,
             x_dot=x_dot,
             theta=self.start_angle + theta,
@@ -169,7 +169,7 @@ class CartPole(Game):
             return push
         s.shake_in -= 1
         if s.shake_in == 0:  # it pushes from the next step on
-            s.shake_left, s.shake, s.shake_in = draw_tremor(self.rng)
+            s.shake_left, s.shake, s.shake_in = sample_tremor(self.rng)
         return 0.0
 
     def draw(self, canvas: Canvas) -> None:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
-from miniarcade.game import SIZE, Game, State, draw_decor_seed
+from miniarcade.game import SIZE, Game, State, sample_decor_seed
 from miniarcade.palette import GREEN, ORANGE, SKIN, WHITE, Color, fade, mix, noise
-from miniarcade.randomness import sign, uniform
+from miniarcade.rules import sign, uniform
 
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
@@ -99,7 +99,7 @@ class ChaseEvade(Game):
         way = uniform(rng, 0.0, 2 * math.pi)
         self.state = ChaseEvadeState(
             t=0,
-            decor_seed=draw_decor_seed(rng),
+            decor_seed=sample_decor_seed(rng),
             agent=Gnome(CENTER_X + START * math.cos(way), CENTER_Y + START * math.sin(way)),
             opponent=Gnome(CENTER_X, CENTER_Y),
             evading=rng.random() < 0.5,

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
-from miniarcade.game import SIZE, Game, State, draw_decor_seed
+from miniarcade.game import SIZE, Game, State, sample_decor_seed
 from miniarcade.palette import WHITE, Color, fade, mix, noise
-from miniarcade.randomness import integer, uniform
+from miniarcade.rules import integer, uniform
 
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
@@ -81,7 +81,7 @@ class CoconutDodge(Game):
     def reset(self, rng: Generator) -> None:
         """See `Game`."""
         self.rng = rng
-        self.state = CoconutDodgeState(t=0, decor_seed=draw_decor_seed(rng), coconuts=[])
+        self.state = CoconutDodgeState(t=0, decor_seed=sample_decor_seed(rng), coconuts=[])
         self.state.coconuts.append(self._drop(0))
 
     def step(self, action: Sequence[float]) -> float:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
-from miniarcade.game import SIZE, Game, State, draw_decor_seed
+from miniarcade.game import SIZE, Game, State, sample_decor_seed
 from miniarcade.games._runner import (
     GROUND_Y,
     RUNNER_GROUND_Y,
@@ -26,9 +26,8 @@ from miniarcade.games._runner import (
     SCROLL,
     move,
 )
-from miniarcade.geometry import boxes_overlap
 from miniarcade.palette import SKIN, WHITE, fade, mix, noise
-from miniarcade.randomness import integer, sign
+from miniarcade.rules import boxes_overlap, integer, sign
 from miniarcade.scenery import draw_coin, draw_sparkles
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ class CoinRun(Game):
     def reset(self, rng: Generator) -> None:
         """See `Game`."""
         self.rng = rng
-        self.state = CoinRunState(t=0, decor_seed=draw_decor_seed(rng))
+        self.state = CoinRunState(t=0, decor_seed=sample_decor_seed(rng))
         self._place_row()
 
     def step(self, action: Sequence[float]) -> float:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
-from miniarcade.game import SIZE, Game, State, draw_decor_seed
+from miniarcade.game import SIZE, Game, State, sample_decor_seed
 from miniarcade.games._runner import (
     GROUND_Y,
     JUMP_Y,
@@ -27,9 +27,8 @@ from miniarcade.games._runner import (
     SCROLL,
     move,
 )
-from miniarcade.geometry import boxes_overlap
 from miniarcade.palette import BROWN, HIT, RED, SKIN, Color, fade, mix, noise
-from miniarcade.randomness import integer
+from miniarcade.rules import boxes_overlap, integer
 
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
@@ -61,7 +60,7 @@ class CowboyState(State):
     jumped_at: int = -DUST_STEPS  # step of the last jump
 
 
-def draw_kind(rng: Generator) -> int:
+def sample_kind(rng: Generator) -> int:
     """Chooses an obstacle: an index into OBSTACLES."""
     return integer(rng, 0, len(OBSTACLES) - 1)
 
@@ -77,7 +76,7 @@ class Cowboy(Game):
     def reset(self, rng: Generator) -> None:
         """See `Game`."""
         self.rng = rng
-        self.state = CowboyState(t=0, decor_seed=draw_decor_seed(rng), kind=draw_kind(rng))
+        self.state = CowboyState(t=0, decor_seed=sample_decor_seed(rng), kind=sample_kind(rng))
 
     def step(self, action: Sequence[float]) -> float:
         """See `Game`."""
@@ -93,7 +92,7 @@ class Cowboy(Game):
         s.scrolled += SCROLL
         s.obstacle_x -= SCROLL
         if s.obstacle_x + OBSTACLE_WIDTHS[s.kind] < 0:
-            s.kind = draw_kind(self.rng)
+            s.kind = sample_kind(self.rng)
             s.obstacle_x = OBSTACLE_X
         return 1.0
 

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
-from miniarcade.game import SIZE, Game, State, draw_decor_seed
-from miniarcade.geometry import boxes_overlap
+from miniarcade.game import SIZE, Game, State, sample_decor_seed
 from miniarcade.palette import HIT, RED, WHITE, YELLOW, Color, fade, mix, noise
-from miniarcade.randomness import integer, uniform
+from miniarcade.rules import boxes_overlap, integer, uniform
 
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
@@ -108,7 +107,7 @@ class Highway(Game):
         self.rng = rng
         self.state = HighwayState(
             t=0,
-            decor_seed=draw_decor_seed(rng),
+            decor_seed=sample_decor_seed(rng),
             x=uniform(rng, *START_X),
             y=LANE_Y[integer(rng, *START_LANES)] - HEIGHT / 2,
             vx=uniform(rng, -START_SPEED, START_SPEED),

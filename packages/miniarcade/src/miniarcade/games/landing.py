@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
-from miniarcade.game import SIZE, Game, State, draw_decor_seed
-from miniarcade.geometry import boxes_overlap
+from miniarcade.game import SIZE, Game, State, sample_decor_seed
 from miniarcade.palette import RED, WHITE, fade, noise
-from miniarcade.randomness import sign, uniform
+from miniarcade.rules import boxes_overlap, sign, uniform
 
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
@@ -87,7 +86,7 @@ class Landing(Game):
         speed = SHIP_SPEED + uniform(rng, -SHIP_SPEED_SPREAD, SHIP_SPEED_SPREAD)
         self.state = LandingState(
             t=0,
-            decor_seed=draw_decor_seed(rng),
+            decor_seed=sample_decor_seed(rng),
             x=uniform(rng, *START),
             y=uniform(rng, *START),
             vx=uniform(rng, -START_SPEED, START_SPEED),

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Literal
 
 from numpy.random import Generator
 
-from miniarcade.game import SIZE, Game, State, draw_decor_seed
+from miniarcade.game import SIZE, Game, State, sample_decor_seed
 from miniarcade.palette import BLACK, GREEN, ORANGE, WHITE, fade, mix
-from miniarcade.randomness import integer, uniform
+from miniarcade.rules import integer, uniform
 
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
@@ -107,11 +107,11 @@ class PointMaze(Game):
         self.rng = rng
         free = [i for i, wall in enumerate(self.grid) if not wall]
         wind_cell, wind = free[integer(rng, 0, len(free) - 1)], integer(rng, 0, 3)
-        x, y = self._draw_start()
-        goal_x, goal_y = self._draw_goal(x, y)
+        x, y = self._sample_start()
+        goal_x, goal_y = self._sample_goal(x, y)
         self.state = PointMazeState(
             t=0,
-            decor_seed=draw_decor_seed(rng),
+            decor_seed=sample_decor_seed(rng),
             x=x,
             y=y,
             goal_x=goal_x,
@@ -201,23 +201,23 @@ class PointMaze(Game):
                 return True
         return False
 
-    def _draw_position(self) -> tuple[float, float]:
+    def _sample_position(self) -> tuple[float, float]:
         """A random point of the arena, walls included."""
         return uniform(self.rng, *START), uniform(self.rng, *START)
 
-    def _draw_start(self) -> tuple[float, float]:
+    def _sample_start(self) -> tuple[float, float]:
         """A free point."""
         for _ in range(TRIES):
-            x, y = self._draw_position()
+            x, y = self._sample_position()
             if not self._blocked(x, y):
                 return x, y
         return SIZE / 2, SIZE / 2
 
-    def _draw_goal(self, x: float, y: float) -> tuple[float, float]:
+    def _sample_goal(self, x: float, y: float) -> tuple[float, float]:
         """A free point neither near to the start (x, y) nor far from it."""
         near, far = GOAL_DISTANCE
         for _ in range(TRIES):
-            goal_x, goal_y = self._draw_position()
+            goal_x, goal_y = self._sample_position()
             distance = math.hypot(goal_x - x, goal_y - y)
             if near <= distance <= far and not self._blocked(goal_x, goal_y):
                 return goal_x, goal_y

@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
-from miniarcade.game import SIZE, Game, State, draw_decor_seed
-from miniarcade.geometry import boxes_overlap
+from miniarcade.game import SIZE, Game, State, sample_decor_seed
 from miniarcade.palette import BLACK, DARK_GREY, GREY, ORANGE, WHITE, fade
-from miniarcade.randomness import integer, sign, uniform
+from miniarcade.rules import boxes_overlap, integer, sign, uniform
 
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
@@ -66,13 +65,13 @@ class PongState(State):
     agent_scored: bool  # that was the agent's
 
 
-def draw_serve(rng: Generator) -> tuple[float, float]:
+def sample_serve(rng: Generator) -> tuple[float, float]:
     """The velocity of a served ball, px/step."""
     angle = uniform(rng, -SERVE_ANGLE, SERVE_ANGLE)
     return sign(rng) * BALL_SPEED * math.cos(angle), BALL_SPEED * math.sin(angle)
 
 
-def draw_delay(rng: Generator) -> int:
+def sample_delay(rng: Generator) -> int:
     """Steps until the opponent reacts to a ball that it has just seen."""
     return integer(rng, *DELAY)
 
@@ -88,8 +87,8 @@ class Pong(Game):
     def reset(self, rng: Generator) -> None:
         """See `Game`."""
         self.rng = rng
-        decor_seed = draw_decor_seed(rng)
-        vx, vy = draw_serve(rng)
+        decor_seed = sample_decor_seed(rng)
+        vx, vy = sample_serve(rng)
         self.state = PongState(
             t=0,
             decor_seed=decor_seed,
@@ -124,7 +123,7 @@ class Pong(Game):
             return 0.0
         s.scored_at, s.agent_scored = s.t, reward > 0
         s.x = s.y = CENTER
-        s.vx, s.vy = draw_serve(self.rng)
+        s.vx, s.vy = sample_serve(self.rng)
         return reward
 
     def observe(self) -> list[float]:
@@ -172,7 +171,7 @@ class Pong(Game):
             return
         if not s.alert:
             s.alert = True
-            s.delay = draw_delay(self.rng)
+            s.delay = sample_delay(self.rng)
         if s.delay > 0:
             s.delay -= 1
             return

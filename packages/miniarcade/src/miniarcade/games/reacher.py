@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
-from miniarcade.game import SIZE, Game, State, draw_decor_seed
+from miniarcade.game import SIZE, Game, State, sample_decor_seed
 from miniarcade.palette import GREY, ORANGE, RED, WHITE, Color, fade, mix
-from miniarcade.randomness import uniform
+from miniarcade.rules import uniform
 
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
@@ -77,7 +77,7 @@ class Reacher(Game):
         distance = uniform(rng, *TARGET_DISTANCE)
         self.state = ReacherState(
             t=0,
-            decor_seed=draw_decor_seed(rng),
+            decor_seed=sample_decor_seed(rng),
             q1=q1,
             q2=q2,
             target_x=distance * math.cos(angle),

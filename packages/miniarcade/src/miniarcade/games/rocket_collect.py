@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
-from miniarcade.game import SIZE, Game, State, draw_decor_seed
+from miniarcade.game import SIZE, Game, State, sample_decor_seed
 from miniarcade.palette import GOLD_LIGHT, HIT, ORANGE, RED, WHITE, YELLOW, fade, mix, noise
-from miniarcade.randomness import integer, uniform
+from miniarcade.rules import integer, uniform
 from miniarcade.scenery import draw_coin, draw_sparkles
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class RocketCollect(Game):
         self.rng = rng
         self.state = RocketCollectState(
             t=0,
-            decor_seed=draw_decor_seed(rng),
+            decor_seed=sample_decor_seed(rng),
             coin_x=float(integer(rng, *COIN_X)),
             coin_y=float(integer(rng, *COIN_Y)),
             asteroids=[self._spawn()],

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
-from miniarcade.game import SIZE, Game, State, draw_decor_seed
-from miniarcade.geometry import boxes_overlap
+from miniarcade.game import SIZE, Game, State, sample_decor_seed
 from miniarcade.palette import BLUE, HIT, WHITE, fade, mix, noise
-from miniarcade.randomness import whole
+from miniarcade.rules import boxes_overlap, whole
 from miniarcade.scenery import draw_coin, draw_sparkles
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ ASTEROID_CHANCE = 0.5  # with each row, unless there is one already
 ASTEROID_GAP = (3.0 * COIN_SPACING - 30.0, 3.0 * COIN_SPACING + 30.0)
 ASTEROID_Y = (40, 183)  # px, least and most
 
-ROW_DRAWS = 9  # random numbers that a row takes
+ROW_NUMBERS = 9  # random numbers that a row takes
 
 SPARKLE_STEPS = 12  # steps that a taken coin sparkles
 
@@ -90,7 +89,7 @@ class Spaceship(Game):
     def reset(self, rng: Generator) -> None:
         """See `Game`."""
         self.rng = rng
-        self.state = SpaceshipState(t=0, decor_seed=draw_decor_seed(rng))
+        self.state = SpaceshipState(t=0, decor_seed=sample_decor_seed(rng))
         self._place_row()
 
     def step(self, action: Sequence[float]) -> float:
@@ -172,7 +171,7 @@ class Spaceship(Game):
         """Puts a new row of coins beyond the right edge, and perhaps an asteroid behind it."""
         s = self.state
         # As many draws for any row: one block of them costs less, and rows can be made as arrays.
-        u = self.rng.random(ROW_DRAWS).tolist()
+        u = self.rng.random(ROW_NUMBERS).tolist()
         count = whole(u[0], MIN_COINS, MAX_COINS)
         s.row_x = SIZE + whole(u[1], *ROW_GAP)
         y = whole(u[2], *ROW_Y)

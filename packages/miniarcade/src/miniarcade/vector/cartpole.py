@@ -17,7 +17,7 @@ from miniarcade.games.cartpole import (
     SPARSE_ANGLE,
     TOTAL_MASS,
     CartPole,
-    draw_tremor,
+    sample_tremor,
 )
 from miniarcade.vector.game import STEP, VectorGame, rows_to_observations
 
@@ -99,5 +99,5 @@ class VectorCartPole(VectorGame):
                 s.shake[i] = 0.0
                 self._change_in[i] = s.shake_in[i]
             else:  # it begins with the next
-                self._change_in[i], s.shake[i], s.shake_in[i] = draw_tremor(self.rngs[i])
+                self._change_in[i], s.shake[i], s.shake_in[i] = sample_tremor(self.rngs[i])
         return push

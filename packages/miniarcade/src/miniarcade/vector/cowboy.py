@@ -21,7 +21,7 @@ from miniarcade.games.cowboy import (
     OBSTACLE_HEIGHTS,
     OBSTACLE_WIDTHS,
     OBSTACLE_X,
-    draw_kind,
+    sample_kind,
 )
 from miniarcade.vector.game import STEP, VectorGame, columns
 from miniarcade.vector.geometry import boxes_overlap
@@ -47,7 +47,7 @@ class VectorCowboy(VectorGame):
         s.obstacle_x -= scroll
         for i in (s.obstacle_x + self._width < 0).nonzero()[0]:
             s.obstacle_x[i] = OBSTACLE_X
-            s.kind[i] = kind = draw_kind(self.rngs[i])
+            s.kind[i] = kind = sample_kind(self.rngs[i])
             self._measure(i, kind)
         return np.where(s.collided, -1.0, 1.0)
 

@@ -1,4 +1,4 @@
-"""`miniarcade.geometry` and `math.hypot` for arrays, with the same results to the last bit."""
+"""`miniarcade.rules` and `math.hypot` for arrays, with the same results to the last bit."""
 
 import math
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 def boxes_overlap(
     ax: Any, ay: Any, aw: Any, ah: Any, bx: Any, by: Any, bw: Any, bh: Any
 ) -> np.ndarray:
-    """See `miniarcade.geometry.boxes_overlap`; any argument may be an array.
+    """See `miniarcade.rules.boxes_overlap`; any argument may be an array.
 
     Corners that are real numbers have to be truncated to whole pixels before (`np.trunc`).
     """

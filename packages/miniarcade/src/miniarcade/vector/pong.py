@@ -21,8 +21,8 @@ from miniarcade.games.pong import (
     SIGHT,
     SLOWEST,
     Pong,
-    draw_delay,
-    draw_serve,
+    sample_delay,
+    sample_serve,
 )
 from miniarcade.vector.game import STEP, VectorGame, rows_to_observations
 from miniarcade.vector.geometry import boxes_overlap
@@ -64,7 +64,7 @@ class VectorPong(VectorGame):
             points[i] += 1
             s.scored_at[i], s.agent_scored[i] = s.t[i], won[i]
             s.x[i] = s.y[i] = CENTER
-            s.vx[i], s.vy[i] = draw_serve(self.rngs[i])
+            s.vx[i], s.vy[i] = sample_serve(self.rngs[i])
         return won.astype(np.float64) - lost
 
     def observe(self) -> np.ndarray:
@@ -95,7 +95,7 @@ class VectorPong(VectorGame):
         progress = (s.x - _LOW) / _ARENA
         seen = progress > _SIGHT
         for i in (seen > s.alert).nonzero()[0].tolist():
-            s.delay[i] = draw_delay(self.rngs[i])
+            s.delay[i] = sample_delay(self.rngs[i])
         s.alert = seen
         waits = s.delay > 0
         s.delay -= seen & waits

@@ -20,8 +20,8 @@ from miniarcade.games.spaceship import (
     MAX_COINS,
     MIN_COINS,
     RIGHT,
-    ROW_DRAWS,
     ROW_GAP,
+    ROW_NUMBERS,
     ROW_Y,
     SCROLL,
     SHIP_HEIGHT,
@@ -80,7 +80,7 @@ class VectorSpaceship(VectorGame):
         self._cells = np.array((cells[4::2].ravel(), cells[5::2].ravel()))
         self._k, self._i = np.divmod(np.arange(self._scroll.size), num_envs)
         self._radius = _RADIUS[self._k]
-        self._block = np.empty((num_envs, ROW_DRAWS))
+        self._block = np.empty((num_envs, ROW_NUMBERS))
 
     def step(self, actions: np.ndarray) -> np.ndarray:
         """See `VectorGame`."""

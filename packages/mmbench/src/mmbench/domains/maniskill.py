@@ -2,27 +2,21 @@
 
 Facts (arXiv 2511.19584, appendix A; mani_skill 3.0.1): rewards are the package's normalised dense
 ones, summed over an action repeat of 2; success is that of the last raw step; nothing terminates.
-The package's own step is taken, in PyTorch, for one environment.
-
-An episode starts in a scene that no physics step was taken in, as does one that continues from a
-saved state: PhysX remembers the contacts of a scene's past, by which the same state continues
-differently (by up to 7e-2 after one step).
+Here the package's environments are found and built; :mod:`mmbench.domains.maniskill_simulator`
+steps them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import importlib.util
 from typing import Any
 
-import numpy as np
-
 from mmbench.assets import missing_assets
 from mmbench.catalog import Task, TaskUnavailableError
 from mmbench.domains import maniskill_numpy, maniskill_package
-from mmbench.domains.simulator import Simulator
-from mmbench.rendering import FRAME_SIZE, RendererUnavailableError
+from mmbench.domains.maniskill_simulator import ManiSkillSimulator, NumpySimulator
+from mmbench.rendering import FRAME_SIZE
 
 # Found, not imported: whoever asks whether a task can run should not load torch and sapien.
 for _name in ("torch", "sapien", "mani_skill"):
@@ -34,9 +28,6 @@ _SYSTEM_LIBRARIES = {"libGL.so.1": "libgl1", "libX11.so.6": "libx11-6"}
 
 _ROBOT_OF_THE_CLASS = frozenset({"ant", "cart_pole", "hopper", "so100"})
 """Robots that are not a choice: the environment class brings its own."""
-
-_SEEDS = 2**31
-"""The package takes seeds below this."""
 
 
 def make(task: Task, frames: bool) -> ManiSkillSimulator:
@@ -50,9 +41,6 @@ def make(task: Task, frames: bool) -> ManiSkillSimulator:
     task_class = maniskill_numpy.task_class(task.native)
     if task_class is None:
         return ManiSkillSimulator(environment, task.action_repeat, frames)
-    # Imported here, because it builds on the class below.
-    from mmbench.domains.maniskill_numpy.simulator import NumpySimulator
-
     return NumpySimulator(environment, task.action_repeat, frames, task_class)
 
 
@@ -116,126 +104,3 @@ def build(task: Task, frames: bool) -> Any:
             reconfiguration_freq=0,  # rebuilt by the adapter, when it has to be
             **settings,
         )
-
-
-class ManiSkillSimulator(Simulator):
-    """One of the package's environments.
-
-    Args:
-        environment: What :func:`build` returns.
-        action_repeat: Raw steps per agent step.
-        frames: Whether the environment was built to be drawn.
-    """
-
-    def __init__(self, environment: Any, action_repeat: int, frames: bool) -> None:
-        self._environment = environment
-        self._action_repeat = action_repeat
-        self._frames = frames
-        if frames:
-            maniskill_package.keep_in_fork(environment)
-        self._stepped = False
-        self._obs = environment._last_obs
-        self._layout = _layout(environment.get_state_dict())
-
-    def reset(self, rng: np.random.Generator) -> None:
-        """Starts an episode in a fresh scene."""
-        self._start(int(rng.integers(_SEEDS)))
-
-    def step(self, action: np.ndarray) -> tuple[float, float]:
-        """Takes ``action_repeat`` raw steps.
-
-        Args:
-            action: As the task's control mode has it, each entry in [-1, 1].
-
-        Returns:
-            The sum of the raw steps' rewards, and the success of the last: 0.0 throughout where
-            the package defines none.
-        """
-        reward = 0.0
-        info: dict[str, Any] = {}
-        for _ in range(self._action_repeat):
-            raw_reward, info = self.raw_step(action)
-            reward += raw_reward
-        return reward, float(info.get("success", 0.0))
-
-    def raw_step(self, action: np.ndarray) -> tuple[float, dict[str, Any]]:
-        """Takes one of the package's own steps.
-
-        Returns:
-            Its reward, and its info: what the task's ``evaluate`` found, as tensors.
-        """
-        self._stepped = True
-        self._obs, reward, _, _, info = self._environment.step(action)
-        return float(reward), info
-
-    def observe(self, out: np.ndarray) -> None:
-        """Writes the package's flat state observation."""
-        out[:] = self._obs[0]
-
-    def render(self) -> np.ndarray:
-        """Draws the scene as the package's camera for people sees it, goals included."""
-        maniskill_package.check_fork(frames=True)
-        return self._environment.render()[0].cpu().numpy()
-
-    def get_state(self) -> dict[str, np.ndarray]:
-        """Returns the package's flat state, the raw steps taken and the current observation.
-
-        The observation is part of it as forces of contact are: they are those of the last step.
-        """
-        environment = self._environment
-        return {
-            "state": environment.get_state()[0].numpy().copy(),
-            "task/elapsed_steps": environment.elapsed_steps.numpy().copy(),
-            "task/observation": self._obs[0].numpy().copy(),
-        }
-
-    def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Restores a state into a fresh scene."""
-        import torch
-
-        flat = torch.from_numpy(state["state"])[None]
-        self._start(0)
-        environment = self._environment
-        environment.set_state_dict(_unflatten(flat, self._layout))
-        environment._elapsed_steps[:] = int(np.ravel(state.get("task/elapsed_steps", 0))[0])
-        if "task/observation" in state:
-            self._obs = torch.from_numpy(state["task/observation"])[None]
-        else:
-            self._obs = environment.get_obs()
-
-    def close(self) -> None:
-        """Frees the scene, unless it draws and belongs to the process this one was forked from."""
-        with contextlib.suppress(RendererUnavailableError):
-            maniskill_package.check_fork(self._frames)
-            self._environment.close()
-
-    def _start(self, seed: int) -> None:
-        """Starts an episode of the package's, in a scene without a past."""
-        with maniskill_package.building(self._frames):
-            self._obs, _ = self._environment.reset(
-                seed=seed, options={"reconfigure": self._stepped}
-            )
-        # Past the agent's check for NaN, which was made already and calls NumPy with a tensor:
-        # a deprecated way that warns at every step.
-        agent = self._environment.agent
-        agent.set_action = agent.controller.set_action
-        self._stepped = False
-
-
-def _layout(state: dict[str, Any]) -> list[tuple[str, str, int]]:
-    """The parts of a flat state in order: kind (actors, articulations), name, and size."""
-    return [
-        (kind, name, part.shape[-1])
-        for kind, parts in state.items()
-        for name, part in parts.items()
-    ]
-
-
-def _unflatten(flat: Any, layout: list[tuple[str, str, int]]) -> dict[str, Any]:
-    """Splits a flat state (1, n) into the package's dictionary."""
-    state: dict[str, Any] = {"actors": {}, "articulations": {}}
-    start = 0
-    for kind, name, size in layout:
-        state[kind][name] = flat[:, start : start + size]
-        start += size
-    return state

@@ -181,9 +181,7 @@ def _private_generators() -> Iterator[None]:
     fork = functools.partial(torch.random.fork_rng, devices=())
     with (
         mock.patch.object(torch.random, "fork_rng", fork),
-        mock.patch.object(
-            torch, "manual_seed", lambda seed: torch.default_generator.manual_seed(int(seed))
-        ),
+        mock.patch.object(torch, "manual_seed", seed_cpu),
         fork(),
     ):
         yield
