@@ -65,8 +65,6 @@ ADVANCE = TOP + int(0.35 * HEIGHT) - 2.0  # px, as far as it comes out
 
 @dataclass(slots=True)
 class AirHockeyState(State):
-    """See `State`."""
-
     x: float = CENTER  # px, centre of the puck
     y: float = CENTER  # px
     vx: float = 0.0  # px/step
@@ -98,13 +96,11 @@ class AirHockey(Game):
     state: AirHockeyState
 
     def reset(self, rng: Generator) -> None:
-        """See `Game`."""
         self.rng = rng
         self.state = AirHockeyState(t=0, decor_seed=sample_decor_seed(rng))
         self._serve(sign(rng))
 
     def step(self, action: Sequence[float]) -> float:
-        """See `Game`."""
         s = self.state
         s.t += 1
         self._move_agent(action)
@@ -259,7 +255,6 @@ class AirHockey(Game):
         return integer(self.rng, low, high)
 
     def draw(self, canvas: Canvas) -> None:
-        """See `Game`."""
         s = self.state
         canvas.background("air-hockey", lambda: _draw_rink(canvas))
         fresh = 1 - (s.t - s.scored_at) / 15

@@ -90,8 +90,6 @@ class Kill:
 
 @dataclass(slots=True)
 class BirdAttackState(State):
-    """See `State`."""
-
     x: float = SHIP_START  # px, left edge of the ship
     reload: int = 0  # steps until it can fire
     stun: int = 0  # steps that it is still stunned
@@ -127,13 +125,11 @@ class BirdAttack(Game):
     state: BirdAttackState
 
     def reset(self, rng: Generator) -> None:
-        """See `Game`."""
         self.rng = rng
         self.state = BirdAttackState(t=0, decor_seed=sample_decor_seed(rng))
         self.state.until_shot = self._sample_pause()
 
     def step(self, action: Sequence[float]) -> float:
-        """See `Game`."""
         s = self.state
         s.t += 1
         self._move_ship(action)
@@ -356,7 +352,6 @@ class BirdAttack(Game):
         self.state.stun = self.state.reload = STUN
 
     def draw(self, canvas: Canvas) -> None:
-        """See `Game`."""
         s = self.state
         canvas.background(("bird-attack", s.decor_seed), lambda: self._draw_arena(canvas))
         for bird in s.birds:

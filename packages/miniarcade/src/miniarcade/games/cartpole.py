@@ -56,8 +56,6 @@ VIEW = SIZE / 2 / PIXELS_PER_METRE  # m, half the width of the picture
 
 @dataclass(slots=True)
 class CartPoleState(State):
-    """See `State`."""
-
     x: float  # m, cart
     x_dot: float  # m/s
     theta: float  # rad, pole, 0 upright, positive to the right, not wrapped
@@ -120,7 +118,6 @@ class CartPole(Game):
         self.tremor = tremor
 
     def reset(self, rng: Generator) -> None:
-        """See `Game`."""
         self.rng = rng
         x, x_dot, theta, theta_dot = (uniform(rng, -START_SPREAD, START_SPREAD) for _ in range(4))
         self.state = CartPoleState(
@@ -134,7 +131,6 @@ class CartPole(Game):
         )
 
     def step(self, action: Sequence[float]) -> float:
-        """See `Game`."""
         s = self.state
         s.t += 1
         shake = self._shake() if self.tremor else 0.0
@@ -173,7 +169,6 @@ class CartPole(Game):
         return 0.0
 
     def draw(self, canvas: Canvas) -> None:
-        """See `Game`."""
         s = self.state
         canvas.background(("cartpole", s.decor_seed), lambda: self._draw_shaft(canvas))
         for i, x in enumerate((44, 180)):

@@ -71,8 +71,6 @@ class Gnome:
 
 @dataclass(slots=True)
 class ChaseEvadeState(State):
-    """See `State`."""
-
     agent: Gnome
     opponent: Gnome
     evading: bool  # the agent is the evader
@@ -94,7 +92,6 @@ class ChaseEvade(Game):
     state: ChaseEvadeState
 
     def reset(self, rng: Generator) -> None:
-        """See `Game`."""
         self.rng = rng
         way = uniform(rng, 0.0, 2 * math.pi)
         self.state = ChaseEvadeState(
@@ -108,7 +105,6 @@ class ChaseEvade(Game):
         )
 
     def step(self, action: Sequence[float]) -> float:
-        """See `Game`."""
         s = self.state
         s.t += 1
         if s.swapping:
@@ -243,7 +239,6 @@ class ChaseEvade(Game):
         _head(opponent, dx, dy, SPEED * EVADER_SHARE)
 
     def draw(self, canvas: Canvas) -> None:
-        """See `Game`."""
         s = self.state
         key = ("chase-evade", s.decor_seed, s.evading)
         canvas.background(key, lambda: self._draw_disc(canvas))

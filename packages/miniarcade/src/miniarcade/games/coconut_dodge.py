@@ -61,8 +61,6 @@ class Coconut:
 
 @dataclass(slots=True)
 class CoconutDodgeState(State):
-    """See `State`."""
-
     coconuts: list[Coconut]
     x: float = ARENA / 2  # px, centre of the agent
     v: float = 0.0  # px/step
@@ -79,13 +77,11 @@ class CoconutDodge(Game):
     state: CoconutDodgeState
 
     def reset(self, rng: Generator) -> None:
-        """See `Game`."""
         self.rng = rng
         self.state = CoconutDodgeState(t=0, decor_seed=sample_decor_seed(rng), coconuts=[])
         self.state.coconuts.append(self._drop(0))
 
     def step(self, action: Sequence[float]) -> float:
-        """See `Game`."""
         s = self.state
         t = s.t
         self._run(action[0])
@@ -163,7 +159,6 @@ class CoconutDodge(Game):
         return dx * dx + dy * dy < reach * reach
 
     def draw(self, canvas: Canvas) -> None:
-        """See `Game`."""
         s = self.state
         canvas.background(("coconut-dodge", s.decor_seed), lambda: self._draw_beach(canvas))
         self._draw_shadows(canvas)

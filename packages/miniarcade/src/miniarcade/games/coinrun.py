@@ -47,8 +47,6 @@ SPARKLE_STEPS = 12  # steps that a taken coin sparkles
 
 @dataclass(slots=True)
 class CoinRunState(State):
-    """See `State`."""
-
     y: float = float(RUNNER_GROUND_Y)  # px, top of the girl's box
     vy: float = 0.0  # px/step
     coin_x: list[int] = field(default_factory=list)  # px, centres of the row's coins
@@ -69,13 +67,11 @@ class CoinRun(Game):
     state: CoinRunState
 
     def reset(self, rng: Generator) -> None:
-        """See `Game`."""
         self.rng = rng
         self.state = CoinRunState(t=0, decor_seed=sample_decor_seed(rng))
         self._place_row()
 
     def step(self, action: Sequence[float]) -> float:
-        """See `Game`."""
         s = self.state
         s.t += 1
         s.y, s.vy = move(s.y, s.vy, action[0])
@@ -138,7 +134,6 @@ class CoinRun(Game):
                 y = min(max(y, HIGHEST_COIN_Y), LOWEST_COIN_Y)
 
     def draw(self, canvas: Canvas) -> None:
-        """See `Game`."""
         s = self.state
         canvas.background(("coinrun", s.decor_seed), lambda: _draw_backdrop(canvas))
         self._draw_clouds(canvas)

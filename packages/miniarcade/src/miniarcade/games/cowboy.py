@@ -49,8 +49,6 @@ DUST_STEPS = 10  # steps that the dust of a jump is seen
 
 @dataclass(slots=True)
 class CowboyState(State):
-    """See `State`."""
-
     y: float = float(RUNNER_GROUND_Y)  # px, top of the cowboy's box
     vy: float = 0.0  # px/step
     kind: int = 0  # index into OBSTACLES
@@ -74,12 +72,10 @@ class Cowboy(Game):
     state: CowboyState
 
     def reset(self, rng: Generator) -> None:
-        """See `Game`."""
         self.rng = rng
         self.state = CowboyState(t=0, decor_seed=sample_decor_seed(rng), kind=sample_kind(rng))
 
     def step(self, action: Sequence[float]) -> float:
-        """See `Game`."""
         s = self.state
         s.t += 1
         if action[0] > 0.0 and s.y >= JUMP_Y:
@@ -118,7 +114,6 @@ class Cowboy(Game):
         return True
 
     def draw(self, canvas: Canvas) -> None:
-        """See `Game`."""
         s = self.state
         canvas.background(("cowboy", s.decor_seed), lambda: self._draw_backdrop(canvas))
         self._draw_pebbles(canvas)

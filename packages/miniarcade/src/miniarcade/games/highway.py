@@ -82,8 +82,6 @@ class Car:
 
 @dataclass(slots=True)
 class HighwayState(State):
-    """See `State`."""
-
     x: float  # px, left edge of the agent's car
     y: float  # px, its top
     vx: float  # px/step
@@ -103,7 +101,6 @@ class Highway(Game):
     state: HighwayState
 
     def reset(self, rng: Generator) -> None:
-        """See `Game`."""
         self.rng = rng
         self.state = HighwayState(
             t=0,
@@ -120,7 +117,6 @@ class Highway(Game):
         first.x = FIRST_CAR_X
 
     def step(self, action: Sequence[float]) -> float:
-        """See `Game`."""
         s = self.state
         s.t += 1
         self._drive(action)
@@ -296,7 +292,6 @@ class Highway(Game):
         return gap
 
     def draw(self, canvas: Canvas) -> None:
-        """See `Game`."""
         s = self.state
         canvas.background("highway", lambda: _draw_road(canvas))
         scrolled = SCROLL * s.t

@@ -58,8 +58,6 @@ ABOVE_Y_REWARD = 0.1
 
 @dataclass(slots=True)
 class LandingState(State):
-    """See `State`."""
-
     x: float  # px, upper left corner of the helicopter's box
     y: float  # px
     vx: float  # px/step
@@ -81,7 +79,6 @@ class Landing(Game):
     state: LandingState
 
     def reset(self, rng: Generator) -> None:
-        """See `Game`."""
         self.rng = rng
         speed = SHIP_SPEED + uniform(rng, -SHIP_SPEED_SPREAD, SHIP_SPEED_SPREAD)
         self.state = LandingState(
@@ -96,7 +93,6 @@ class Landing(Game):
         )
 
     def step(self, action: Sequence[float]) -> float:
-        """See `Game`."""
         s = self.state
         s.t += 1
         self._fly(action)
@@ -217,7 +213,6 @@ class Landing(Game):
         return reward + ABOVE_X_REWARD * closeness + ABOVE_Y_REWARD * (1.0 - height)
 
     def draw(self, canvas: Canvas) -> None:
-        """See `Game`."""
         s = self.state
         canvas.background(("landing", s.decor_seed), lambda: self._draw_sky(canvas))
         self._draw_waves(canvas, 0, 3)

@@ -69,8 +69,6 @@ WIND_BOXES = tuple(box(cell, 0) for cell in range(CELLS * CELLS))
 
 @dataclass(slots=True)
 class PointMazeState(State):
-    """See `State`."""
-
     x: float  # px, centre of the point
     y: float  # px
     goal_x: float  # px
@@ -103,7 +101,6 @@ class PointMaze(Game):
         self._walls = [box(i, RADIUS) for i, cell in enumerate(cells) if cell == "#"]
 
     def reset(self, rng: Generator) -> None:
-        """See `Game`."""
         self.rng = rng
         free = [i for i, wall in enumerate(self.grid) if not wall]
         wind_cell, wind = free[integer(rng, 0, len(free) - 1)], integer(rng, 0, 3)
@@ -122,7 +119,6 @@ class PointMaze(Game):
         )
 
     def step(self, action: Sequence[float]) -> float:
-        """See `Game`."""
         s = self.state
         s.t += 1
         x, y = s.x, s.y
@@ -224,7 +220,6 @@ class PointMaze(Game):
         return SIZE / 2, SIZE / 2
 
     def draw(self, canvas: Canvas) -> None:
-        """See `Game`."""
         s = self.state
         key = ("point-maze", self.maze, s.wind_cell)
         canvas.background(key, lambda: self._draw_maze(canvas))

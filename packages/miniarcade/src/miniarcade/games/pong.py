@@ -49,8 +49,6 @@ DELAY = (2, 6)  # steps until the opponent reacts, least and most
 
 @dataclass(slots=True)
 class PongState(State):
-    """See `State`."""
-
     x: float  # px, centre of the ball
     y: float  # px
     vx: float  # px/step
@@ -85,7 +83,6 @@ class Pong(Game):
     state: PongState
 
     def reset(self, rng: Generator) -> None:
-        """See `Game`."""
         self.rng = rng
         decor_seed = sample_decor_seed(rng)
         vx, vy = sample_serve(rng)
@@ -107,7 +104,6 @@ class Pong(Game):
         )
 
     def step(self, action: Sequence[float]) -> float:
-        """See `Game`."""
         s = self.state
         s.t += 1
         s.agent_y = _clamp_paddle(s.agent_y + PADDLE_SPEED * action[0])
@@ -181,7 +177,6 @@ class Pong(Game):
         s.opponent_y = _clamp_paddle(s.opponent_y + speed)
 
     def draw(self, canvas: Canvas) -> None:
-        """See `Game`."""
         s = self.state
         canvas.background("pong", lambda: _draw_arena(canvas))
         fresh = max(0.0, 1 - (s.t - s.scored_at) / 15)

@@ -42,8 +42,6 @@ TRAIL_STEPS = 8  # past steps that the trail of the tip goes back
 
 @dataclass(slots=True)
 class ReacherState(State):
-    """See `State`."""
-
     q1: float  # rad, shoulder, from the right towards the bottom, not wrapped
     q2: float  # rad, elbow, from the upper arm's direction, the same way round
     target_x: float  # m, from the shoulder
@@ -69,7 +67,6 @@ class Reacher(Game):
         self.target_radius = HARD_RADIUS if hard else EASY_RADIUS
 
     def reset(self, rng: Generator) -> None:
-        """See `Game`."""
         self.rng = rng
         q1 = uniform(rng, -math.pi, math.pi)
         q2 = uniform(rng, -ELBOW_LIMIT, ELBOW_LIMIT)
@@ -85,7 +82,6 @@ class Reacher(Game):
         )
 
     def step(self, action: Sequence[float]) -> float:
-        """See `Game`."""
         s = self.state
         s.t += 1
         w1, w2 = s.w1, s.w2
@@ -120,7 +116,6 @@ class Reacher(Game):
         return dx * dx + dy * dy <= self.target_radius * self.target_radius
 
     def draw(self, canvas: Canvas) -> None:
-        """See `Game`."""
         s = self.state
         canvas.background("reacher", lambda: _draw_neon(canvas))
         target = (_to_pixels(s.target_x), _to_pixels(s.target_y))

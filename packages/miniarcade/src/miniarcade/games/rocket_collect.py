@@ -68,8 +68,6 @@ class Asteroid:
 
 @dataclass(slots=True)
 class RocketCollectState(State):
-    """See `State`."""
-
     coin_x: float  # px, centre
     coin_y: float  # px
     asteroids: list[Asteroid]
@@ -95,7 +93,6 @@ class RocketCollect(Game):
     state: RocketCollectState
 
     def reset(self, rng: Generator) -> None:
-        """See `Game`."""
         self.rng = rng
         self.state = RocketCollectState(
             t=0,
@@ -106,7 +103,6 @@ class RocketCollect(Game):
         )
 
     def step(self, action: Sequence[float]) -> float:
-        """See `Game`."""
         s = self.state
         s.t += 1
         self._fly(action[0], action[1])
@@ -183,7 +179,6 @@ class RocketCollect(Game):
         return Asteroid(x, y, dx * speed, dy * speed)
 
     def draw(self, canvas: Canvas) -> None:
-        """See `Game`."""
         s = self.state
         canvas.background(("rocket-collect", s.decor_seed), lambda: self._draw_space(canvas))
         self._draw_twinkling(canvas)

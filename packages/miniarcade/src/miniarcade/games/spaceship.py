@@ -62,8 +62,6 @@ class Asteroid:
 
 @dataclass(slots=True)
 class SpaceshipState(State):
-    """See `State`."""
-
     x: float = START_X  # px, upper left corner of the ship
     y: float = START_Y  # px
     vx: float = 0.0  # px/step
@@ -87,13 +85,11 @@ class Spaceship(Game):
     state: SpaceshipState
 
     def reset(self, rng: Generator) -> None:
-        """See `Game`."""
         self.rng = rng
         self.state = SpaceshipState(t=0, decor_seed=sample_decor_seed(rng))
         self._place_row()
 
     def step(self, action: Sequence[float]) -> float:
-        """See `Game`."""
         s = self.state
         s.t += 1
         self._fly(action)
@@ -187,7 +183,6 @@ class Spaceship(Game):
             s.asteroid = Asteroid(last + (low + (high - low) * u[8]), whole(u[6], *ASTEROID_Y), s.t)
 
     def draw(self, canvas: Canvas) -> None:
-        """See `Game`."""
         s = self.state
         canvas.background(("spaceship", s.decor_seed), lambda: self._draw_space(canvas))
         self._draw_stars(canvas)

@@ -30,19 +30,15 @@ _POLE_MASS, _POLE_MOMENT, _TOTAL_MASS = map(np.array, (POLE_MASS, POLE_MOMENT, T
 
 
 class VectorCartPole(VectorGame):
-    """See `CartPole`."""
-
     game: CartPole
 
     def __init__(self, game: Game, num_envs: int) -> None:
-        """See `VectorGame`."""
         super().__init__(game, num_envs)
         self._rows = self.pack("x", "x_dot", "theta", "theta_dot")  # as observed
         # Steps until a tremor begins or ends: `shake_in` or `shake_left`, which `read` sets.
         self._change_in = np.zeros(num_envs, np.int64)
 
     def step(self, actions: np.ndarray) -> np.ndarray:
-        """See `VectorGame`."""
         s = self.state
         s.t += STEP
         x_acc, theta_acc = self._accelerations(actions[:, 0])
@@ -57,16 +53,13 @@ class VectorCartPole(VectorGame):
         return np.maximum(_ONE - angle / _LEVEL, _ZERO) * on_rail
 
     def observe(self) -> np.ndarray:
-        """See `VectorGame`."""
         return rows_to_observations(self._rows)
 
     def write(self, i: int, state: Any) -> None:
-        """See `VectorGame`."""
         super().write(i, state)
         self._change_in[i] = state.shake_left or state.shake_in
 
     def read(self, i: int) -> State:
-        """See `VectorGame`."""
         s, change_in = self.state, self._change_in[i]
         if s.shake[i]:
             s.shake_left[i] = change_in
@@ -75,7 +68,7 @@ class VectorCartPole(VectorGame):
         return super().read(i)
 
     def _accelerations(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See `miniarcade.games.cartpole.accelerations`."""
+        """`miniarcade.games.cartpole.accelerations` for arrays."""
         s = self.state
         sin, cos = np.sin(s.theta), np.cos(s.theta)
         push = (_FORCE * action + _POLE_MOMENT * s.theta_dot * s.theta_dot * sin) / _TOTAL_MASS

@@ -28,16 +28,12 @@ from miniarcade.vector.geometry import boxes_overlap
 
 
 class VectorCowboy(VectorGame):
-    """See `Cowboy`."""
-
     def __init__(self, game: Game, num_envs: int) -> None:
-        """See `VectorGame`."""
         super().__init__(game, num_envs)
         self._width = np.zeros(num_envs, np.int64)  # px, of the obstacles
         self._top = np.zeros(num_envs, np.int64)  # px
 
     def step(self, actions: np.ndarray) -> np.ndarray:
-        """See `VectorGame`."""
         s = self.state
         s.t += STEP
         self._move(actions[:, 0])
@@ -52,12 +48,10 @@ class VectorCowboy(VectorGame):
         return np.where(s.collided, -1.0, 1.0)
 
     def observe(self) -> np.ndarray:
-        """See `VectorGame`."""
         s = self.state
         return columns((s.y - RUNNER_GROUND_Y) / SIZE, s.vy / 10, s.obstacle_x / SIZE)
 
     def write(self, i: int, state: Any) -> None:
-        """See `VectorGame`."""
         super().write(i, state)
         self._measure(i, state.kind)
 

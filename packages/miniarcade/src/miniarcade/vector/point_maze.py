@@ -37,12 +37,9 @@ _REST = _WIND + len(WINDS)  # and what follows
 
 
 class VectorPointMaze(VectorGame):
-    """See `PointMaze`."""
-
     game: PointMaze
 
     def __init__(self, game: Game, num_envs: int) -> None:
-        """See `VectorGame`."""
         super().__init__(game, num_envs)
         self._position = self.pack("x", "y")
         self._walls = np.array(self.game._walls).T[:, :, None]  # left, top, right, bottom
@@ -56,7 +53,6 @@ class VectorPointMaze(VectorGame):
         self._trail = np.zeros((TRAIL, 2, num_envs))  # px, positions before step c in c % TRAIL
 
     def step(self, actions: np.ndarray) -> np.ndarray:
-        """See `VectorGame`."""
         s = self.state
         x, y = position = self._position
         self._trail[self._clock % TRAIL] = position
@@ -78,7 +74,6 @@ class VectorPointMaze(VectorGame):
         return np.maximum(_ONE - distance / _ARENA, _ZERO)
 
     def observe(self) -> np.ndarray:
-        """See `VectorGame`."""
         s = self.state
         out = self._fixed.copy()
         out[:, :_GOAL] = (self._position / _SIZE).T
@@ -96,11 +91,9 @@ class VectorPointMaze(VectorGame):
         return out
 
     def success(self) -> np.ndarray:
-        """See `VectorGame`."""
         return (self._distance <= _REACHED).astype(np.float64)
 
     def write(self, i: int, state: Any) -> None:
-        """See `VectorGame`."""
         super().write(i, state)
         fixed = self._fixed[i]
         fixed[:] = 0.0
@@ -115,7 +108,6 @@ class VectorPointMaze(VectorGame):
         self._wind[:, i] = WINDS[state.wind]
 
     def read_rest(self, i: int) -> dict[str, Any]:
-        """See `VectorGame`."""
         length = min(self.state.t[i], TRAIL)
         steps = [step % TRAIL for step in range(self._clock - length, self._clock)]
         return {"trail": self._trail[steps, :, i].ravel().tolist()}

@@ -41,17 +41,13 @@ _SCALE = np.array([[SIZE, SIZE, BALL_SPEED, BALL_SPEED, SIZE, SIZE]]).T  # of th
 
 
 class VectorPong(VectorGame):
-    """See `Pong`."""
-
     game: Pong
 
     def __init__(self, game: Game, num_envs: int) -> None:
-        """See `VectorGame`."""
         super().__init__(game, num_envs)
         self._rows = self.pack("x", "y", "vx", "vy", "agent_y", "opponent_y")  # as observed
 
     def step(self, actions: np.ndarray) -> np.ndarray:
-        """See `VectorGame`."""
         s = self.state
         s.t += STEP
         s.agent_y += _PADDLE_SPEED * actions[:, 0]
@@ -68,7 +64,6 @@ class VectorPong(VectorGame):
         return won.astype(np.float64) - lost
 
     def observe(self) -> np.ndarray:
-        """See `VectorGame`."""
         return rows_to_observations(self._rows / _SCALE)
 
     def _move_balls(self) -> None:

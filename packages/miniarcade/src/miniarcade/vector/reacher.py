@@ -22,18 +22,14 @@ from miniarcade.vector.game import STEP, VectorGame, columns
 
 
 class VectorReacher(VectorGame):
-    """See `Reacher`."""
-
     game: Reacher
 
     def __init__(self, game: Game, num_envs: int) -> None:
-        """See `VectorGame`."""
         super().__init__(game, num_envs)
         self._dx = np.zeros(num_envs)  # m, from the tips to the targets
         self._dy = np.zeros(num_envs)  # m
 
     def step(self, actions: np.ndarray) -> np.ndarray:
-        """See `VectorGame`."""
         s = self.state
         s.t += STEP
         torque1, torque2 = actions[:, 0], actions[:, 1]
@@ -52,12 +48,10 @@ class VectorReacher(VectorGame):
         return (dx * dx + dy * dy <= self.game.target_radius * self.game.target_radius) * 1.0
 
     def observe(self) -> np.ndarray:
-        """See `VectorGame`."""
         s = self.state
         return columns(s.q1, s.q2, self._dx, self._dy, s.w1, s.w2)
 
     def write(self, i: int, state: Any) -> None:
-        """See `VectorGame`."""
         super().write(i, state)
         self.game.state = state
         self._dx[i], self._dy[i] = self.game._way()

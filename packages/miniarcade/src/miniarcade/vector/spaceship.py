@@ -59,12 +59,9 @@ _NUMBERS = np.array([[high - low + 1.0] for low, high in _RANGES])
 
 
 class VectorSpaceship(VectorGame):
-    """See `Spaceship`."""
-
     game: Spaceship
 
     def __init__(self, game: Game, num_envs: int) -> None:
-        """See `VectorGame`."""
         super().__init__(game, num_envs)
         self._rows = np.full((game.observation_size, num_envs), _NOWHERE)  # as observed
         s = self.state
@@ -83,7 +80,6 @@ class VectorSpaceship(VectorGame):
         self._block = np.empty((num_envs, ROW_NUMBERS))
 
     def step(self, actions: np.ndarray) -> np.ndarray:
-        """See `VectorGame`."""
         s, x, y = self.state, self._x, self._y
         s.t += STEP
         self._fly(actions)
@@ -115,11 +111,9 @@ class VectorSpaceship(VectorGame):
         return rewards
 
     def observe(self) -> np.ndarray:
-        """See `VectorGame`."""
         return rows_to_observations(self._rows / _SCALE)
 
     def write(self, i: int, state: Any) -> None:
-        """See `VectorGame`."""
         super().write(i, state)
         self._count[i] = count = len(state.coin_y)
         x, y = self._x[:, i], self._y[:, i]
@@ -135,7 +129,6 @@ class VectorSpaceship(VectorGame):
             x[_ASTEROID], y[_ASTEROID], self._born[i] = asteroid.x, asteroid.y, asteroid.born
 
     def read_rest(self, i: int) -> dict[str, Any]:
-        """See `VectorGame`."""
         count = self._count[i]
         taken = self._y[:count, i] == _NOWHERE
         asteroid = None

@@ -144,7 +144,6 @@ class NumpySimulator(ManiSkillSimulator):
         self._begin()
 
     def step(self, action: np.ndarray) -> tuple[float, float]:
-        """Takes ``action_repeat`` raw steps, in NumPy."""
         self._stepped = True
         task = self._task
         reward = success = 0.0
@@ -156,16 +155,13 @@ class NumpySimulator(ManiSkillSimulator):
         return reward, success
 
     def observe(self, out: np.ndarray) -> None:
-        """Writes the package's flat state observation."""
         out[:] = self._observation
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Starts an episode in a fresh scene."""
         super().reset(rng)
         self._begin()
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Restores a state into a fresh scene."""
         super().set_state(state)
         self._begin()
 

@@ -41,7 +41,6 @@ class GameSimulator(Simulator):
         self._canvas: Canvas | None = None
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Starts an episode; the game draws from ``rng`` until the next reset."""
         self._game.reset(rng)
 
     def step(self, action: np.ndarray) -> tuple[float, float]:
@@ -50,11 +49,9 @@ class GameSimulator(Simulator):
         return reward, self._game.success()
 
     def observe(self, out: np.ndarray) -> None:
-        """Writes the game's observation."""
         out[:] = self._game.observe()
 
     def render(self) -> np.ndarray:
-        """Draws the game."""
         if self._canvas is None:
             from miniarcade.drawing import Canvas
 
@@ -63,13 +60,10 @@ class GameSimulator(Simulator):
         return self._canvas.to_array()
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Returns the game's ``task/<field>`` arrays."""
         return self._game.get_state()
 
     def state_forms(self) -> dict[str, Form]:
-        """Those of the game's arrays, all of which are required."""
         return self._game.state_forms()
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Restores what :meth:`get_state` returned."""
         self._game.set_state(state)

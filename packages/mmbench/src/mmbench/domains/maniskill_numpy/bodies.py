@@ -96,7 +96,6 @@ class Cartpole(_JointDeltas):
         return upright * centred * self._economy() * calm, 0.0
 
     def observe(self, out: np.ndarray) -> None:
-        """See the class."""
         out[:2] = self.articulation.get_qpos()
         out[2:4] = self.articulation.get_qvel()
         out[4:7] = self._pole.linear_velocity
@@ -131,7 +130,6 @@ class HopperStand(_JointDeltas):
         return float(self._stands()), 0.0
 
     def observe(self, out: np.ndarray) -> None:
-        """See the class."""
         out[:6] = self.articulation.get_qpos()[1:]
         out[6:13] = self.articulation.get_qvel()
         toe, heel = _net_forces(self.physics, (self._toe, self._heel), self.timestep)
@@ -201,7 +199,6 @@ class Ant(_JointDeltas):
         return self._economy() * moves * stands, 0.0
 
     def observe(self, out: np.ndarray) -> None:
-        """See the class."""
         linear = np.concatenate([part.linear_velocity for part in self._links])
         orientations = np.concatenate([part.entity_pose.q for part in self._links])
         forces = _net_forces(self.physics, self._feet, self.timestep)
@@ -248,7 +245,6 @@ class AnymalReach(_JointDeltas):
         return reward / 3, float(distance < _ANYMAL_REACH)
 
     def observe(self, out: np.ndarray) -> None:
-        """See the class."""
         out[:12] = self.articulation.get_qpos()
         out[12:24] = self.articulation.get_qvel()
         out[24:27] = self._root.linear_velocity

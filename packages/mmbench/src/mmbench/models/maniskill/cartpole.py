@@ -19,7 +19,6 @@ class _SparseReward:
     pole_angle_cosine: torch.Tensor
 
     def compute_dense_reward(self, obs: Any, action: torch.Tensor, info: dict) -> torch.Tensor:
-        """See the class."""
         return ((self.pole_angle_cosine + 1) / 2 > _UPRIGHT).float()
 
 

@@ -99,7 +99,6 @@ class ReachEnv(BaseEnv):
     def compute_normalized_dense_reward(
         self, obs: Any, action: torch.Tensor, info: dict
     ) -> torch.Tensor:
-        """See the class."""
         return self.compute_dense_reward(obs=obs, action=action, info=info) / _MAX_REWARD
 
     def _tcp_to_goal(self) -> torch.Tensor:
