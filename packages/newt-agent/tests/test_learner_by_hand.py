@@ -81,20 +81,21 @@ class Plain:
 
     def model_loss(self, batch, g):
         model, task = self.model, batch.task
+        context = model.context(task)
         with torch.no_grad():
-            observed = model.encode(batch.obs[1:], task)
-            next_action, _ = model.sample_action(observed, task, g)
+            observed = model.encode(batch.obs[1:], context)
+            next_action, _ = model.sample_action(observed, context, g)
             i, j = sample_heads(MODEL.num_q, task.device, g)
-            q = decode(model.Q(observed, next_action, task, target=True))
+            q = decode(model.Q(observed, next_action, context, target=True))
             target = batch.reward + DISCOUNT[task] * torch.minimum(q[i], q[j])
-        zs = [model.encode(batch.obs[0], task)]
+        zs = [model.encode(batch.obs[0], context)]
         consistency = reward = value = 0.0
         for t in range(HORIZON):
             z, a = zs[t], batch.action[t]
-            zs.append(model.next(z, a, task))
+            zs.append(model.next(z, a, context))
             consistency += RHO[t] * (zs[t + 1] - observed[t]).square().mean()
-            reward += RHO[t] * cross_entropy(model.reward(z, a, task), batch.reward[t])
-            for head in model.Q(z, a, task):
+            reward += RHO[t] * cross_entropy(model.reward(z, a, context), batch.reward[t])
+            for head in model.Q(z, a, context):
                 value += RHO[t] * cross_entropy(head, target[t]) / MODEL.num_q
         loss = (
             LOSS.consistency_coef * consistency
@@ -105,11 +106,12 @@ class Plain:
 
     def policy_loss(self, batch, zs, g):
         model, task = self.model, batch.task
-        actions, info = model.sample_action(torch.stack(zs), task, g)
+        context = model.context(task)
+        actions, info = model.sample_action(torch.stack(zs), context, g)
         i, j = sample_heads(MODEL.num_q, task.device, g)
         loss = 0.0
         for t, (z, a) in enumerate(zip(zs, actions, strict=True)):
-            heads = decode(model.Q(z, a, task))
+            heads = decode(model.Q(z, a, context))
             q = (heads[i] + heads[j]) / 2
             if t == 0:
                 low, high = torch.quantile(q.detach(), torch.tensor([0.05, 0.95]))

@@ -244,10 +244,11 @@ def test_coefficients_select_terms(term):
 
 def test_td_target_uses_the_target_network_and_the_task_s_discount():
     model, batch = make_model(), make_batch()
-    z = model.encode(batch.obs[1:], batch.task).detach()
+    z = model.encode(batch.obs[1:], model.context(batch.task)).detach()
 
     def target():
-        return td_target(model, z, batch.reward, batch.task, DISCOUNT, generator())
+        context = model.context(batch.task)
+        return td_target(model, z, batch.reward, context, DISCOUNT, generator())
 
     before = target()
     np.testing.assert_allclose(
@@ -265,10 +266,11 @@ def test_td_target_uses_the_target_network_and_the_task_s_discount():
 
 def test_td_target_lags_behind_an_optimiser_step():
     model, batch = make_model(), make_batch()
-    z = model.encode(batch.obs[1:], batch.task).detach()
+    z = model.encode(batch.obs[1:], model.context(batch.task)).detach()
 
     def target():
-        return td_target(model, z, batch.reward, batch.task, DISCOUNT, generator())
+        context = model.context(batch.task)
+        return td_target(model, z, batch.reward, context, DISCOUNT, generator())
 
     start = target()
     world_model_loss(model, batch, DISCOUNT, LossConfig(), generator())[0].backward()
@@ -289,16 +291,17 @@ def test_td_target_takes_two_heads_of_all():
     with torch.no_grad():
         model.target_q_net.weight3.mul_(4)  # no head is the least everywhere
     batch = make_batch()
-    z = model.encode(batch.obs[1:], batch.task).detach()
-    action = model.pi(z, batch.task)[0]
-    q = model.decode(model.Q(z, action, batch.task, target=True))
+    context = model.context(batch.task)
+    z = model.encode(batch.obs[1:], context).detach()
+    action = model.pi(z, context)[0]
+    q = model.decode(model.Q(z, action, context, target=True))
     gamma = DISCOUNT[batch.task]
     pairs = [batch.reward + gamma * torch.minimum(q[i], q[j]) for i in range(4) for j in range(i)]
     for i, one in enumerate(pairs):
         assert not any(torch.allclose(one, other, rtol=1e-3) for other in pairs[:i])
     drawn = set()
     for seed in range(60):
-        target = td_target(model, z, batch.reward, batch.task, DISCOUNT, generator(seed))
+        target = td_target(model, z, batch.reward, context, DISCOUNT, generator(seed))
         matches = [torch.allclose(target, pair, rtol=1e-4, atol=1e-4) for pair in pairs]
         assert sum(matches) == 1
         drawn.add(matches.index(True))
@@ -368,12 +371,12 @@ def test_entropy_is_rewarded_by_the_number_of_entries(pretrain):
     without, _ = policy_call(model, batch, zs, pretrain, entropy_coef=0.0)
     with_it, metrics = policy_call(model, batch, zs, pretrain, entropy_coef=1.0)
     # The loss draws the actions first; these are the same.
-    _, info = model.sample_action(zs[:steps], batch.task, generator())
+    _, info = model.sample_action(zs[:steps], model.context(batch.task), generator())
     scaled = -info["log_prob"] * torch.tensor([5, 2, 3])[batch.task]
     weights = torch.tensor(RHO[:steps]) / (HORIZON if pretrain else 1)
     expected = scaled.mean(1).double() @ weights
     assert (without - with_it).item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-5)
-    std = model.pi(zs[:steps], batch.task)[1].exp()[:, ACTION_MASK[batch.task]]
+    std = model.pi(zs[:steps], model.context(batch.task))[1].exp()[:, ACTION_MASK[batch.task]]
     assert metrics["pi_std_mean"].item() == pytest.approx(std.mean().item(), rel=1e-4)
     assert metrics["pi_std_max"].item() == pytest.approx(std.max().item(), rel=1e-6)
 
@@ -397,7 +400,7 @@ def test_imitation_has_a_coefficient(pretrain):
 def test_policy_imitates_samples_not_means():
     model, batch = make_model(replace(CONFIG, log_std_min=-1.0, log_std_max=0.0)), make_batch()
     zs = imagined(model, batch)
-    action, _ = model.sample_action(zs.detach(), batch.task, generator())
+    action, _ = model.sample_action(zs.detach(), model.context(batch.task), generator())
     mask = ACTION_MASK[batch.task]
     error = ((action[:3] - batch.action) ** 2 * mask).sum(-1) / mask.sum(-1)
     _, metrics = policy_call(model, batch, zs, False, 0.0)

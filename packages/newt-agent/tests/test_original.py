@@ -74,26 +74,27 @@ def test_imports_a_checkpoint_of_the_published_format(tmp_path, language, image)
 
     g = torch.Generator().manual_seed(1)
     task = torch.tensor([0, 1, 2, 3, 1, 0])
+    context = model.context(task)
     obs, features = torch.randn(6, OBS, generator=g), torch.randn(6, image, generator=g)
     mask = state["_action_masks"][task]
     action = (torch.rand(6, ACTION, generator=g) * 2 - 1) * mask
     emb = state["_task_emb.weight"][task] if language else torch.zeros(6, 0)
 
     z = forward(state, "_encoder.state", obs, emb, features, simnorm=True)
-    torch.testing.assert_close(model.encode(obs, task, features if image else None), z)
+    torch.testing.assert_close(model.encode(obs, context, features if image else None), z)
     torch.testing.assert_close(
-        model.next(z, action, task), forward(state, "_dynamics", z, emb, action, simnorm=True)
+        model.next(z, action, context), forward(state, "_dynamics", z, emb, action, simnorm=True)
     )
     torch.testing.assert_close(
-        model.reward(z, action, task), forward(state, "_reward", z, emb, action)
+        model.reward(z, action, context), forward(state, "_reward", z, emb, action)
     )
     for net in ("online", "target"):
         expected = [forward(state, f"_Qs.{net}._Qs.{i}", z, emb, action) for i in range(HEADS)]
         torch.testing.assert_close(
-            model.Q(z, action, task, target=net == "target"), torch.stack(expected)
+            model.Q(z, action, context, target=net == "target"), torch.stack(expected)
         )
     mean, raw = forward(state, "_pi", z, emb).chunk(2, -1)
-    ours = model.pi(z, task)
+    ours = model.pi(z, context)
     torch.testing.assert_close(ours[0], torch.tanh(mean) * mask)
     torch.testing.assert_close(ours[1], (-8 + 4.5 * (torch.tanh(raw) + 1)) * mask)
     assert all(not p.requires_grad for p in model.target_q_net.parameters())
@@ -202,17 +203,18 @@ def test_matches_what_the_published_implementation_computes():
     with np.load(Path(root) / "agent" / "newt-S.npz") as data:
         data = {name: torch.from_numpy(array) for name, array in data.items()}
     task, action, reward = data["task"], data["action"], data["reward"].squeeze(-1)
-    z = model.encode(data["obs"][0], task)
-    logits = model.reward(z, action[0], task)
+    context = model.context(task)
+    z = model.encode(data["obs"][0], context)
+    logits = model.reward(z, action[0], context)
     ours = {
         "z": z,
-        "next_z": model.next(z, action[0], task),
+        "next_z": model.next(z, action[0], context),
         "reward_logits": logits,
         "reward_decoded": model.decode(logits)[:, None],
-        "q_logits": model.Q(z, action[0], task),
-        "target_q_logits": model.Q(z, action[0], task, target=True),
-        "pi_mean": model.pi(z, task)[0],
-        "pi_log_std": model.pi(z, task)[1],
+        "q_logits": model.Q(z, action[0], context),
+        "target_q_logits": model.Q(z, action[0], context, target=True),
+        "pi_mean": model.pi(z, context)[0],
+        "pi_log_std": model.pi(z, context)[1],
     }
     batch = Batch(data["obs"], action, reward, task)
     discount, g = torch.full((200,), 0.99), torch.Generator().manual_seed(0)

@@ -40,13 +40,14 @@ class QuadraticWorld:
             P = torch.eye(LATENT) + DISCOUNT * A.T @ P @ (A - B @ K)
         self.P = P
 
-    def context(self, task):
-        return SimpleNamespace(action_mask=self.action_mask[task])
+    def context(self, envs):
+        """One task in every environment."""
+        return SimpleNamespace(action_mask=self.action_mask.expand(envs, 1, -1))
 
-    def next(self, z, action, task):
+    def next(self, z, action, context):
         return z @ self.A.T + action[..., : self.used] @ self.B.T
 
-    def reward(self, z, action, task):
+    def reward(self, z, action, context):
         cost = z.square().sum(-1) + 0.5 * action[..., : self.used].square().sum(-1)
         return -self.cost * (cost + action[..., self.used :].abs().sum(-1))
 
@@ -60,14 +61,14 @@ class QuadraticWorld:
             z = z @ self.A.T
         return total
 
-    def Q(self, z, action, task, *, heads=None):
+    def Q(self, z, action, context, *, heads=None):
         assert len(set(heads.tolist())) == 2 and max(heads.tolist()) < self.num_q
         error = self.cost * z[..., 0]  # the heads disagree, but on average they are right
         return torch.stack([self.value(z) - error, self.value(z) + error])
 
-    def sample_action(self, z, task, generator=None):
+    def sample_action(self, z, context, generator=None):
         noise = torch.randn(*z.shape[:-1], ACTION_DIM, generator=generator)
-        return torch.where(task.action_mask, (self.policy_std * noise).tanh(), 0.0), {}
+        return torch.where(context.action_mask, (self.policy_std * noise).tanh(), 0.0), {}
 
     def decode(self, logits):
         return logits
@@ -80,8 +81,8 @@ def closed_loop(world, z, steps=12):
     memory, total = planner.initial(len(z)), 0.0
     for t in range(steps):
         action, memory = planner.plan(
-            z,
-            torch.zeros(len(z), dtype=torch.long),
+            z[:, None],
+            world.context(len(z)),
             memory,
             torch.full((len(z),), t == 0),
             torch.full((len(z),), DISCOUNT),
@@ -116,11 +117,11 @@ class RecordingWorld(QuadraticWorld):
         super().__init__(used, cost)
         self.rollouts = []
 
-    def reward(self, z, action, task):
+    def reward(self, z, action, context):
         if not self.rollouts or len(self.rollouts[-1]) == 3:
             self.rollouts.append([])
         self.rollouts[-1].append(action)
-        return super().reward(z, action, task)
+        return super().reward(z, action, context)
 
 
 def recorded_plan(config, envs=2, explore=False, prior_weight=0.0, prev_mean=None, policy_std=1.0):
@@ -130,8 +131,8 @@ def recorded_plan(config, envs=2, explore=False, prior_weight=0.0, prev_mean=Non
     world.z0 = 0.7 * torch.randn(envs, LATENT, generator=torch.Generator().manual_seed(1))
     first = torch.full((envs,), prev_mean is None)
     action, mean = planner.plan(
-        world.z0,
-        torch.zeros(envs, dtype=torch.long),
+        world.z0[:, None],
+        world.context(envs),
         planner.initial(envs) if prev_mean is None else prev_mean,
         first,
         torch.full((envs,), DISCOUNT),
@@ -203,7 +204,7 @@ def test_elite_is_drawn_in_proportion_to_its_weight():
     sequences[0, :, 0] = torch.tensor([0.0, 0.9, -0.9])
 
     class Replaying(RecordingWorld):
-        def sample_action(self, z, task, generator=None):
+        def sample_action(self, z, context, generator=None):
             t = min(len(self.rollouts[-1]) % 3 if self.rollouts else 0, 2)
             return sequences[t].expand(*z.shape[:-2], -1, -1)[..., : z.shape[-2], :], {}
 
@@ -216,8 +217,8 @@ def test_elite_is_drawn_in_proportion_to_its_weight():
     assert 0.55 < best < 0.95  # neither uniform nor certain
     planner = Planner(world, config)
     action, _ = planner.plan(
-        world.z0.expand(envs, -1),
-        torch.zeros(envs, dtype=torch.long),
+        world.z0.expand(envs, 1, -1),
+        world.context(envs),
         planner.initial(envs),
         torch.ones(envs, dtype=torch.bool),
         torch.full((envs,), DISCOUNT),
@@ -256,8 +257,8 @@ def test_first_forgets_the_previous_mean(garbage):
 
     def plan(prev, first):
         return planner.plan(
-            z,
-            torch.zeros(2, dtype=torch.long),
+            z[:, None],
+            world.context(2),
             prev,
             torch.tensor(first),
             torch.full((2,), DISCOUNT),
@@ -361,12 +362,13 @@ def test_plans_with_a_world_model(change):
         model, replace(PlannerConfig(num_samples=32, num_elites=8, num_pi_trajs=4), **change)
     )
     task = torch.tensor([0, 1, 2, 1])
-    z = model.encode(torch.randn(4, 7, generator=torch.Generator().manual_seed(1)), task)
+    context = model.context(task[:, None])
+    z = model.encode(torch.randn(4, 1, 7, generator=torch.Generator().manual_seed(1)), context)
 
     def plan(seed):
         return planner.plan(
             z,
-            task,
+            context,
             planner.initial(4),
             torch.ones(4, dtype=torch.bool),
             torch.full((4,), 0.9),
@@ -390,19 +392,20 @@ def test_plans_with_a_world_model(change):
 def test_each_environment_uses_its_own_discount():
     # Rewards now, a cliff later: only a discount of 0 takes the reward.
     class Cliff(QuadraticWorld):
-        def next(self, z, action, task):
+        def next(self, z, action, context):
             return z + action[..., :1]
 
-        def reward(self, z, action, task):
+        def reward(self, z, action, context):
             return action[..., 0] - 50 * (z[..., 0] > 0.1).float()
 
         def value(self, z):
             return -50 * (z[..., 0] > 0.1).float()
 
-    planner = Planner(Cliff(1, 1.0), PlannerConfig())
+    world = Cliff(1, 1.0)
+    planner = Planner(world, PlannerConfig())
     action, _ = planner.plan(
-        torch.zeros(2, LATENT),
-        torch.zeros(2, dtype=torch.long),
+        torch.zeros(2, 1, LATENT),
+        world.context(2),
         planner.initial(2),
         torch.ones(2, dtype=torch.bool),
         torch.tensor([0.0, 0.9]),
@@ -414,16 +417,17 @@ def test_each_environment_uses_its_own_discount():
 
 def test_nan_values_count_as_zero():
     class Broken(QuadraticWorld):
-        def reward(self, z, action, task):
+        def reward(self, z, action, context):
             return torch.where(action[..., 0] > 0, float("nan"), 1.0 - action[..., 0])
 
         def value(self, z):
             return torch.zeros_like(z[..., 0])
 
-    planner = Planner(Broken(1, 1.0), PlannerConfig())
+    world = Broken(1, 1.0)
+    planner = Planner(world, PlannerConfig())
     action, mean = planner.plan(
-        torch.zeros(1, LATENT),
-        torch.zeros(1, dtype=torch.long),
+        torch.zeros(1, 1, LATENT),
+        world.context(1),
         planner.initial(1),
         torch.ones(1, dtype=torch.bool),
         torch.ones(1),

@@ -88,7 +88,7 @@ class Watch:
             if len(call.z) == len(ENVS):
                 call.tick = len(self.steps)
                 obs = torch.from_numpy(self.steps[-1].obs)
-                call.encoded = self.trainer.agent.model.encode(obs, call.task)
+                call.encoded = self.trainer.agent.model.encode(obs[:, None], call.context)
                 self.plans.append(call)
             else:
                 self.evaluation_plans.append(call)
@@ -199,10 +199,10 @@ def test_actions_are_random_at_first_and_then_the_planner_s(run):
 def test_each_environment_is_planned_for_from_its_observation_with_its_task_and_discount(run):
     for call in run.plans:
         assert torch.equal(call.z, call.encoded)
-        assert call.task.tolist() == [0, 0, 1, 1]
+        assert call.context.task[:, 0].tolist() == [0, 0, 1, 1]
         assert call.discount.tolist() == pytest.approx([task.discount for task in ENVS])
     for call in run.evaluation_plans:
-        assert call.task.tolist() == [0, 1]
+        assert call.context.task[:, 0].tolist() == [0, 1]
         assert call.discount.tolist() == pytest.approx([SHORT.discount, LONG.discount])
 
 
@@ -236,7 +236,8 @@ def test_the_policy_s_actions_are_noisy_in_training_only(watched_run, make_train
     def watched(obs, task, first, *args, **kwargs):
         action = act_on(obs, task, first, *args, **kwargs)
         with torch.no_grad():
-            mean, _ = agent.model.pi(agent.model.encode(torch.as_tensor(obs), task), task)
+            context = agent.model.context(task)
+            mean, _ = agent.model.pi(agent.model.encode(torch.as_tensor(obs), context), context)
         phase = "training" if len(obs) == len(ENVS) else "evaluation"
         noise[phase].append((torch.from_numpy(action) - mean)[agent.model.action_mask[task]])
         return action

@@ -103,23 +103,25 @@ def test_latent_states_are_simplices():
     model = make_model()
     obs, action = random_inputs(7)
     task = torch.arange(7) % TASKS
-    z = model.encode(obs, task)
-    for latent in (z, model.next(z, action, task)):
+    context = model.context(task)
+    z = model.encode(obs, context)
+    for latent in (z, model.next(z, action, context)):
         assert latent.shape == (7, 16) and (latent > 0).all()
         torch.testing.assert_close(latent.view(7, 2, 8).sum(-1), torch.ones(7, 2))
 
 
 def all_outputs(model, obs, action, task, z=None, seed=0):
     """Every output, stacked values first where an ensemble has several."""
-    z = model.encode(obs, task) if z is None else z
-    mean, log_std = model.pi(z, task)
-    sampled, info = model.sample_action(z, task, torch.Generator().manual_seed(seed))
+    context = model.context(task)
+    z = model.encode(obs, context) if z is None else z
+    mean, log_std = model.pi(z, context)
+    sampled, info = model.sample_action(z, context, torch.Generator().manual_seed(seed))
     return {
         "z": z,
-        "next": model.next(z, action, task),
-        "reward": model.reward(z, action, task),
-        "Q": model.Q(z, action, task).movedim(0, -2),
-        "target_Q": model.Q(z, action, task, target=True).movedim(0, -2),
+        "next": model.next(z, action, context),
+        "reward": model.reward(z, action, context),
+        "Q": model.Q(z, action, context).movedim(0, -2),
+        "target_Q": model.Q(z, action, context, target=True).movedim(0, -2),
         "pi_mean": mean,
         "pi_log_std": log_std,
         "sampled": sampled,
@@ -150,23 +152,27 @@ def test_one_state_broadcasts_against_many_actions():
     model = make_model()
     obs, action = random_inputs(3, 6)
     task = torch.tensor([[0], [3], [1]])
-    z = model.encode(obs[:, :1], task)
+    context = model.context(task)
+    z = model.encode(obs[:, :1], context)
     for name in ("next", "reward", "Q"):
         method = getattr(model, name)
         torch.testing.assert_close(
-            method(z, action, task), method(z.expand(-1, 6, -1), action, task)
+            method(z, action, context), method(z.expand(-1, 6, -1), action, context)
         )
 
 
 @pytest.mark.parametrize("shape", [(2,), (3, 1), (7,)])  # fewer and more rows than tasks
 @pytest.mark.parametrize("language", [LANGUAGE, 0])
-def test_a_context_stands_for_its_tasks(language, shape):
+def test_a_context_holds_each_task_s_own_row(language, shape):
     model = make_model(language)
     task = torch.randint(TASKS, shape, generator=torch.Generator().manual_seed(0))
-    obs, action = random_inputs(3, shape[0] if len(shape) == 1 else 5)
-    plain = all_outputs(model, obs, action, task)
-    for name, value in all_outputs(model, obs, action, model.context(task)).items():
-        torch.testing.assert_close(value, plain[name], msg=name)
+    context = model.context(task)
+    for place in torch.cartesian_prod(*map(torch.arange, shape)).view(-1, len(shape)).tolist():
+        one = model.context(task[tuple(place)])
+        for name, alone, all_of_them in zip(context._fields, one, context, strict=True):
+            by_task = language or name in ("task", "action_mask", "observation_mask")
+            row = all_of_them[tuple(place)] if by_task else all_of_them
+            torch.testing.assert_close(row, alone, msg=name)
 
 
 def test_the_language_of_a_task_matters():
@@ -186,31 +192,31 @@ def test_chosen_heads_are_those_of_the_ensemble():
     model = make_model()
     obs, action = random_inputs(4)
     task = torch.arange(4)
-    z = model.encode(obs, task)
+    context = model.context(task)
+    z = model.encode(obs, context)
     for target in (False, True):
-        every = model.Q(z, action, task, target=target)
-        for context in (task, model.context(task)):
-            chosen = model.Q(z, action, context, target=target, heads=torch.tensor([2, 0]))
-            torch.testing.assert_close(chosen, every[[2, 0]])
+        every = model.Q(z, action, context, target=target)
+        chosen = model.Q(z, action, context, target=target, heads=torch.tensor([2, 0]))
+        torch.testing.assert_close(chosen, every[[2, 0]])
 
 
 def test_detached_q_sends_gradients_to_inputs_only():
     model = make_model()
     obs, action = random_inputs(4)
     task = torch.arange(4)
-    z = model.encode(obs, task).detach()
+    context = model.context(task)
+    z = model.encode(obs, context).detach()
     grads = []
     for detach in (False, True):
         model.zero_grad(set_to_none=True)
         a = action.clone().requires_grad_()
         model.decode(
-            model.Q(z, a, task, heads=torch.tensor([0, 2]), detach=detach)
+            model.Q(z, a, context, heads=torch.tensor([0, 2]), detach=detach)
         ).sum().backward()
         grads.append(a.grad)
         touched = [p for p in model.parameters() if p.grad is not None]
         assert bool(touched) != detach
     torch.testing.assert_close(*grads)
-    context = model.context(task)
     model.Q(z, action.clone().requires_grad_(), context, detach=True).sum().backward()
     assert all(p.grad is None for p in model.parameters())
 
@@ -219,13 +225,14 @@ def test_images_enter_the_encoder():
     model = make_model(image_dim=7)
     obs, _ = random_inputs(4)
     task = torch.arange(4)
+    context = model.context(task)
     image = torch.randn(2, 4, 7, generator=torch.Generator().manual_seed(0))
-    a, b = model.encode(obs, task, image[0]), model.encode(obs, task, image[1])
+    a, b = model.encode(obs, context, image[0]), model.encode(obs, context, image[1])
     assert a.shape == (4, 16) and not torch.allclose(a, b)
     with pytest.raises(ValueError, match=r"needs image features \[..., 7\]"):
-        model.encode(obs, task)
+        model.encode(obs, context)
     with pytest.raises(ValueError, match="takes no image"):
-        make_model().encode(obs, task, image[0])
+        make_model().encode(obs, context, image[0])
 
 
 # Masks
@@ -264,10 +271,11 @@ def test_masked_entries_change_no_output_and_no_gradient(fill):
 def test_policy_is_silent_at_masked_entries():
     model = make_model()
     task = torch.arange(TASKS)
+    context = model.context(task)
     obs, _ = random_inputs(TASKS)
-    z = model.encode(obs, task)
-    mean, log_std = model.pi(z, task)
-    action, _ = model.sample_action(z, task, torch.Generator().manual_seed(0))
+    z = model.encode(obs, context)
+    mean, log_std = model.pi(z, context)
+    action, _ = model.sample_action(z, context, torch.Generator().manual_seed(0))
     for x in (mean, log_std, action):
         assert (x[~ACTION_MASK] == 0).all() and (x[ACTION_MASK] != 0).all()
     assert (mean.abs() < 1).all()
@@ -281,9 +289,10 @@ def test_samples_follow_the_reported_distribution():
     model = make_model(log_std_min=-3.0, log_std_max=-1.0)  # seldom where tanh is flat
     obs, _ = random_inputs(1)
     task = torch.tensor([3])  # three entries
-    z = model.encode(obs, task).expand(20_000, -1)
-    action, info = model.sample_action(z, task, torch.Generator().manual_seed(0))
-    mean, log_std = model.pi(z[:1], task)
+    context = model.context(task)
+    z = model.encode(obs, context).expand(20_000, -1)
+    action, info = model.sample_action(z, context, torch.Generator().manual_seed(0))
+    mean, log_std = model.pi(z[:1], context)
     raw = torch.atanh(action[:, :3].double())
     error = (raw.mean(0) - torch.atanh(mean[0, :3].double())) / log_std[0, :3].exp()
     assert (error.abs() < 5 / 20_000**0.5).all()
@@ -307,9 +316,12 @@ def test_sampling_uses_the_given_generator_alone():
     model = make_model()
     obs, _ = random_inputs(4)
     task = torch.arange(4)
-    z = model.encode(obs, task)
+    context = model.context(task)
+    z = model.encode(obs, context)
     before = torch.random.get_rng_state()
-    a, b, c = (model.sample_action(z, task, torch.Generator().manual_seed(s))[0] for s in (0, 0, 1))
+    a, b, c = (
+        model.sample_action(z, context, torch.Generator().manual_seed(s))[0] for s in (0, 0, 1)
+    )
     assert torch.equal(a, b) and not torch.equal(a, c)
     assert torch.equal(torch.random.get_rng_state(), before)
 
@@ -332,9 +344,10 @@ def test_initial_weights():
             assert p.std().item() == pytest.approx(0.02, rel=0.05), name
     obs, action = random_inputs(3, config=SIZES["S"])
     task = torch.arange(3)
-    z = model.encode(obs, task)
-    assert (model.decode(model.reward(z, action, task)).abs() < 1e-5).all()
-    assert (model.decode(model.Q(z, action, task)).abs() < 1e-5).all()
+    context = model.context(task)
+    z = model.encode(obs, context)
+    assert (model.decode(model.reward(z, action, context)).abs() < 1e-5).all()
+    assert (model.decode(model.Q(z, action, context)).abs() < 1e-5).all()
 
 
 def test_target_is_a_copy_of_its_own_that_lags():
@@ -346,16 +359,20 @@ def test_target_is_a_copy_of_its_own_that_lags():
 
     obs, action = random_inputs(4)
     task = torch.arange(4)
-    z = model.encode(obs, task)
-    before = model.Q(z, action, task, target=True)
+    z = model.encode(obs, model.context(task))
+
+    def values(target):
+        return model.Q(z, action, model.context(task), target=target)
+
+    before = values(target=True)
     with torch.no_grad():
         for p in model.q_net.parameters():
             p.add_(1.0)
-    assert torch.equal(model.Q(z, action, task, target=True), before)
+    assert torch.equal(values(target=True), before)
     with torch.no_grad():
         for p in model.target_q_net.parameters():
             p.mul_(0.5)
-    assert not torch.allclose(model.Q(z, action, task, target=True), before)
+    assert not torch.allclose(values(target=True), before)
 
     old = copy.deepcopy(model.target_q_net)
     model.update_target(0.01)
@@ -365,8 +382,7 @@ def test_target_is_a_copy_of_its_own_that_lags():
         torch.testing.assert_close(t, 0.99 * o + 0.01 * q)
         assert not t.requires_grad
     model.update_target(1.0)
-    online = model.Q(z, action, task)
-    torch.testing.assert_close(model.Q(z, action, task, target=True), online)
+    torch.testing.assert_close(values(target=True), values(target=False))
 
 
 def test_parameter_groups_cover_every_trained_parameter_once():

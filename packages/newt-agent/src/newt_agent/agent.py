@@ -18,7 +18,7 @@ from mmbench.runs.folder import CHECKPOINTS
 from newt_agent.finite import LARGEST, BrokenAgentError, UnusableNumberError, is_usable
 from newt_agent.planner import Planner, PlannerConfig
 from newt_agent.tensors import load_tensors, save_tensors
-from newt_agent.world_model import SIZES, ModelConfig, WorldModel
+from newt_agent.world_model import SIZES, ModelConfig, TaskContext, WorldModel
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "agent.json"
@@ -178,11 +178,13 @@ class Agent:
         """Like `act`, with rows of the task table instead of names."""
         obs = torch.as_tensor(obs, dtype=torch.float32, device=self.device)
         first = torch.as_tensor(first, device=self.device)
-        z = self.model.encode(obs, task)
+        # One dimension more, against which the planner's candidates broadcast.
+        context = self.model.context(task[:, None])
+        z = self.model.encode(obs[:, None], context)
         if self.plan:
-            action = self._plan(z, task, first, explore, generator)
+            action = self._plan(z, context, first, explore, generator)
         else:
-            action = self._follow_policy(z, task, explore, generator)
+            action = self._follow_policy(z, context, explore, generator)
         result = action.cpu().numpy()
         if not np.isfinite(result).all():
             raise self._explain(result, obs, task)
@@ -191,7 +193,7 @@ class Agent:
     def _plan(
         self,
         z: Tensor,
-        task: Tensor,
+        context: TaskContext,
         first: Tensor,
         explore: bool,
         generator: torch.Generator | None,
@@ -203,8 +205,9 @@ class Agent:
                     f"{0 if self.memory is None else len(self.memory)}: pass first=True for all"
                 )
             self.memory = self.planner.initial(len(z))
+        discount = self.discount[context.task[:, 0]]
         action, self.memory = self.planner.plan(
-            z, task, self.memory, first, self.discount[task], explore, generator
+            z, context, self.memory, first, discount, explore, generator
         )
         return action
 
@@ -223,15 +226,15 @@ class Agent:
         return BrokenAgentError(f"the action for task {name!r} is NaN: the weights are broken")
 
     def _follow_policy(
-        self, z: Tensor, task: Tensor, explore: bool, generator: torch.Generator | None
+        self, z: Tensor, context: TaskContext, explore: bool, generator: torch.Generator | None
     ) -> Tensor:
-        mean, _ = self.model.pi(z, task)
+        mean = self.model.pi(z, context)[0].squeeze(1)
         if not explore:
             return mean
-        # The policy's own spread is tiny at first, as it is the planner's that explores.
+        # The policy's std starts tiny; exploration normally comes from the planner.
         noise = torch.randn(mean.shape, generator=generator, device=mean.device)
         noisy = (mean + POLICY_NOISE * noise).clamp(-1.0, 1.0)
-        return torch.where(self.model.action_mask[task], noisy, 0.0)
+        return torch.where(context.action_mask.squeeze(1), noisy, 0.0)
 
     def policy(self, task: str, seed: int = 0) -> Callable[[np.ndarray, bool], np.ndarray]:
         """Returns how the agent acts in one environment, without the noise of training.

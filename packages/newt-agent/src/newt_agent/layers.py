@@ -192,16 +192,12 @@ class MLPEnsemble(nn.Module):
         self.weight3 = _parameter(num, out_dim, hidden_dim, generator=generator, zero=True)
         self.bias3 = nn.Parameter(torch.zeros(num, out_dim))
 
-    def language_term(self, embedding: Tensor, detach: bool = False) -> Tensor:
-        """What the embedding ``[..., language_dim]`` and the bias add: ``[..., num, hidden]``.
-
-        With `detach` no gradient reaches the weights.
-        """
-        bias = self.bias.detach() if detach else self.bias
+    def language_term(self, embedding: Tensor) -> Tensor:
+        """What the embedding ``[..., language_dim]`` and the bias add: ``[..., num, hidden]``."""
         if self.weight_language is None:
-            return bias
-        weight = self.weight_language.detach() if detach else self.weight_language
-        return F.linear(embedding, weight.flatten(0, 1), bias.flatten()).unflatten(-1, bias.shape)
+            return self.bias
+        term = F.linear(embedding, self.weight_language.flatten(0, 1), self.bias.flatten())
+        return term.unflatten(-1, self.bias.shape)
 
     def forward(
         self,

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from newt_agent.maths import RunningScale, sample_heads, time_weights, two_hot_cross_entropy
 from newt_agent.settings import Range, check_settings
-from newt_agent.world_model import WorldModel
+from newt_agent.world_model import TaskContext, WorldModel
 
 
 class Batch(NamedTuple):
@@ -61,7 +61,7 @@ def td_target(
     model: WorldModel,
     next_z: Tensor,
     reward: Tensor,
-    task: Tensor,
+    context: TaskContext,
     discount: Tensor,
     generator: torch.Generator | None,
 ) -> Tensor:
@@ -74,17 +74,17 @@ def td_target(
         model: The model.
         next_z: ``[..., B, latent_dim]``, states that followed.
         reward: ``[..., B]``.
-        task: ``[B]``, indices.
+        context: Tasks, ``[B]``.
         discount: ``[tasks]``, the discount of each task.
         generator: Source of the heads and the actions.
 
     Returns:
         ``[..., B]``.
     """
-    action, _ = model.sample_action(next_z, task, generator)
+    action, _ = model.sample_action(next_z, context, generator)
     heads = sample_heads(model.num_q, next_z.device, generator)
-    values = model.decode(model.Q(next_z, action, task, target=True, heads=heads))
-    return reward + discount[task] * values.amin(0)
+    values = model.decode(model.Q(next_z, action, context, target=True, heads=heads))
+    return reward + discount[context.task] * values.amin(0)
 
 
 def world_model_loss(
@@ -113,14 +113,14 @@ def world_model_loss(
         The loss; detached scalars to log; and the imagined states ``[H + 1, B, latent_dim]``,
         of which the first is encoded.
     """
-    horizon, task = batch.action.shape[0], batch.task
+    horizon = batch.action.shape[0]
     weights = time_weights(horizon + 1, config.rho, batch.obs.device)[:horizon]
     first, later = (None, None) if batch.image is None else (batch.image[0], batch.image[1:])
 
-    context = model.context(task)
+    context = model.context(batch.task)
     with torch.no_grad():
         observed = model.encode(batch.obs[1:], context, later)
-        target = td_target(model, observed, batch.reward, task, discount, generator)
+        target = td_target(model, observed, batch.reward, context, discount, generator)
 
     states = [model.encode(batch.obs[0], context, first)]
     for action in batch.action:
@@ -191,11 +191,11 @@ def policy_loss(
     Returns:
         The loss and detached scalars to log.
     """
-    zs, task = zs.detach(), batch.task
+    zs, context = zs.detach(), model.context(batch.task)
     weights = time_weights(len(zs), config.rho, zs.device)
-    action, info = model.sample_action(zs, task, generator)
+    action, info = model.sample_action(zs, context, generator)
     heads = sample_heads(model.num_q, zs.device, generator)
-    q = model.decode(model.Q(zs, action, task, heads=heads, detach=True)).mean(0)
+    q = model.decode(model.Q(zs, action, context, heads=heads, detach=True)).mean(0)
 
     horizon = batch.action.shape[0]
     bc = _imitation(action, info["mask"], batch.action).mean(1) @ weights[:horizon]
@@ -237,7 +237,8 @@ def pretrain_policy_loss(
     """
     horizon = batch.action.shape[0]
     weights = time_weights(horizon + 1, config.rho, zs.device)[:horizon] / horizon
-    action, info = model.sample_action(zs[:horizon].detach(), batch.task, generator)
+    context = model.context(batch.task)
+    action, info = model.sample_action(zs[:horizon].detach(), context, generator)
     bc = _imitation(action, info["mask"], batch.action).mean(1) @ weights
     entropy = info["scaled_entropy"].mean(1) @ weights
     loss = config.bc_coef * bc - config.entropy_coef * entropy

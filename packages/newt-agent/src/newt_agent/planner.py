@@ -57,8 +57,9 @@ class PlannerConfig:
 class PlanningModel(Protocol):
     """What the planner needs of a model; `newt_agent.WorldModel` has it.
 
-    `task` is what `context` returned, and leading dimensions broadcast: ``z`` may be ``[E, 1,
-    latent]`` where ``action`` is ``[E, N, action_dim]``.
+    `context` is whatever the model knows tasks by, with an attribute ``action_mask`` ``[E, 1,
+    action_dim]``. Leading dimensions broadcast: ``z`` may be ``[E, 1, latent]`` where ``action``
+    is ``[E, N, action_dim]``.
     """
 
     @property
@@ -69,20 +70,17 @@ class PlanningModel(Protocol):
     def action_mask(self) -> Tensor:
         """The table of action masks, ``[tasks, action_dim]`` bool."""
 
-    def context(self, task: Tensor) -> Any:
-        """What is constant per task, with an attribute ``action_mask`` ``[*task, action_dim]``."""
-
-    def next(self, z: Tensor, action: Tensor, task: Any) -> Tensor:
+    def next(self, z: Tensor, action: Tensor, context: Any) -> Tensor:
         """The next latent state."""
 
-    def reward(self, z: Tensor, action: Tensor, task: Any) -> Tensor:
+    def reward(self, z: Tensor, action: Tensor, context: Any) -> Tensor:
         """Logits of the reward."""
 
-    def Q(self, z: Tensor, action: Tensor, task: Any, *, heads: Tensor | None = None) -> Tensor:
+    def Q(self, z: Tensor, action: Tensor, context: Any, *, heads: Tensor | None = None) -> Tensor:
         """Logits of the return, one row a head."""
 
     def sample_action(
-        self, z: Tensor, task: Any, generator: torch.Generator | None = None
+        self, z: Tensor, context: Any, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Any]:
         """An action of the policy, and anything."""
 
@@ -111,7 +109,7 @@ class Planner:
     def plan(
         self,
         z: Tensor,
-        task: Tensor,
+        context: Any,
         prev_mean: Tensor,
         first: Tensor,
         discount: Tensor,
@@ -122,8 +120,8 @@ class Planner:
         """Choose one action for each of E environments.
 
         Args:
-            z: ``[E, latent_dim]``, encoded observations.
-            task: ``[E]``, indices into the model's table.
+            z: ``[E, 1, latent_dim]``, encoded observations.
+            context: The tasks, ``[E, 1]``: candidates broadcast against the second dimension.
             prev_mean: ``[E, horizon, action_dim]``, the mean returned by the previous call. It
                 is shifted by one step to start the search from.
             first: ``[E]`` bool, True where an episode begins: there `prev_mean` is ignored.
@@ -139,10 +137,9 @@ class Planner:
             ``[E, horizon, action_dim]`` to hand to the next call.
         """
         config = self.config
-        context = self.model.context(task[:, None])
         mask = context.action_mask
         heads = sample_heads(self.model.num_q, z.device, generator)
-        z, discount = z[:, None], discount[:, None]
+        discount = discount[:, None]
 
         # Inside, time comes first: [horizon, E, candidates, action_dim].
         pi_actions, pi_values = self._imagine(

@@ -4,11 +4,12 @@ arXiv 2511.19584, section 3 and the table of components in the appendix. One net
 kind serves all tasks; a task enters as the embedding of its instruction, and as masks over the
 entries of the action and the observation that it uses.
 
-Shapes. ``task`` is an integer tensor of indices into the model's table, and broadcasts against
-the leading dimensions of the other arguments as usual, aligned on the right:
+Shapes. Tasks are indices into the model's table. `WorldModel.context` looks up what the networks
+need of them, and the networks take this context. Its indices broadcast against the leading
+dimensions of the other arguments as usual, aligned on the right:
 
 ======================  ==================  ===================
-use                     z                   task
+use                     z                   indices
 ======================  ==================  ===================
 acting                  [envs, latent]      [envs]
 losses, over time       [time, batch, ...]  [batch]
@@ -92,19 +93,24 @@ and one that is not the paper's: XS, 0.3M, with which two cores learn something 
 
 
 class TaskContext(NamedTuple):
-    """What is constant per task, computed once; every method takes it instead of indices.
+    """What the networks need of some tasks, computed once.
 
     Made by `WorldModel.context`. Valid until the weights change.
     """
 
     task: Tensor
+    """Indices into the model's table, any shape."""
     action_mask: Tensor
+    """``[*task, action_dim]`` bool."""
     observation_mask: Tensor
+    """``[*task, obs_dim]`` bool."""
     encoder: Tensor
+    """``[*task, hidden]``, what the instruction adds to the first layer. So for each network."""
     dynamics: Tensor
     reward_net: Tensor
     policy: Tensor
     q_net: Tensor
+    """``[*task, num_q, hidden]``."""
     target_q_net: Tensor
 
 
@@ -219,63 +225,44 @@ class WorldModel(nn.Module):
         """Trained parameters: without the target network and the task table."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
-    # What is constant per task
-
-    def _gather(self, net: MLP | MLPEnsemble, task: Tensor, detach: bool = False) -> Tensor:
-        """The language term of one network, ``[*task, ...]``."""
-
-        def term(embeddings: Tensor) -> Tensor:
-            if isinstance(net, MLPEnsemble):
-                return net.language_term(embeddings, detach)
-            return net.language_term(embeddings)
-
-        if self.task_embeddings.shape[1] == 0:
-            return term(self.task_embeddings)  # the bias alone, which broadcasts
-        if task.numel() < self.num_tasks:
-            return term(self.task_embeddings[task])
-        table = term(self.task_embeddings)
-        rows = F.embedding(task, table.flatten(1))
-        return rows.unflatten(-1, table.shape[1:])
-
-    def _term(self, name: str, task: Tensor | TaskContext, detach: bool = False) -> Tensor:
-        if isinstance(task, TaskContext):
-            term: Tensor = getattr(task, name)
-            return term.detach() if detach else term
-        return self._gather(getattr(self, name), task, detach)
-
-    def _action_mask(self, task: Tensor | TaskContext) -> Tensor:
-        return task.action_mask if isinstance(task, TaskContext) else self.action_mask[task]
-
-    def _mask_action(self, action: Tensor, task: Tensor | TaskContext) -> Tensor:
-        # A selection, not a product: 0 * NaN is NaN.
-        return torch.where(self._action_mask(task), action, 0.0)
-
     def context(self, task: Tensor) -> TaskContext:
-        """Compute what is constant per task, for several calls with the same tasks.
+        """Look up what the networks need of some tasks.
 
         Args:
-            task: Indices, any shape.
+            task: Indices into the model's table, any shape.
 
         Returns:
-            The context, which carries gradients to the weights if gradients are enabled.
+            The context. It carries gradients to the weights if gradients are enabled.
         """
         return TaskContext(
             task,
             self.action_mask[task],
             self.observation_mask[task],
-            *(self._gather(getattr(self, name), task) for name in TaskContext._fields[3:]),
+            encoder=self._language_term(self.encoder, task),
+            dynamics=self._language_term(self.dynamics, task),
+            reward_net=self._language_term(self.reward_net, task),
+            policy=self._language_term(self.policy, task),
+            q_net=self._language_term(self.q_net, task),
+            target_q_net=self._language_term(self.target_q_net, task),
         )
+
+    def _language_term(self, net: MLP | MLPEnsemble, task: Tensor) -> Tensor:
+        if self.task_embeddings.shape[1] == 0:
+            return net.language_term(self.task_embeddings)  # the bias alone, which broadcasts
+        if task.numel() < self.num_tasks:
+            return net.language_term(self.task_embeddings[task])
+        table = net.language_term(self.task_embeddings)
+        rows = F.embedding(task, table.flatten(1))
+        return rows.unflatten(-1, table.shape[1:])
 
     # The networks
 
-    def encode(
-        self, obs: Tensor, task: Tensor | TaskContext, image: Tensor | None = None
-    ) -> Tensor:
+    def encode(self, obs: Tensor, context: TaskContext, image: Tensor | None = None) -> Tensor:
         """Map an observation to a latent state.
 
         Args:
             obs: ``[..., obs_dim]``, padded.
-            task: Indices that broadcast to ``obs.shape[:-1]``, or a context of them.
+            context: Tasks, whose indices broadcast to ``obs.shape[:-1]``.
             image: ``[..., image_dim]`` features, exactly if the model has ``image_dim``.
 
         Returns:
@@ -287,33 +274,31 @@ class WorldModel(nn.Module):
         if (image is None) != (self.config.image_dim == 0):
             wants = f"needs image features [..., {self.config.image_dim}]"
             raise ValueError(f"this model {wants if image is None else 'takes no image features'}")
-        mask = (
-            task.observation_mask if isinstance(task, TaskContext) else self.observation_mask[task]
-        )
-        return self.encoder(torch.where(mask, obs, 0.0), image, self._term("encoder", task))
+        obs = torch.where(context.observation_mask, obs, 0.0)
+        return self.encoder(obs, image, context.encoder)
 
-    def next(self, z: Tensor, action: Tensor, task: Tensor | TaskContext) -> Tensor:
+    def next(self, z: Tensor, action: Tensor, context: TaskContext) -> Tensor:
         """Predict the next latent state.
 
         Args:
             z: ``[..., latent_dim]``.
             action: ``[..., action_dim]`` in [-1, 1]; broadcasts against `z`.
-            task: Indices that broadcast to the leading dimensions, or a context of them.
+            context: Tasks, whose indices broadcast to the leading dimensions.
 
         Returns:
             ``[..., latent_dim]``.
         """
-        return self.dynamics(z, self._mask_action(action, task), self._term("dynamics", task))
+        return self.dynamics(z, _mask(action, context), context.dynamics)
 
-    def reward(self, z: Tensor, action: Tensor, task: Tensor | TaskContext) -> Tensor:
+    def reward(self, z: Tensor, action: Tensor, context: TaskContext) -> Tensor:
         """Predict the reward of a step as logits ``[..., num_bins]``; arguments as `next`."""
-        return self.reward_net(z, self._mask_action(action, task), self._term("reward_net", task))
+        return self.reward_net(z, _mask(action, context), context.reward_net)
 
     def Q(
         self,
         z: Tensor,
         action: Tensor,
-        task: Tensor | TaskContext,
+        context: TaskContext,
         target: bool = False,
         heads: Tensor | None = None,
         detach: bool = False,
@@ -323,7 +308,7 @@ class WorldModel(nn.Module):
         Args:
             z: ``[..., latent_dim]``.
             action: ``[..., action_dim]`` in [-1, 1]; broadcasts against `z`.
-            task: Indices that broadcast to the leading dimensions, or a context of them.
+            context: Tasks, whose indices broadcast to the leading dimensions.
             target: Use the target network.
             heads: Indices of the heads to compute; None is all.
             detach: Let gradients reach `z` and `action` but not the weights.
@@ -331,10 +316,10 @@ class WorldModel(nn.Module):
         Returns:
             ``[num_q or len(heads), ..., num_bins]``.
         """
-        name = "target_q_net" if target else "q_net"
         net = self.target_q_net if target else self.q_net
-        action = self._mask_action(action, task)
-        return net(z, action, self._term(name, task, detach), heads, detach)
+        term = context.target_q_net if target else context.q_net
+        term = term.detach() if detach else term
+        return net(z, _mask(action, context), term, heads, detach)
 
     def decode(self, logits: Tensor) -> Tensor:
         """Turn reward or value logits ``[..., num_bins]`` into scalars ``[...]``."""
@@ -342,39 +327,39 @@ class WorldModel(nn.Module):
 
     # The policy
 
-    def _gaussian(self, z: Tensor, task: Tensor | TaskContext) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean and log-std before squashing, 0 at masked entries, and the mask."""
-        mean, raw = self.policy(z, None, self._term("policy", task)).chunk(2, dim=-1)
+    def _gaussian(self, z: Tensor, context: TaskContext) -> tuple[Tensor, Tensor]:
+        """Mean and log-std before squashing, 0 at masked entries."""
+        mean, raw = self.policy(z, None, context.policy).chunk(2, dim=-1)
         low, high = self.config.log_std_min, self.config.log_std_max
         log_std = low + 0.5 * (high - low) * (torch.tanh(raw) + 1)
-        mask = self._action_mask(task)
-        return torch.where(mask, mean, 0.0), torch.where(mask, log_std, 0.0), mask
+        mask = context.action_mask
+        return torch.where(mask, mean, 0.0), torch.where(mask, log_std, 0.0)
 
-    def pi(self, z: Tensor, task: Tensor | TaskContext) -> tuple[Tensor, Tensor]:
+    def pi(self, z: Tensor, context: TaskContext) -> tuple[Tensor, Tensor]:
         """The policy's distribution.
 
         Args:
             z: ``[..., latent_dim]``.
-            task: Indices that broadcast to ``z.shape[:-1]``, or a context of them.
+            context: Tasks, whose indices broadcast to ``z.shape[:-1]``.
 
         Returns:
             The squashed mean in (-1, 1) and the log-std before squashing in [log_std_min,
             log_std_max], both ``[..., action_dim]`` and 0 at masked entries.
         """
-        mean, log_std, _ = self._gaussian(z, task)
+        mean, log_std = self._gaussian(z, context)
         return torch.tanh(mean), log_std
 
     def sample_action(
         self,
         z: Tensor,
-        task: Tensor | TaskContext,
+        context: TaskContext,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Draw an action from the policy, differentiably.
 
         Args:
             z: ``[..., latent_dim]``.
-            task: Indices that broadcast to ``z.shape[:-1]``, or a context of them.
+            context: Tasks, whose indices broadcast to ``z.shape[:-1]``.
             generator: Source of the noise, on the device of `z`; None is the global one.
 
         Returns:
@@ -385,7 +370,8 @@ class WorldModel(nn.Module):
             ``scaled_entropy``, ``-log_prob`` times the number of entries, which is what the
             policy loss rewards (section 3.2 of the paper).
         """
-        mean, log_std, mask = self._gaussian(z, task)
+        mean, log_std = self._gaussian(z, context)
+        mask = context.action_mask
         noise = torch.randn(mean.shape, generator=generator, device=z.device, dtype=mean.dtype)
         raw = torch.where(mask, mean + noise * log_std.exp(), 0.0)
         log_prob = torch.where(mask, gaussian_log_prob(noise, log_std), 0.0).sum(-1)
@@ -425,3 +411,8 @@ class WorldModel(nn.Module):
             {"params": list(self.encoder.parameters()), "lr": lr * encoder_lr_scale},
             {"params": [p for net in nets for p in net.parameters()], "lr": lr},
         ]
+
+
+def _mask(action: Tensor, context: TaskContext) -> Tensor:
+    # A selection, not a product: 0 * NaN is NaN.
+    return torch.where(context.action_mask, action, 0.0)
