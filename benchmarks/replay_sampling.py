@@ -26,8 +26,8 @@ def filled(rows: int) -> Replay:
     replay = Replay(rows, ENVS, HORIZON, torch.arange(ENVS))
     # Written directly: adding millions of rows one step at a time would take minutes.
     replay._obs.normal_()
-    replay._written[:] = replay.rows_per_env
-    replay._since_reset[:] = np.arange(replay.rows_per_env) % (EPISODE + 1)
+    replay._rows_written[:] = replay.rows_per_env
+    replay._row_step[:] = np.arange(replay.rows_per_env) % (EPISODE + 1)
     return replay
 
 

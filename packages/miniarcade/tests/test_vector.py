@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 import miniarcade
 from miniarcade.arcade import ArcadeEnv
 from miniarcade.vector import VectorArcadeEnv
-from miniarcade.vector.geometry import hypot
+from miniarcade.vector.game import hypot
 
 NUM_ENVS = 5
 TASKS = [task for task in miniarcade.tasks() if task.vector]

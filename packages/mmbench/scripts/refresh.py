@@ -21,13 +21,13 @@ import numpy as np
 from mmbench.catalog import TASKS
 from mmbench.commands.bench import step_cost
 from mmbench.domains import unavailable
-from mmbench.language import cache, encoder_dim, shipped
+from mmbench.language import cache, encoder_dim
 from mmbench.language.encoders import MINILM_PACKAGE, encode_minilm, load_minilm, packaged_minilm
 from mmbench.runs.files import write_atomically
 
 ROOT = Path(__file__).parents[3]
 SOURCE = ROOT / "packages" / "mmbench" / "src" / "mmbench"
-EMBEDDINGS = SOURCE / "language" / shipped.FILE
+EMBEDDINGS = SOURCE / "language" / cache.FILE
 COSTS = SOURCE / "vector" / "step_costs.json"
 SECONDS = 0.5  # for the steps of each task that is measured
 
@@ -41,7 +41,7 @@ def embeddings() -> None:
         empty = [task.name for task in TASKS if not task.instruction]
         sys.exit(f"{len(empty)} tasks have no instruction: {', '.join(empty)}")
     keys = np.array([cache.key(text) for text in texts], "S64")
-    if set(keys.tolist()) == {key.encode() for key in shipped.load("minilm")}:
+    if set(keys.tolist()) == {key.encode() for key in cache.shipped("minilm")}:
         print(f"{EMBEDDINGS}: no instruction has changed")
         return
     vectors = encode_minilm(load_minilm(), texts)

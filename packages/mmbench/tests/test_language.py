@@ -22,7 +22,6 @@ from mmbench.language import (
     embed,
     encoder_dim,
     encoders,
-    shipped,
 )
 
 MAKE = "packages/mmbench/scripts/refresh.py"
@@ -56,7 +55,7 @@ def computed(monkeypatch):
 
 
 def test_the_shipped_embeddings_are_those_of_the_instructions():
-    known = shipped.load("minilm")
+    known = cache.shipped("minilm")
     assert set(known) == {cache.key(text) for text in INSTRUCTIONS}, (
         f"an instruction has changed: run {MAKE}"
     )
@@ -71,7 +70,7 @@ def test_shipped_vectors_are_unit_vectors_of_the_size_of_the_encoder(computed):
 
 
 def test_each_task_gets_the_vector_of_its_own_instruction():
-    known = shipped.load("minilm")
+    known = cache.shipped("minilm")
     for text, vector in zip(INSTRUCTIONS, embed(INSTRUCTIONS), strict=True):
         np.testing.assert_array_equal(vector, known[cache.key(text)])
     walk, run, pong = embed(
@@ -86,7 +85,7 @@ def test_shipped_vectors_cannot_be_spoilt_by_a_caller():
     first[:] = 0
     np.testing.assert_array_equal(embed(INSTRUCTIONS[:1]), expected)
     with pytest.raises(ValueError, match="read-only"):
-        shipped.load("minilm")[cache.key(INSTRUCTIONS[0])][:] = 0
+        cache.shipped("minilm")[cache.key(INSTRUCTIONS[0])][:] = 0
 
 
 def test_instructions_need_no_network_and_no_torch(tmp_path):

@@ -54,9 +54,9 @@ def test_windows_are_consecutive_rows_of_one_episode(lengths, steps, rows, seed)
     replay = make(lengths, rows * len(lengths))
     fill(replay, lengths, steps)
     batch = replay.sample(64, np.random.default_rng(seed))
-    lane, episode, step = batch.obs[..., 0], batch.obs[..., 1], batch.obs[..., 2]
-    assert (lane == lane[0]).all()
-    assert (batch.task == lane[0] + 10).all()
+    env, episode, step = batch.obs[..., 0], batch.obs[..., 1], batch.obs[..., 2]
+    assert (env == env[0]).all()
+    assert (batch.task == env[0] + 10).all()
     assert (episode == episode[0]).all()
     assert (step == step[0] + torch.arange(HORIZON + 1)[:, None]).all()
     # What led to row k + 1 is at position k.
@@ -73,14 +73,14 @@ def test_every_window_is_kept_and_equally_likely():
     for values in batch.obs[0, :, :3].int().tolist():
         seen[tuple(values)] = seen.get(tuple(values), 0) + 1
     expected = {
-        (lane, *start)
-        for lane, own in enumerate(rows)
+        (env, *start)
+        for env, own in enumerate(rows)
         for start, end in zip(own, own[HORIZON:], strict=False)
         if start[0] == end[0]
     }
     assert set(seen) == expected
-    for lane in (0, 1):
-        counts = np.array([n for key, n in seen.items() if key[0] == lane])
+    for env in (0, 1):
+        counts = np.array([n for key, n in seen.items() if key[0] == env])
         assert counts.sum() == pytest.approx(30_000, rel=0.05)  # environments count the same
         assert counts.min() > 0.8 * counts.mean()
         assert counts.max() < 1.2 * counts.mean()
@@ -116,7 +116,7 @@ def test_running_actions_are_those_since_the_reset():
     assert replay.running_actions(1, 20)[:, 0].tolist() == [0.5, 1.0, 1.5, 2.0]
 
 
-def test_running_actions_need_a_lane_that_holds_the_episode():
+def test_running_actions_need_a_buffer_that_holds_the_episode():
     replay = make([100], 20)
     fill(replay, [100], 60)
     with pytest.raises(ValueError, match="larger capacity"):

@@ -167,14 +167,14 @@ def test_a_restarted_environment_writes_no_transition_that_never_happened(make_s
     trainer.run()
     assert trainer.env.failures.tolist() == [0, 1]
     held = trainer.replay.state_dict()
-    rows = held["written"].tolist()
+    rows = held["rows_written"].tolist()
     # 40 steps, one of which the second did not take; and the first rows of 1 and of 2 episodes.
     assert rows == [41, 41]
-    since_reset = held["since_reset"].numpy()[41:]
-    assert since_reset.tolist() == [*range(14), *range(27)]
+    row_step = held["row_step"].numpy()[41:]
+    assert row_step.tolist() == [*range(14), *range(27)]
     obs, action, reward = (held[name].numpy()[41:] for name in ("obs", "action", "reward"))
     taken = [tick for tick in range(40) if tick != 13]
-    after_step = since_reset > 0
+    after_step = row_step > 0
     np.testing.assert_array_equal(action[after_step], [seen[tick][0][1] for tick in taken])
     np.testing.assert_array_equal(obs[after_step], [seen[tick][1][1] for tick in taken])
     np.testing.assert_allclose(reward[after_step], [seen[tick][2][1] for tick in taken])

@@ -1,14 +1,12 @@
-"""The replay buffer: every transition is kept, and sampling costs the same however many there are.
+"""The replay buffer: it keeps every transition, and its size does not slow sampling down.
 
-Each environment of the vector has a lane of its own, a ring of rows. An episode of T steps is
-T + 1 consecutive rows of its lane; row k holds the k-th observation and the action and reward
-that led to it (zeros in row 0). A sample is a window of ``horizon + 1`` consecutive rows of one
-episode.
+Each environment has a ring buffer of rows. An episode of T steps takes T + 1 consecutive rows; row
+k holds the k-th observation and the action and reward that led to it (zeros in row 0). A sample is
+a window of ``horizon + 1`` consecutive rows of one episode.
 
-Sampling weights: every environment counts the same, and within one every window does. With one
-environment a task, as many windows are drawn of a task with short episodes as of one with long
-episodes (weights are not in the paper; uniform over episodes, as in the published code, would
-draw a 25-step task 40 times more often than a 1000-step one).
+All environments are sampled equally often, and so are all windows of one. So a task with short
+episodes is sampled as often as one with long episodes. (The paper gives no weights. The published
+code samples episodes uniformly, a 25-step task 40 times more often than a 1000-step one.)
 """
 
 from __future__ import annotations
@@ -20,8 +18,8 @@ from torch import Tensor
 from newt_agent.losses import Batch
 
 _STORED = ("obs", "action", "reward")
-_MAX_DRAWS = 1000
-"""Even where only one window in ten lies within an episode, this many draws find one."""
+_MAX_TRIES = 1000
+"""Even where only one window in ten lies within an episode, this many tries find one."""
 
 
 def bytes_per_row(obs_dim: int = 128, action_dim: int = 16) -> int:
@@ -30,7 +28,7 @@ def bytes_per_row(obs_dim: int = 128, action_dim: int = 16) -> int:
 
 
 class Replay:
-    """A ring of rows for each environment.
+    """A ring buffer of rows for each environment.
 
     Args:
         capacity: Rows in all, shared equally between the environments.
@@ -56,7 +54,7 @@ class Replay:
         device: torch.device | str = "cpu",
     ) -> None:
         self.rows_per_env = capacity // num_envs
-        # With fewer, every window that a lane holds could cross a reset.
+        # With fewer, every window of a ring buffer could cross a reset.
         if self.rows_per_env < 2 * (horizon + 1):
             raise ValueError(
                 f"capacity={capacity} leaves {self.rows_per_env} rows for each of {num_envs} "
@@ -67,18 +65,18 @@ class Replay:
         self.device = torch.device(device)
         self._task = task.to(self.device)
         size = num_envs * self.rows_per_env
-        # Zeros are given by the system page by page, as rows are written.
+        # The system provides the pages of zeros only when rows are written.
         self._obs = torch.zeros(size, obs_dim, device=self.device)
         self._action = torch.zeros(size, action_dim, device=self.device)
         self._reward = torch.zeros(size, device=self.device)
-        # Where rows are is decided on the CPU, so that a GPU is never waited for.
-        self._since_reset = np.zeros((num_envs, self.rows_per_env), np.int32)
-        self._written = np.zeros(num_envs, np.int64)
-        self._fresh = np.zeros(num_envs, np.int32)
+        # The bookkeeping is on the CPU, so that nothing waits for a GPU.
+        self._row_step = np.zeros((num_envs, self.rows_per_env), np.int32)  # of its episode
+        self._rows_written = np.zeros(num_envs, np.int64)
+        self._steps_since_reset = np.zeros(num_envs, np.int32)
 
     def __len__(self) -> int:
         """Rows held."""
-        return int(np.minimum(self._written, self.rows_per_env).sum())
+        return int(np.minimum(self._rows_written, self.rows_per_env).sum())
 
     def start(self, obs: Tensor, where: np.ndarray) -> None:
         """Adds the first observations of new episodes.
@@ -88,7 +86,7 @@ class Replay:
             where: [num_envs] bool, which environments start one.
         """
         zeros = torch.zeros(self.num_envs, self._action.shape[1])
-        self._fresh[where] = 0
+        self._steps_since_reset[where] = 0
         self._add(obs, zeros, torch.zeros(self.num_envs), np.flatnonzero(where))
 
     def add(
@@ -104,21 +102,21 @@ class Replay:
             where: [num_envs] bool, which environments took the step; None is all.
         """
         envs = np.arange(self.num_envs) if where is None else np.flatnonzero(where)
-        self._fresh[envs] += 1
+        self._steps_since_reset[envs] += 1
         self._add(obs, action, reward, envs)
 
     def _add(self, obs: Tensor, action: Tensor, reward: Tensor, envs: np.ndarray) -> None:
-        slot = self._written[envs] % self.rows_per_env
-        self._since_reset[envs, slot] = self._fresh[envs]
-        self._written[envs] += 1
+        slot = self._rows_written[envs] % self.rows_per_env
+        self._row_step[envs, slot] = self._steps_since_reset[envs]
+        self._rows_written[envs] += 1
         rows = torch.from_numpy(envs * self.rows_per_env + slot).to(self.device)
-        picked = torch.from_numpy(envs)
-        self._obs[rows] = obs[picked].to(self.device)
-        self._action[rows] = action[picked].to(self.device)
-        self._reward[rows] = reward[picked].to(self.device)
+        chosen = torch.from_numpy(envs)
+        self._obs[rows] = obs[chosen].to(self.device)
+        self._action[rows] = action[chosen].to(self.device)
+        self._reward[rows] = reward[chosen].to(self.device)
 
     def sample(self, batch_size: int, rng: np.random.Generator) -> Batch:
-        """Draws windows; the cost does not depend on how many rows are held.
+        """Samples windows; the cost does not depend on how many rows are held.
 
         Args:
             batch_size: Number of windows.
@@ -131,41 +129,40 @@ class Replay:
         Raises:
             ValueError: No environment has a whole window yet.
         """
-        envs, starts = self._windows(batch_size, rng)
+        envs, starts = self._sample(batch_size, rng)
         offsets = np.arange(self.horizon + 1)[:, None]
         rows = envs * self.rows_per_env + (starts + offsets) % self.rows_per_env
         index = torch.from_numpy(rows).to(self.device, non_blocking=True)
-        lanes = torch.from_numpy(envs).to(self.device, non_blocking=True)
+        env_index = torch.from_numpy(envs).to(self.device, non_blocking=True)
         return Batch(
             obs=self._obs[index],
             action=self._action[index[1:]],
             reward=self._reward[index[1:]],
-            task=self._task[lanes],
+            task=self._task[env_index],
         )
 
-    def _windows(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Draws environments, and the row at which a window of each starts."""
-        held = np.minimum(self._written, self.rows_per_env)
+    def _sample(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Samples environments, and the row at which a window of each starts."""
+        held = np.minimum(self._rows_written, self.rows_per_env)
         if held.min() <= self.horizon:
             raise ValueError(
                 f"the replay has no window of {self.horizon} transitions for every environment yet"
             )
-        chosen_envs = np.empty(count, np.int64)
+        chosen_envs = rng.integers(self.num_envs, size=count)
         chosen_starts = np.empty(count, np.int64)
-        wanted = np.arange(count)
-        chosen_envs[:] = rng.integers(self.num_envs, size=count)
-        # A window that would cross a reset is drawn again, from the same environment.
-        for _ in range(_MAX_DRAWS):
-            envs = chosen_envs[wanted]
-            oldest = self._written[envs] - held[envs]
+        rejected = np.arange(count)
+        # A window that would cross a reset is sampled again, from the same environment.
+        for _ in range(_MAX_TRIES):
+            envs = chosen_envs[rejected]
+            oldest = self._rows_written[envs] - held[envs]
             starts = oldest + rng.integers(held[envs] - self.horizon)
-            last = self._since_reset[envs, (starts + self.horizon) % self.rows_per_env]
-            chosen_starts[wanted] = starts
-            wanted = wanted[last < self.horizon]
-            if not len(wanted):
+            last = self._row_step[envs, (starts + self.horizon) % self.rows_per_env]
+            chosen_starts[rejected] = starts
+            rejected = rejected[last < self.horizon]
+            if not len(rejected):
                 return chosen_envs, chosen_starts
         raise ValueError(
-            f"environment {chosen_envs[wanted[0]]} holds almost no window of {self.horizon} "
+            f"environment {chosen_envs[rejected[0]]} holds almost no window of {self.horizon} "
             "transitions: its episodes end too early"
         )
 
@@ -177,15 +174,16 @@ class Replay:
             limit: The most steps an episode has.
 
         Raises:
-            ValueError: The lane is too short to hold the episode.
+            ValueError: The ring buffer is too short to hold the episode.
         """
-        steps = int(self._fresh[env])
+        steps = int(self._steps_since_reset[env])
         if min(steps, limit) >= self.rows_per_env:
             raise ValueError(
-                f"environment {env} is {steps} steps into its episode and its lane holds "
-                f"{self.rows_per_env} rows: give the replay a larger capacity"
+                f"environment {env} is {steps} steps into its episode, and the replay buffer holds "
+                f"{self.rows_per_env} rows of it: give the buffer a larger capacity"
             )
-        order = np.arange(self._written[env] - steps, self._written[env]) % self.rows_per_env
+        end = self._rows_written[env]
+        order = np.arange(end - steps, end) % self.rows_per_env
         return self._action[torch.from_numpy(env * self.rows_per_env + order)].cpu()
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -194,9 +192,9 @@ class Replay:
         rows = filled.to(self.device)
         return {
             **{name: getattr(self, f"_{name}")[rows].cpu() for name in _STORED},
-            "since_reset": torch.from_numpy(self._since_reset.reshape(-1)[filled.numpy()]),
-            "written": torch.from_numpy(self._written.copy()),
-            "fresh": torch.from_numpy(self._fresh.copy()),
+            "row_step": torch.from_numpy(self._row_step.reshape(-1)[filled.numpy()]),
+            "rows_written": torch.from_numpy(self._rows_written.copy()),
+            "steps_since_reset": torch.from_numpy(self._steps_since_reset.copy()),
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
@@ -205,13 +203,13 @@ class Replay:
         Raises:
             ValueError: The number of environments or rows differs.
         """
-        if state["written"].shape != self._written.shape:
+        if state["rows_written"].shape != self._rows_written.shape:
             raise ValueError(
-                f"a replay of {len(state['written'])} environments cannot be loaded into one of "
-                f"{self.num_envs}"
+                f"a replay of {len(state['rows_written'])} environments cannot be loaded into "
+                f"one of {self.num_envs}"
             )
-        self._written[:] = state["written"].numpy()
-        self._fresh[:] = state["fresh"].numpy()
+        self._rows_written[:] = state["rows_written"].numpy()
+        self._steps_since_reset[:] = state["steps_since_reset"].numpy()
         filled = self._filled()
         if len(filled) != len(state["obs"]):
             raise ValueError(
@@ -221,11 +219,11 @@ class Replay:
         rows = torch.from_numpy(filled).to(self.device)
         for name in _STORED:
             getattr(self, f"_{name}")[rows] = state[name].to(self.device)
-        self._since_reset.reshape(-1)[filled] = state["since_reset"].numpy()
+        self._row_step.reshape(-1)[filled] = state["row_step"].numpy()
 
     def _filled(self) -> np.ndarray:
-        """Indices of the rows in use, lane by lane in storage order."""
-        held = np.minimum(self._written, self.rows_per_env)
+        """Indices of the rows in use, in storage order, one environment after the other."""
+        held = np.minimum(self._rows_written, self.rows_per_env)
         return np.concatenate(
             [env * self.rows_per_env + np.arange(count) for env, count in enumerate(held)]
         )

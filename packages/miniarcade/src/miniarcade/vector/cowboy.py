@@ -23,8 +23,7 @@ from miniarcade.games.cowboy import (
     OBSTACLE_X,
     sample_kind,
 )
-from miniarcade.vector.game import STEP, VectorGame, columns
-from miniarcade.vector.geometry import boxes_overlap
+from miniarcade.vector.game import STEP, VectorGame, boxes_overlap, columns
 
 
 class VectorCowboy(VectorGame):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import typing
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -115,3 +116,19 @@ def columns(*values: np.ndarray) -> np.ndarray:
 def rows_to_observations(rows: np.ndarray) -> np.ndarray:
     """(observation size, N) of float64 to (N, observation size) of float32."""
     return rows.T.astype(np.float32, order="C")
+
+
+def boxes_overlap(
+    ax: Any, ay: Any, aw: Any, ah: Any, bx: Any, by: Any, bw: Any, bh: Any
+) -> np.ndarray:
+    """See `miniarcade.rules.boxes_overlap`; any argument may be an array.
+
+    Corners that are real numbers have to be truncated to whole pixels before (`np.trunc`).
+    """
+    dx, dy = bx - ax, by - ay
+    return (dx < aw) & (dx > -bw) & (dy < ah) & (dy > -bh)
+
+
+def hypot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Lengths of the vectors (x, y): `math.hypot`, from which `np.hypot` differs in last bits."""
+    return np.fromiter(map(math.hypot, x.tolist(), y.tolist()), np.float64, len(x))

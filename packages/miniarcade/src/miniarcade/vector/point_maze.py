@@ -21,8 +21,7 @@ from miniarcade.games.point_maze import (
     WINDS,
     PointMaze,
 )
-from miniarcade.vector.game import STEP, VectorGame
-from miniarcade.vector.geometry import hypot
+from miniarcade.vector.game import STEP, VectorGame, hypot
 
 # As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
 _ARENA, _CELL, _FIRST, _LAST, _LOW, _REACHED, _SIDE, _SIZE, _SPEED, _ZERO, _ONE = (

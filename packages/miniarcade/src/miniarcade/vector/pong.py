@@ -24,8 +24,7 @@ from miniarcade.games.pong import (
     sample_delay,
     sample_serve,
 )
-from miniarcade.vector.game import STEP, VectorGame, rows_to_observations
-from miniarcade.vector.geometry import boxes_overlap
+from miniarcade.vector.game import STEP, VectorGame, boxes_overlap, rows_to_observations
 
 # As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
 _ZERO, _ONE = np.array(0.0), np.array(1.0)

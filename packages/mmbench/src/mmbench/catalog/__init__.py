@@ -9,26 +9,28 @@ Reading it loads no simulator::
     ['mw-door-open', 'mw-door-close', 'mw-door-lock', 'mw-door-unlock']
 
 * :mod:`mmbench.catalog.task`, :mod:`mmbench.catalog.domain`: the two records.
-* :mod:`mmbench.catalog.table`: the benchmark.
 * :mod:`mmbench.catalog.registry`: the benchmark and what is registered beside it.
 * :mod:`mmbench.catalog.groups`: what ``--tasks`` accepts.
 * :mod:`mmbench.catalog.gymnasium_tasks`: any Gymnasium environment as a task.
 """
 
 from mmbench.catalog.domain import BENCHMARK, GYM, Domain
-from mmbench.catalog.errors import (
-    EnvironmentFailure,
-    InvalidTaskError,
-    TaskUnavailableError,
-    UnknownTaskError,
-)
 from mmbench.catalog.groups import select
 from mmbench.catalog.gymnasium_tasks import gym_task
-from mmbench.catalog.masks import action_mask, observation_mask
 from mmbench.catalog.modules import import_modules, imported
-from mmbench.catalog.registry import PRESETS, domain, domains, get, outside, tasks
-from mmbench.catalog.table import DOMAINS, TASKS
-from mmbench.catalog.task import MAX_ACTION_DIM, MAX_OBS_DIM, SPLITS, Task
+from mmbench.catalog.registry import DOMAINS, PRESETS, TASKS, domain, domains, get, outside, tasks
+from mmbench.catalog.task import (
+    MAX_ACTION_DIM,
+    MAX_OBS_DIM,
+    SPLITS,
+    EnvironmentFailure,
+    InvalidTaskError,
+    Task,
+    TaskUnavailableError,
+    UnknownTaskError,
+    action_mask,
+    observation_mask,
+)
 
 __all__ = [
     "BENCHMARK",

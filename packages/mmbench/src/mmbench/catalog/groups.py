@@ -6,7 +6,6 @@ import fnmatch
 from collections.abc import Iterable
 
 from mmbench.catalog.domain import GYM
-from mmbench.catalog.errors import InvalidTaskError, UnknownTaskError
 from mmbench.catalog.gymnasium_tasks import PREFIX, with_settings
 from mmbench.catalog.registry import (
     GROUPS,
@@ -19,7 +18,7 @@ from mmbench.catalog.registry import (
     tasks,
     unknown,
 )
-from mmbench.catalog.task import NAMESPACE, Task
+from mmbench.catalog.task import NAMESPACE, InvalidTaskError, Task, UnknownTaskError
 
 
 def select(

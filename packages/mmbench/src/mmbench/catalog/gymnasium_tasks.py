@@ -15,9 +15,15 @@ import numpy as np
 from gymnasium import spaces
 
 from mmbench.catalog.domain import GYM
-from mmbench.catalog.errors import InvalidTaskError, TaskUnavailableError, UnknownTaskError
 from mmbench.catalog.modules import import_module
-from mmbench.catalog.task import MAX_ACTION_DIM, MAX_OBS_DIM, Task
+from mmbench.catalog.task import (
+    MAX_ACTION_DIM,
+    MAX_OBS_DIM,
+    InvalidTaskError,
+    Task,
+    TaskUnavailableError,
+    UnknownTaskError,
+)
 
 PREFIX = "gym:"
 """Before the id of a Gymnasium environment, where a task is named."""

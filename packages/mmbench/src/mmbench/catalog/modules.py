@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterable
 from types import ModuleType
 
-from mmbench.catalog.errors import InvalidTaskError
+from mmbench.catalog.task import InvalidTaskError
 
 _imported: dict[str, None] = {}
 

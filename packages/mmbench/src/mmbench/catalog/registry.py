@@ -10,11 +10,40 @@ import difflib
 import re
 from collections.abc import Collection, Container, Iterable
 
+from mmbench.catalog import (
+    atari,
+    box2d,
+    dmcontrol,
+    dmcontrol_ext,
+    maniskill,
+    metaworld,
+    miniarcade,
+    mujoco,
+    ogbench,
+    robodesk,
+)
 from mmbench.catalog.domain import BENCHMARK, GYM, Domain
-from mmbench.catalog.errors import InvalidTaskError, UnknownTaskError
 from mmbench.catalog.gymnasium_tasks import PREFIX, gym_task
-from mmbench.catalog.table import DOMAINS, TASKS
-from mmbench.catalog.task import NAMESPACE, SPLITS, Task
+from mmbench.catalog.task import NAMESPACE, SPLITS, InvalidTaskError, Task, UnknownTaskError
+
+_TABLES = (
+    dmcontrol,
+    dmcontrol_ext,
+    metaworld,
+    maniskill,
+    mujoco,
+    box2d,
+    robodesk,
+    ogbench,
+    miniarcade,
+    atari,
+)
+
+TASKS: tuple[Task, ...] = tuple(task for table in _TABLES for task in table.TASKS)
+"""Every record, corrected versions included, domain by domain."""
+
+DOMAINS: tuple[str, ...] = tuple(domain.name for domain in BENCHMARK)
+"""The names of the ten domains."""
 
 GROUPS = ("all", "train", "test", "extra")
 

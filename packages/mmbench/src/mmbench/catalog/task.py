@@ -1,10 +1,12 @@
-"""The record of one task."""
+"""The record of one task, its masks, and what can go wrong with it."""
 
 from __future__ import annotations
 
 import math
 import re
 from dataclasses import dataclass
+
+import numpy as np
 
 MAX_OBS_DIM = 128
 """Length of a padded state observation: the largest of any task (Atari's RAM)."""
@@ -127,3 +129,47 @@ class Task:
             return math.nan
         score = (episode_return - self.score_low) / (self.score_high - self.score_low)
         return min(max(score, 0.0), 1.0) if self.score_clipped else score
+
+
+def action_mask(task: Task) -> np.ndarray:
+    """Returns ``(16,)`` float32: 1 for the task's own action entries, else 0."""
+    return (np.arange(MAX_ACTION_DIM) < task.action_dim).astype(np.float32)
+
+
+def observation_mask(task: Task) -> np.ndarray:
+    """Returns ``(128,)`` float32: 1 for the task's own observation entries, else 0."""
+    return (np.arange(MAX_OBS_DIM) < task.obs_dim).astype(np.float32)
+
+
+class UnknownTaskError(ValueError):
+    """No task, domain, preset or group has this name."""
+
+
+class InvalidTaskError(ValueError):
+    """A task or domain from outside that cannot be one, or a module that should bring it.
+
+    Its name is taken, a number is out of range, an environment has other spaces than a task can
+    have, its module cannot be imported.
+    """
+
+
+class TaskUnavailableError(RuntimeError):
+    """A task exists and cannot run here: its simulator or an asset of it is missing."""
+
+
+class EnvironmentFailure(RuntimeError):
+    """An environment raised, hung, died with its process, or returned NaN or infinite numbers.
+
+    Attributes:
+        task: Name of its task.
+        index: Its row in the vector environment.
+        cause: What happened, with the worker's traceback where there is one.
+        lost: Number of the worker process that was lost with it; -1 if none was.
+    """
+
+    def __init__(self, task: Task, index: int, cause: str, lost: int = -1) -> None:
+        super().__init__(f"task {task.versioned_name!r} (environment {index}) {cause}")
+        self.task = task.versioned_name
+        self.index = index
+        self.cause = cause
+        self.lost = lost

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmbench.language import cache, shipped
+from mmbench.language import cache
 from mmbench.language.encoders import ENCODERS, EncoderUnavailableError, compute, encoder_dim
 
 __all__ = ["ENCODERS", "EncoderUnavailableError", "embed", "encoder_dim"]
@@ -49,7 +49,7 @@ def embed(texts: Sequence[str], encoder: str = "minilm") -> np.ndarray:
     vectors: dict[str, np.ndarray] = {}
     missing = []
     for text in dict.fromkeys(texts):
-        vector = shipped.load(encoder).get(cache.key(text))
+        vector = cache.shipped(encoder).get(cache.key(text))
         if vector is None:
             vector = cache.read(encoder, text, dim)
         if vector is None:

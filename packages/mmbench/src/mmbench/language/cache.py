@@ -1,18 +1,26 @@
-"""Embeddings kept on the user's machine, one file a text.
+"""Embeddings that need no encoder: those shipped, and those kept on the user's machine.
 
-A file holds the SHA-256 of a vector's bytes (32 bytes), then the vector as little-endian float32.
+The shipped ones lie in one file, which ``scripts/refresh.py`` makes. Each one kept is a file of its
+own: the SHA-256 of the vector's bytes (32 bytes), then the vector as little-endian float32.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import warnings
+from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
 from mmbench.runs.files import write_atomically
+
+FILE = "instructions.npz"
+"""Holds ``<encoder>_keys`` (n ASCII digests) and ``<encoder>_vectors`` (float32 [n, d])."""
 
 _DIGEST_BYTES = 32
 
@@ -32,6 +40,29 @@ def cache_dir() -> Path:
 def key(text: str) -> str:
     """The SHA-256 of a text's UTF-8 bytes, as 64 hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@functools.cache
+def shipped(encoder: str) -> Mapping[str, np.ndarray]:
+    """Reads the shipped embeddings of one encoder.
+
+    Args:
+        encoder: A name of :data:`mmbench.language.ENCODERS`.
+
+    Returns:
+        From the digest of a text (:func:`key`) to its vector [d];
+        read-only, and empty for an encoder of which none are shipped. Keyed by the text and not
+        by the task, so that a changed instruction never gets the vector of its former wording.
+    """
+    path = resources.files(__package__) / FILE
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+        if f"{encoder}_keys" not in data:
+            return MappingProxyType({})
+        keys, vectors = data[f"{encoder}_keys"], data[f"{encoder}_vectors"]
+    vectors.setflags(write=False)
+    return MappingProxyType(
+        {key.decode("ascii"): vector for key, vector in zip(keys, vectors, strict=True)}
+    )
 
 
 def path(encoder: str, text: str) -> Path:

@@ -13,8 +13,8 @@ _CLASSES = {
     "MS-CartpoleBalanceSparse-v1": "cartpole:CartpoleBalanceSparseEnv",
     "MS-CartpoleSwingUpSparse-v1": "cartpole:CartpoleSwingUpSparseEnv",
     "PickCubexArm6-v1": "xarm6:PickCubeXArm6Env",
-    "PickSingleYCB-v1": "pick_ycb:PickYCBEnv",
-    "PushYCB-v1": "push_ycb:PushYCBEnv",
+    "PickSingleYCB-v1": "ycb:PickYCBEnv",
+    "PushYCB-v1": "ycb:PushYCBEnv",
     "Reach-v1": "reach:ReachEnv",
     "ReachxArm6-v1": "reach:ReachEnv",
 }
