@@ -20,9 +20,14 @@ PAIRS = [
     ("og-point-maze", "og-point-arena"),
     ("og-ant", "og-antball"),
     ("pygame-pong", "pygame-air-hockey"),
+    ("pygame-bird-attack", "pygame-highway"),  # lists in pairs, and of fixed length
+    ("pygame-coinrun", "pygame-spaceship"),
     ("pygame-point-maze-var1", "pygame-point-maze-var2"),  # a list of varying length
     ("atari-pong", "atari-boxing"),
 ]
+LISTS = {f"task/{name}" for name in ("bullet_y", "shot_x", "coin_x", "coin_y", "taken_at")}
+"""As long as another list of the state."""
+
 PHRASES = "shape|holds|lacks|state of|a dict|cannot read|PCG64|episode has|differ in length"
 
 
@@ -57,8 +62,9 @@ def refused(env, other):
         yield f"{key} text", changed(np.full(value.shape, "x"))
         yield f"{key} objects", changed(np.full(value.shape, None))
         yield f"{key} complex", changed(value.astype(complex))
-        fixed = forms[key][0][-1:] != (None,) if key in forms else key == "env/rng"
-        if value.ndim and value.shape[-1] > 1 and fixed:
+        fixed = key == "env/rng" or key in LISTS
+        fixed = fixed or (key in forms and forms[key][0][-1:] != (None,))
+        if value.ndim and value.shape[-1] > 0 and fixed:
             yield f"{key} shorter", changed(value[..., :-1])
         if value.dtype.kind == "f" and value.size:
             for bad in (np.nan, np.inf, -np.inf):

@@ -414,3 +414,13 @@ def test_picture(env, pixel):
     assert np.ptp(ball) < 30 and ball.min() > 80
     put(env, stun=16)
     assert (pixel(env, 30, 150) - black)[0] > 30
+
+
+@pytest.mark.parametrize("name", ["bullet_x", "bullet_y", "shot_x", "shot_y", "hit_points"])
+def test_a_state_whose_lists_do_not_fit_together_is_refused(env, name):
+    put(env, bullet_x=[100.0], bullet_y=[100], shot_x=[100], shot_y=[100])
+    state = env.get_state()
+    with pytest.raises(ValueError, match=rf"task/{name}.*(differ in length|has shape)"):
+        env.set_state({**state, f"task/{name}": state[f"task/{name}"][:-1]})
+    env.set_state(state)
+    assert math.isfinite(act(env, steps=3))

@@ -83,6 +83,20 @@ def test_lists_that_differ_in_length_are_named():
         from_arrays(Everything, {**arrays, **rocks}, "task/")
 
 
+def test_pairs_and_lengths_are_checked():
+    @dataclass
+    class Listed:
+        xs: list[float]
+        ys: list[float] = field(metadata={"pairs_with": "xs"})
+        lives: list[int] = field(metadata={"length": 2})
+
+    arrays = to_arrays(Listed([1.0], [2.0], [3, 4]), "task/")
+    assert from_arrays(Listed, arrays, "task/").ys == [2.0]
+    with pytest.raises(ValueError, match="'task/ys' and 'task/xs' differ in length: 0 and 1"):
+        from_arrays(Listed, {**arrays, "task/ys": np.zeros(0)}, "task/")
+    assert forms(Listed, "task/")["task/lives"] == ((2,), np.int64)
+
+
 def test_forms_are_those_of_the_arrays():
     arrays = to_arrays(Everything(coins=[Coin(1.0)], rock=Coin(2.0), xs=[1.0]), "task/")
     known = forms(Everything, "task/")

@@ -14,6 +14,9 @@ field                                           arrays
 `coins: list[Coin]`                             one per field, `coins/<field>`, first axis len
 `rock: Rock | None`                             as a list that holds at most one
 ==============================================  ==============================================
+
+Of a list, the field's `metadata` may say more: `{"length": 4}` that it always has 4 entries, and
+`{"pairs_with": "xs"}` that it has as many as the list `xs`.
 """
 
 import functools
@@ -79,7 +82,14 @@ def _get(arrays: Arrays, key: str) -> np.ndarray:
 @functools.cache
 def _dataclass_codec(cls: Any) -> _Codec:
     hints = typing.get_type_hints(cls)
-    codecs = {field.name: _codec(hints[field.name]) for field in fields(cls)}
+    codecs = {
+        field.name: _codec(hints[field.name], field.metadata.get("length")) for field in fields(cls)
+    }
+    pairs = {
+        field.name: field.metadata["pairs_with"]
+        for field in fields(cls)
+        if "pairs_with" in field.metadata
+    }
 
     def encode(prefix: str, value: Any) -> Arrays:
         arrays: Arrays = {}
@@ -95,6 +105,13 @@ def _dataclass_codec(cls: Any) -> _Codec:
         }
 
     def decode(prefix: str, arrays: Arrays) -> Any:
+        for names in pairs.items():
+            one, other = (_get(arrays, prefix + name) for name in names)
+            if len(one) != len(other):
+                raise ValueError(
+                    f"{prefix + names[0]!r} and {prefix + names[1]!r} differ in length: "
+                    f"{len(one)} and {len(other)}"
+                )
         return cls(**{name: codec.decode(prefix + name, arrays) for name, codec in codecs.items()})
 
     def encode_many(prefix: str, values: list) -> Arrays:
@@ -112,8 +129,8 @@ def _dataclass_codec(cls: Any) -> _Codec:
     return _Codec(all_forms, encode, decode, encode_many, decode_many)
 
 
-def _codec(hint: Any) -> _Codec:
-    """The codec of one field, from its annotation."""
+def _codec(hint: Any, length: int | None = None) -> _Codec:
+    """The codec of one field, from its annotation and, for a list, its fixed length."""
     args = typing.get_args(hint)
     if hint in DTYPES:
         return _number_codec(hint)
@@ -123,11 +140,11 @@ def _codec(hint: Any) -> _Codec:
         return _number_codec(args[0], tuple, None if args[-1] is Ellipsis else len(args))
     if typing.get_origin(hint) is list:
         item = _codec(args[0])
-        return _Codec(_of_many(item), item.encode_many, item.decode_many, _refuse, _refuse)
+        return _Codec(_of_many(item, length), item.encode_many, item.decode_many, _refuse, _refuse)
     if typing.get_origin(hint) in (types.UnionType, typing.Union) and type(None) in args:
         item = _codec(next(arg for arg in args if arg is not type(None)))
         return _Codec(
-            forms=_of_many(item),
+            forms=_of_many(item, None),
             encode=lambda key, value: item.encode_many(key, [] if value is None else [value]),
             decode=lambda key, arrays: _at_most_one(key, item.decode_many(key, arrays)),
             encode_many=_refuse,
@@ -136,8 +153,10 @@ def _codec(hint: Any) -> _Codec:
     raise TypeError(f"a state field cannot be of type {hint!r}")
 
 
-def _of_many(item: _Codec) -> Callable[[str, tuple[int | None, ...]], dict[str, Form]]:
-    return lambda key, shape: item.forms(key, (None, *shape))
+def _of_many(
+    item: _Codec, length: int | None
+) -> Callable[[str, tuple[int | None, ...]], dict[str, Form]]:
+    return lambda key, shape: item.forms(key, (length, *shape))
 
 
 def _at_most_one(key: str, values: list) -> Any:

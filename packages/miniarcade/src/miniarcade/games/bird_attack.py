@@ -94,10 +94,12 @@ class BirdAttackState(State):
     reload: int = 0  # steps until it can fire
     stun: int = 0  # steps that it is still stunned
     bullet_x: list[float] = field(default_factory=list)  # px, the agent's bullets
-    bullet_y: list[int] = field(default_factory=list)  # px
+    bullet_y: list[int] = field(default_factory=list, metadata={"pairs_with": "bullet_x"})  # px
 
     birds: list[int] = field(default_factory=lambda: list(range(BIRDS)))  # numbers of those alive
-    hit_points: list[int] = field(default_factory=lambda: [HIT_POINTS] * BIRDS)  # of all birds
+    hit_points: list[int] = field(  # of all birds
+        default_factory=lambda: [HIT_POINTS] * BIRDS, metadata={"length": BIRDS}
+    )
     first_x: int = FIRST_BIRD  # px, upper left corner of the first bird, alive or not
     first_y: int = FIRST_BIRD  # px
     leftmost: int = 0  # px, from the first bird to the leftmost one alive
@@ -105,7 +107,7 @@ class BirdAttackState(State):
     way: int = 1  # 1 when the formation moves to the right, -1 to the left
     until_shot: int = 0  # birds that do not fire before the next one that does
     shot_x: list[int] = field(default_factory=list)  # px, the birds' bullets
-    shot_y: list[int] = field(default_factory=list)  # px
+    shot_y: list[int] = field(default_factory=list, metadata={"pairs_with": "shot_x"})  # px
 
     boss_x: float = BOSS_X  # px, centre of the boss
     boss_y: float = BOSS_Y  # px

@@ -50,8 +50,9 @@ class CoinRunState(State):
     y: float = float(RUNNER_GROUND_Y)  # px, top of the girl's box
     vy: float = 0.0  # px/step
     coin_x: list[int] = field(default_factory=list)  # px, centres of the row's coins
-    coin_y: list[int] = field(default_factory=list)  # px
-    taken_at: list[int] = field(default_factory=list)  # step at which each was taken, or -1
+    coin_y: list[int] = field(default_factory=list, metadata={"pairs_with": "coin_x"})  # px
+    # Step at which each was taken, or -1.
+    taken_at: list[int] = field(default_factory=list, metadata={"pairs_with": "coin_x"})
     scrolled: int = 0  # px that the world has moved
     sparkle_at: int = -SPARKLE_STEPS  # step at which the last coin was taken
     sparkle_y: int = 0  # px, where that was

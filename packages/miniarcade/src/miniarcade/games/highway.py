@@ -86,7 +86,7 @@ class HighwayState(State):
     y: float  # px, its top
     vx: float  # px/step
     vy: float  # px/step
-    cars: list[Car] = field(default_factory=list)
+    cars: list[Car] = field(default_factory=list, metadata={"length": PLACES})
     sticky: int = -1  # place of the car that drags the agent's, or -1
     sticky_left: int = 0  # steps that it still does
     crashed_at: int = -FLASH_STEPS  # step of the last crash

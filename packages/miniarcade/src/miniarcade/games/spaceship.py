@@ -68,7 +68,8 @@ class SpaceshipState(State):
     vy: float = 0.0  # px/step
     row_x: int = 0  # px, centre of the row's first coin
     coin_y: list[int] = field(default_factory=list)  # px, centres of the row's coins
-    taken_at: list[int] = field(default_factory=list)  # step at which each was taken, or -1
+    # Step at which each was taken, or -1.
+    taken_at: list[int] = field(default_factory=list, metadata={"pairs_with": "coin_y"})
     asteroid: Asteroid | None = None
     hit_at: int = -1  # step of the last contact with the asteroid
     sparkle_at: int = -SPARKLE_STEPS  # step at which the last coin was taken
