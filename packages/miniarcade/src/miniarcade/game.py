@@ -36,10 +36,9 @@ class State:
 class Game:
     """Base of the games: the interface, and saving and restoring the state.
 
-    Three rules make episodes reproducible. Whatever may differ between two moments of a game is
-    in `state`, and `reset` builds a new one, so that nothing leaks from one episode to the next.
-    All chance comes from `rng`. `draw` reads both and changes neither: decorations follow from
-    `state`, its step count and its `decor_seed`.
+    Three rules make episodes reproducible. Everything that changes is in `state`, and `reset`
+    builds a new one, so that nothing leaks from one episode to the next. All chance comes from
+    `rng`. `draw` changes neither: decorations follow from the state's step count and `decor_seed`.
 
     Attributes:
         action_size: Number of action entries.

@@ -70,7 +70,7 @@ def play(
 
 
 class Player:
-    """A player's time at a game: the environment, what is held down, and what is shown.
+    """Someone at a game: the environment, the keys held down, and the picture.
 
     Attributes:
         env: The environment.
@@ -181,7 +181,7 @@ class Player:
         return True
 
     def _press(self, restart: bool, pause: bool) -> None:
-        """What a key or button does to the phase; the controls are read with the step."""
+        """Changes the phase by a key or button; the controls are read in each step."""
         if restart:
             self.report()
             self._restart()

@@ -1,8 +1,8 @@
 """A window on the screen, and the program that shows frames in one.
 
 Imports pygame and nothing else, because :mod:`miniarcade.viewer` runs this file as a program of its
-own, `screen.py TITLE WIDTH HEIGHT SCALE`: it reads frames (`WIDTH * HEIGHT * 3` bytes each) from
-its input and writes a byte when the window is open and after every frame that is on the screen.
+own, `screen.py TITLE WIDTH HEIGHT SCALE`. It reads frames (`WIDTH * HEIGHT * 3` bytes each) from
+its input. It writes a byte when the window is open, and one after each frame that is on the screen.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ def open_screen(title: str, size: tuple[int, int]) -> pygame.Surface:
 
 
 def _show_frames(title: str, size: tuple[int, int], scale: int) -> None:
-    """Shows what comes until the user closes the window or there is nobody to send frames."""
+    """Shows frames until the user closes the window or the sender ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program that sends frames
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whatever a library prints is no reply

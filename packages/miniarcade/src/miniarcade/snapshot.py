@@ -1,4 +1,4 @@
-"""Saved states of environments: the part that all have in common, and what is refused.
+"""Saved states of environments: the part that all share, and the check of what is restored.
 
 A state is a dict of arrays. Those under `env/` belong to the environment:
 
@@ -8,8 +8,8 @@ A state is a dict of arrays. Those under `env/` belong to the environment:
 * `env/rng`: the generator (PCG64) as six uint64: the upper and lower half of its state, those of
   its increment, `has_uint32` and `uinteger`.
 
-All others belong to the game or simulator, which says what form they have. A state is checked as
-a whole before any of it is restored, so that one that is refused changes nothing.
+All others belong to the game or simulator, which says what form they have. The whole state is
+checked before any of it is restored: a refused one changes nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PROGRESS: dict[str, Form] = {
 }
 
 _TAKEN = {"b": "b", "i": "iu", "u": "iu", "f": "fiu"}
-"""By the kind of array that is needed, those that are taken for one."""
+"""The kinds of arrays that are accepted, by the kind that is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class Checker:
 
 
 def _in_form(value: Any, shape: tuple[int | None, ...], kind: np.dtype) -> np.ndarray:
-    """A copy of an array in its form; where that cannot be, the error says what the array does."""
+    """Copies an array into a form. The message of a ValueError goes on after the array's name."""
     array = np.asarray(value)
     if array.shape != shape and not (
         len(array.shape) == len(shape)
@@ -206,8 +206,8 @@ def generator_words(rng: Any, *shape: int) -> np.ndarray:
     if words.shape != expected or words.dtype.kind not in "ui":
         raise ValueError(f"rng of shape {words.shape} {words.dtype}, expected {expected} uint64")
     words = words.astype(np.uint64)
-    # A spare half of 32 bits or none, and an odd increment: with an even one PCG64 runs in circles.
-    # From zeros it draws zeros for ever, and who draws until a number fits draws for ever too.
+    # PCG64 needs an odd increment: an even one makes its period short. From zeros it returns zeros
+    # for ever, and rejection sampling never ends. At most one half of 32 bits is kept for later.
     good = (words[..., 3] % 2 == 1) & (words[..., 4] <= 1) & (words[..., 5] < 2**32)
     if not good.all():
         raise ValueError(f"rng is no state of a PCG64 generator: {words[~good][:1].tolist()}")

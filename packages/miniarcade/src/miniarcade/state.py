@@ -1,7 +1,7 @@
 """The state of a game as arrays, and back: exact, and the same for every game.
 
-A state is a dataclass whose fields are numbers, sequences of numbers, or further dataclasses.
-Which of them a field is, its annotation says:
+A state is a dataclass whose fields are numbers, sequences of numbers, or further dataclasses. The
+annotation of a field says which:
 
 ==============================================  ==============================================
 field                                           arrays

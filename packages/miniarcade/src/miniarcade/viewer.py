@@ -20,16 +20,15 @@ _PROGRAM = os.path.join(os.path.dirname(__file__), "screen.py")
 class Viewer:
     """A window in a process of its own.
 
-    What opens a window takes hold of the process that does so: of its only SDL display, and of the
-    OpenGL of the thread. In a process of its own it does no harm to other windows, to simulators
-    that draw with OpenGL, or where there is no display; and the window answers while the program
-    computes.
+    A window takes over its process: the only SDL display, and the thread's OpenGL context. In a
+    process of its own it leaves other windows alone, and simulators that draw with OpenGL. It also
+    responds while the program computes.
 
-    If the user closes the window, it stays closed, and what is shown from then on is dropped.
+    If the user closes the window, it stays closed, and later frames are dropped.
     """
 
     def __init__(self, title: str, fps: float, scale: int = 1) -> None:
-        """Opens nothing yet; the first frame decides on the size.
+        """Opens nothing yet: the first frame sets the size.
 
         Args:
             title: Of the window.
@@ -70,7 +69,7 @@ class Viewer:
             self.close()
 
     def close(self) -> None:
-        """Closes the window. May be called twice; a frame shown later opens another one."""
+        """Closes the window. May be called twice; a later frame opens a new one."""
         if self._end is not None:
             self._end()
         self._process = self._end = None
@@ -133,7 +132,7 @@ class Viewer:
 
 
 def _kill(process: subprocess.Popen, errors: IO[bytes], pid: int) -> None:
-    """Ends a window's process, unless it is that of the process this one was forked from."""
+    """Kills a window's process, unless this is a fork of the process that owns it."""
     if os.getpid() != pid:
         return
     process.kill()

@@ -1,8 +1,8 @@
 """A thread that holds what must be used from one thread only, such as an OpenGL context.
 
-An OpenGL context is current in one thread at a time, and a window that a program opens (SDL's,
-GLFW's) makes another one current in the thread that opens it. So ours lives in a thread of its own:
-frames can be asked for in any thread, and no other context is in the way of ours, or ours of it.
+An OpenGL context is current in one thread at a time, and opening a window (SDL, GLFW) makes another
+context current in that thread. So ours has a thread of its own: any thread may ask for frames, and
+no two contexts get in each other's way.
 """
 
 from __future__ import annotations
@@ -57,15 +57,15 @@ class DrawingThread(Generic[_Held]):
         return job.result
 
     def run_later(self, function: Callable[[_Held], None]) -> None:
-        """Has a function run without waiting for it, if there is an object to run it on.
+        """Queues a function without waiting for it, if the object exists. Drops its errors.
 
-        May be called at any moment, by the garbage collector too. Errors are dropped.
+        Safe to call at any moment, by the garbage collector too.
         """
         if self._made and not self.lost:
             self._jobs.put(_Job(function))
 
     def _rest(self) -> None:
-        """Finishes what is being drawn and draws nothing more: native code dies with Python."""
+        """Finishes the current job and starts no other: native code must not outlive Python."""
         if self._thread is not None:
             self._jobs.put(None)
             self._resting.wait(_EXIT_PATIENCE)
@@ -92,8 +92,8 @@ class DrawingThread(Generic[_Held]):
                 atexit.register(self._rest)
 
     def _work(self, jobs: SimpleQueue[_Job | None]) -> None:
-        # A local variable: neither a forked process nor the end of the program ever frees it, where
-        # what it needs for that is gone.
+        # A local variable, so that it is never freed in a forked process or at exit, where the
+        # driver that would have to free it is gone.
         held: list[_Held] = []
         while True:
             job = jobs.get()

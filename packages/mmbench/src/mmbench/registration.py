@@ -1,4 +1,4 @@
-"""Tasks from outside: how they come into every process.
+"""Registers tasks from outside, in every process.
 
 A package names a module in its entry points, which ``import mmbench`` imports in every process::
 
@@ -51,13 +51,13 @@ def register(*records: Domain | Task) -> None:
 
 
 def register_id(task: Task) -> None:
-    """Makes a task known to Gymnasium by its id."""
+    """Registers a task's id with Gymnasium."""
     # No max_episode_steps: TaskEnv truncates by itself, so that a restored state (`set_state`)
     # carries its own step count; a TimeLimit around it would not know.
     gymnasium.register(id=task.id, entry_point="mmbench.env:TaskEnv", kwargs={"task": task.id})
     if task.version > 0:
-        # Beside a newer version of the same name Gymnasium calls the older one out of date.
-        # Here version 0 is the published task, and stays what to compare with.
+        # Gymnasium warns of an older version when it knows a newer one of that name. Here version
+        # 0 is the published task, the one to compare with, so the newer one gets another name.
         gymnasium.registry[task.id].name = f"{task.name}-corrected"
 
 
@@ -67,7 +67,7 @@ def load_packages() -> None:
     A package that cannot be loaded is left out with a warning.
     """
     for file in _entry_point_files():
-        # Here, as these take as long as the rest of `import mmbench`.
+        # Imported here: it takes as long as the rest of `import mmbench`.
         from importlib.metadata import entry_points
 
         for point in entry_points(group=ENTRY_POINTS):
@@ -91,7 +91,7 @@ def _warn(message: str) -> None:
 
 
 def _entry_point_files() -> Iterable[str]:
-    """Files of installed packages that name the group; all of them are looked at in 1 ms."""
+    """Yields the files of installed packages that name the group. Takes 1 ms for all packages."""
     for folder in sys.path:
         if os.path.isfile(folder):  # an archive, which only importlib.metadata can look into
             yield folder

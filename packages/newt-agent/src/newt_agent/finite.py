@@ -1,7 +1,7 @@
-"""Finds the numbers that would spoil an agent for good, before they are learned, saved or acted on.
+"""Refuses numbers that would ruin an agent, before it learns, saves or acts on them.
 
-An environment's number that is not finite makes every weight NaN within an update or two; one that
-is too large does, where it is squared. And weights that are NaN stay NaN.
+A reward or an observation that is not finite makes every weight NaN within an update or two. So
+does one whose square overflows. Weights that are NaN stay NaN.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class UnusableNumberError(RunError):
 
 
 def is_usable(values: np.ndarray) -> np.ndarray:
-    """Which numbers can be learned from: those that are at most `LARGEST` in magnitude."""
+    """Tells which numbers can be learned from: those of at most `LARGEST` in magnitude."""
     return np.abs(values) <= LARGEST
 
 
@@ -58,7 +58,7 @@ def check_numbers(tasks: Sequence[Task], reward: np.ndarray, *observations: np.n
 
 
 def non_finite(tensors: Mapping[str, Tensor]) -> dict[str, float]:
-    """Finds the tensors that hold NaN or infinity, and says which; waits once for the device."""
+    """Finds tensors that hold NaN or infinity, with one such value each; waits for the device."""
     numbers = {n: t for n, t in tensors.items() if t.is_floating_point() and t.numel()}
     # Unlike a mask of the finite numbers, the least and the greatest take no memory.
     ends = [torch.stack(torch.aminmax(t.detach())).double() for t in numbers.values()]

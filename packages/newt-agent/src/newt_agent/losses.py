@@ -67,7 +67,7 @@ def td_target(
 ) -> Tensor:
     """One-step targets of the value: ``r + discount * min(Q_i, Q_j)`` of the target network.
 
-    The two heads are drawn once for the whole batch, the next action from the policy. Episodes
+    The two heads are sampled once for the whole batch; the next action is the policy's. Episodes
     never terminate, only time out, so every step bootstraps.
 
     Args:

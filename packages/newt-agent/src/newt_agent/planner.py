@@ -173,7 +173,7 @@ class Planner:
             std = variance.sqrt().clamp(config.min_std, config.max_std)
             std = torch.where(mask, std, 0.0)
 
-        # A draw by weight: the largest of weight / Exp(1), which needs no host synchronisation.
+        # Samples by weight: the largest of weight / Exp(1), which needs no host synchronisation.
         race = weights / torch.empty_like(weights).exponential_(generator=generator)
         chosen = race.argmax(1)[:, None, None].expand(-1, 1, shape[3])
         action = elites[0].gather(1, chosen).squeeze(1)

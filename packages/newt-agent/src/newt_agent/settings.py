@@ -1,7 +1,7 @@
-"""Settings state which values they take, and are checked as soon as they are made.
+"""Settings that state which values they take, and check themselves when they are made.
 
-Settings are frozen dataclasses. A field that holds a number states its :class:`Range`; one that
-does not is a mistake in the program, which every use of the class reports::
+Settings are frozen dataclasses. A field that holds a number states its :class:`Range`; every use of
+a class with a field that does not is an error::
 
     @dataclass(frozen=True)
     class PlannerConfig:
@@ -35,7 +35,7 @@ class Range(NamedTuple):
     Attributes:
         low: The least.
         high: The greatest.
-        above: ``low`` itself is too little.
+        above: ``low`` itself lies outside.
     """
 
     low: float
@@ -115,7 +115,7 @@ def _read(hint: Any, where: str) -> Setting:
 
 
 def _what_is_wrong(value: Any, setting: Setting) -> str | None:
-    """Says which values there are, if this is none of them."""
+    """Returns what is allowed if this value is not, else None."""
     if setting.optional and value is None:
         return None
     if setting.kind is Literal:

@@ -15,8 +15,8 @@ SCROLL = 10  # px/step
 def move(y: float, vy: float, jump: float) -> tuple[float, float]:
     """One step of jumping and falling.
 
-    A runner who comes down exactly to the ground keeps the speed for that step; only one who would
-    get below it is stopped.
+    A runner who comes down exactly on the ground keeps the speed for that step. One who would get
+    below it is stopped.
 
     Args:
         y: Top of the runner's box, px.

@@ -2,9 +2,8 @@
 
 The action is the velocity of the lower mallet, which cannot leave its half. A goal earns 1 or
 costs 1, and the puck then starts from the centre towards the side that conceded it. The opponent
-sees the puck late: it reacts some steps after the puck has come up to it, the sooner the faster
-the puck is, and otherwise returns to its place before the goal. What it has seen it keeps in mind
-over a goal.
+sees the puck late: it reacts some steps after the puck has come up to it, sooner to a fast puck.
+Otherwise it returns to its place before the goal. A goal does not make it forget what it has seen.
 
 Source: MMBench, arXiv 2511.19584, the arcade suite.
 """
@@ -213,7 +212,7 @@ class AirHockey(Game):
         s.hit_x, s.hit_y = x + nx * MALLET, y + ny * MALLET
 
     def _move_opponent(self) -> None:
-        """Moves the opponent by where the puck was after the last step."""
+        """Moves the opponent, which sees the puck where it was after the last step."""
         s = self.state
         x, y = self._opponent_target()
         dx, dy = x - s.opponent_x, y - s.opponent_y
@@ -230,7 +229,7 @@ class AirHockey(Game):
         s.opponent_y = _clamp(s.opponent_y + s.opponent_vy, TOP + MALLET, CENTER - MALLET)
 
     def _opponent_target(self) -> tuple[float, float]:
-        """Where the opponent wants to be: at a puck that it has reacted to, else at home."""
+        """Where the opponent wants to be: at a puck it has reacted to, else at its place."""
         s = self.state
         if s.y >= SIGHT or s.vy >= 0.0:
             s.alert = False

@@ -2,9 +2,9 @@
 
 The first action entry moves the gunship, a positive second one fires when the gun is loaded. A
 bird takes two hits; each one shot down earns 1. Being hit costs 2 and stuns: for a while the ship
-is slow and does not fire. Half way through the episode a boss joins the birds, cannot be hurt and
-throws balls that bounce off the walls. Once all birds are gone every step earns 1, so what counts
-is to be quick.
+is slow and does not fire. Half way through the episode a boss joins the birds. It cannot be hurt
+and throws balls that bounce off the walls. Once all birds are gone every step earns 1, so being
+quick pays.
 
 Source: MMBench, arXiv 2511.19584, the arcade suite.
 """
@@ -152,7 +152,7 @@ class BirdAttack(Game):
     def observe(self) -> list[float]:
         """Ship, gun, birds, bullets of both sides, stun and the boss's ball.
 
-        Of the birds only how many there are, their horizontal positions and the lowest height.
+        Of the birds: how many there are, their x positions, and the height of the lowest.
         """
         s = self.state
         birds = s.birds
@@ -202,7 +202,7 @@ class BirdAttack(Game):
             s.reload -= 1
 
     def _move_bullets(self) -> None:
-        """Moves the agent's bullets up, out of the arena in the end."""
+        """Moves the agent's bullets up and drops those that leave the arena."""
         s = self.state
         s.bullet_y = [y - BULLET_SPEED for y in s.bullet_y]
         if min(s.bullet_y) <= LOW:
@@ -227,9 +227,9 @@ class BirdAttack(Game):
         s.until_shot -= count
 
     def _sample_pause(self) -> int:
-        """How many birds in turn do not fire until one does.
+        """Samples how many birds in turn hold their fire until one shoots.
 
-        One draw for many birds and steps: the same chances as one draw for each.
+        One sample serves many birds and steps, with the same odds as one sample for each.
         """
         return int(math.log(1.0 - self.rng.random()) / LOG_NO_SHOT)
 
@@ -286,8 +286,7 @@ class BirdAttack(Game):
     def _move_shots(self) -> int:
         """Lets the birds' bullets fall; returns what their hits cost.
 
-        The bullet after one that hits, in the order in which they were fired, passes the ship
-        unharmed in that step.
+        A hit shields the ship from the next bullet, in firing order, in the same step.
         """
         s = self.state
         s.shot_y = [y + BULLET_SPEED for y in s.shot_y]

@@ -1,10 +1,10 @@
 """Cart-pole: balance a pole on a mine cart, or swing it up first.
 
 The action pushes the cart. The reward of a step is 1 with the pole upright and falls to 0 with
-the pole level, in the sparse variants 1 close to upright and else 0; always 0 with the cart off
-the rail's 2.4 m to either side, where it may go. The angle is not wrapped: a pole that has gone
-round once is no longer upright. In the tremor variant the mine shakes now and then and pushes the
-pole.
+the pole level. In the sparse variants it is 1 close to upright and else 0. A cart may leave the
+2.4 m of rail on either side, but earns nothing there. The angle is not wrapped: a pole that has
+gone round once is no longer upright. In the tremor variant the mine shakes now and then and pushes
+the pole.
 
 Source: MMBench, arXiv 2511.19584, the arcade suite; the equations of motion are those of Barto,
 Sutton and Anderson (1983).
@@ -86,7 +86,7 @@ def accelerations(
 
 
 def sample_tremor(rng: Generator) -> tuple[int, float, int]:
-    """How many steps a tremor lasts, its push in rad/s^2, and how many steps the next is after."""
+    """Samples a tremor: its steps, its push in rad/s^2, and the steps until the next one."""
     steps = integer(rng, *SHAKE_STEPS)
     push = sign(rng) * SHAKE_STRENGTH * uniform(rng, SHAKE_WEAKEST, 1.0)
     return steps, push, integer(rng, *SHAKE_PAUSE)

@@ -43,20 +43,20 @@ ORBIT_SPEED = 0.01  # rad/step
 CONTACT = GNOME_RADIUS + OBSTACLE_RADIUS  # px, distance of the centres
 PUSH = 0.5  # px, beyond contact, where a gnome that runs into an obstacle is put
 
-WARY = 36.0  # px, at which the opponent minds an obstacle, or its pursuer when it evades
+WARY = 36.0  # px, distance at which the opponent avoids an obstacle, or its pursuer
 NEAR_RIM = 0.8  # share of the radius beyond which the evading opponent turns inwards,
 INWARDS = 0.5  # by this much
 HIDE = 0.02  # 1/px, pull of an obstacle that is between the two on the evading opponent
-DODGE = 0.2  # random part of either sign, sideways, of one that is almost caught
+DODGE = 0.2  # sideways part of its direction, with random signs, when it is almost caught
 
 SWAP_STEPS = 5  # steps that a swap of roles takes at least
-ARRIVED = 2.0  # px, from the centre, nearer than that the new pursuer has arrived,
-AT_CENTER = 1.5  # px, and at that it rests
+ARRIVED = 2.0  # px, distance from the centre at which the new pursuer has arrived
+AT_CENTER = 1.5  # px, distance at which it rests
 AT_ORIGIN = 0.01  # px, at which the new evader has no way outwards
 REWARD = 0.1  # a step and radius of distance
 
 FLASH_STEPS = 16  # steps that a catch is seen
-COUNTDOWN = 7  # steps a number of the countdown
+COUNTDOWN = 7  # steps that each number of the countdown is shown
 
 
 @dataclass(slots=True)
@@ -178,7 +178,7 @@ class ChaseEvade(Game):
     def _walk_to_places(self) -> None:
         """One step of the swap: the pursuer to the centre, the evader to the rim.
 
-        They walk through the obstacles, and the observed velocities stay those of the catch.
+        They walk through obstacles. The observed velocities stay those of the catch.
         """
         s = self.state
         pursuer, evader = (s.opponent, s.agent) if s.evading else (s.agent, s.opponent)

@@ -1,8 +1,8 @@
 """Coconut-dodge: stay on your feet and out of the way of falling coconuts.
 
 The action pushes the traveller left or right. A step in which a falling coconut touches them
-costs 1. There is one coconut at first, and one more with every fifth of the episode; they fall
-the faster the later it is. One that has cracked on the ground is harmless.
+costs 1. There is one coconut at first, and one more with every fifth of the episode. They fall
+faster over time. One that has cracked on the ground is harmless.
 
 Source: MMBench, arXiv 2511.19584, the arcade suite.
 """
@@ -106,8 +106,8 @@ class CoconutDodge(Game):
     def observe(self) -> list[float]:
         """Agent, its speed, the way to the nearest falling coconut, a recent hit, the coconuts.
 
-        A coconut is its position and velocity, the nearest comes first, and those on the ground
-        are among them; zeros stand for those not there yet.
+        A coconut is its position and velocity. The nearest comes first; those on the ground
+        count. Zeros stand for coconuts that are not there yet.
         """
         s = self.state
         agent_x = s.x

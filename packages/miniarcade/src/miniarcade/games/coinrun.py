@@ -1,8 +1,8 @@
 """Coinrun: run through a meadow and jump for coins.
 
 The girl runs by herself; a positive action on the ground jumps, the higher the greater it is.
-Coins come in rows that climb and fall, a new row in the step after the last coin was taken, or
-when it is gone. Each coin earns 1.
+Coins come in rows that climb and fall. The next row comes when the last coin was taken or has
+passed. Each coin earns 1.
 
 Source: MMBench, arXiv 2511.19584, the arcade suite.
 """

@@ -2,7 +2,7 @@
 
 The cowboy runs by himself; a positive action on the ground jumps, the higher the greater it is.
 A step costs 1 while he is stuck in a cactus and earns 1 otherwise. He may land on top of a
-cactus and run over it; one who touches down exactly, half into a cactus, is put on top of it.
+cactus and run over it. If he comes down half inside one, he is put on top of it.
 
 Source: MMBench, arXiv 2511.19584, the arcade suite.
 """

@@ -176,7 +176,7 @@ class Highway(Game):
         s.y = ROAD_TOP if y < ROAD_TOP else BOTTOM if y > BOTTOM else y
 
     def _drag(self) -> None:
-        """Lets the car that was hit take the agent's along, and in the end disappear."""
+        """Drags the agent's car back with the car that it hit, which then disappears."""
         s = self.state
         car = s.cars[s.sticky]
         speed, car_x = self._advance(car)
@@ -193,7 +193,7 @@ class Highway(Game):
         s.vx = s.vy = 0.0
 
     def _advance(self, car: Car) -> tuple[float, float]:
-        """A car's speed in this step, and its left edge after it, behind the car before it, px."""
+        """Returns a car's speed in this step and its left edge, px, behind the car ahead."""
         if car.kind != YELLOW_CAR:
             return SCROLL, car.x - SCROLL
         edge, room = -math.inf, 0  # right edge and length of the car before this one
@@ -208,7 +208,7 @@ class Highway(Game):
     def _run_traffic(self) -> bool:
         """Moves the cars and puts new ones on the road, place by place.
 
-        A free place is only filled if the places before it hold fewer cars than there may be.
+        A free place is filled only while the places before it hold fewer cars than allowed.
 
         Returns:
             Whether the agent's car has run into one.
@@ -265,7 +265,7 @@ class Highway(Game):
         return False
 
     def _lane_reward(self) -> float:
-        """For the distance to the lane's middle and the road ahead."""
+        """The reward for the distance to the lane's middle and for the road ahead."""
         s = self.state
         lane = self._lane()
         offset = (s.y + HEIGHT / 2 - LANE_Y[lane]) / HALF_LANE

@@ -1,9 +1,9 @@
 """Landing: set a helicopter down on a ship that sails back and forth.
 
 The action is the helicopter's thrust to the right and downwards; gravity pulls it down. Standing
-on the deck earns up to 1 a step, the more the closer to the flag, and hovering above the flag a
-little; touching down hard costs, and so does flying below the deck. Once the helicopter is as slow
-as the ship, the deck holds it until it thrusts upwards for some steps.
+on the deck earns up to 1 a step, more the closer to the flag. Hovering above the flag earns a
+little. Touching down hard costs, and so does flying below the deck. Once the helicopter moves with
+the ship, the deck holds it until it thrusts upwards for some steps.
 
 Source: MMBench, arXiv 2511.19584, the arcade suite.
 """
@@ -180,10 +180,10 @@ class Landing(Game):
             s.vx = max(s.vx, 0.0)
 
     def _hold(self) -> None:
-        """The ship carries the helicopter along, and once it is slow enough, holds it.
+        """Carries the helicopter along with the ship, and holds it once it is slow enough.
 
-        A helicopter that is held and thrusts upwards is put back in each step while its speed
-        grows, and leaves when one step takes it out of contact.
+        Each step puts a held helicopter back, while upward thrust builds up its speed. It leaves
+        when one step takes it out of contact.
         """
         s = self.state
         s.vx += CONTACT_GRIP * (s.ship_v - s.vx)
@@ -194,7 +194,7 @@ class Landing(Game):
             s.vx, s.vy = s.ship_v, min(s.vy, 0.0)
 
     def _reward(self, x: int, y: int, deck: int, first_touch: bool) -> float:
-        """Of the step; helicopter and deck as in `_collide`."""
+        """The reward of the step; helicopter and deck are those of `_collide`."""
         s = self.state
         distance = abs(x + WIDTH // 2 - deck - DECK_WIDTH // 2) / (DECK_WIDTH / 2)
         closeness = 1.0 - distance if distance < 1.0 else 0.0
@@ -306,7 +306,7 @@ class Landing(Game):
         canvas.polygon(RED, upper + lower)
 
     def _draw_dust(self, canvas: Canvas) -> None:
-        """Thrown up by the touchdown, the more the harder it was."""
+        """Draws the dust of a touchdown, more of it after a hard one."""
         s = self.state
         age = s.t - s.touched_at
         if age >= 12:

@@ -1,9 +1,9 @@
 """Point-maze: find the way to the goal, through walls and wind.
 
-The action is the point's speed. A step earns the more the nearer the goal is (as the crow flies),
-up to 1; what is scored is whether the point is on the goal at the last step. A wind blows in one
-of the free cells. A move into a wall is not made at all, but separately along x and along y, so
-that the point slides along walls. The variants are four mazes.
+The action is the point's speed. A step earns up to 1, more the nearer the goal is (as the crow
+flies). The score is whether the point is on the goal at the last step. A wind blows in one of the
+free cells. Walls block the moves along x and along y separately, so the point slides along them.
+The variants are four mazes.
 
 Source: MMBench, arXiv 2511.19584, the arcade suite.
 """
@@ -148,8 +148,8 @@ class PointMaze(Game):
     def observe(self) -> list[float]:
         """Point, goal, velocity, grid, direction of the wind, way to the goal, wind felt, cell.
 
-        The grid goes row by row: 1 for a wall, -1 for the cell with the wind, else 0. The way to
-        the goal comes with its length and whether the goal is reached, the wind felt after
+        The grid goes row by row: 1 for a wall, -1 for the cell with the wind, else 0. After the
+        way to the goal come its length and whether the goal is reached; before the wind felt,
         whether the point is in it.
         """
         s = self.state

@@ -2,9 +2,9 @@
 
 The action is the speed of the left paddle. Each ball that passes the right edge earns 1 and each
 one that passes the left edge costs 1; the next is served from the centre at once. The opponent
-sees the ball late: it reacts some steps after the ball has come near enough, and then follows it
-the faster the closer it is, by where it was a step ago. A ball served while it is alert it follows
-without a delay.
+sees the ball late: it reacts some steps after the ball has come near enough. Then it follows the
+ball's place of a step ago, faster the closer the ball is. While it is alert, it follows the next
+serve without a delay.
 
 Source: MMBench, arXiv 2511.19584, the arcade suite. In the published game the opponent also stays
 alert from one episode to the next; here every episode starts fresh.

@@ -2,8 +2,8 @@
 
 The action is the rocket's acceleration. Touching the coin earns 1, and the next one appears
 elsewhere; each step of touching an asteroid costs 0.2; being near the coin earns up to 0.002 a
-step. There is one asteroid at first, two from step 150 and three from step 300; they drift in
-from outside and then bounce off the edges of the picture for good.
+step. There is one asteroid at first, two from step 150 and three from step 300. They drift in from
+outside, and from then on bounce off the edges of the picture.
 
 Source: MMBench, arXiv 2511.19584, the arcade suite.
 """

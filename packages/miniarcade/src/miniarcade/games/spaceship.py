@@ -1,8 +1,8 @@
 """Spaceship: fly through space, gather coins and keep clear of asteroids.
 
-The action is the ship's thrust to the right and downwards. Coins come towards it in rows, a new
-row in the step after the last coin was taken, or when it is gone, now and then with an asteroid
-behind them. Each coin earns 1, each step in contact with the asteroid costs 2.
+The action is the ship's thrust to the right and downwards. Coins come towards it in rows, now and
+then with an asteroid behind them. The next row comes when the last coin was taken or has passed.
+Each coin earns 1, each step in contact with the asteroid costs 2.
 
 Source: MMBench, arXiv 2511.19584, the arcade suite. The published game does not clear the
 asteroid between episodes; here every episode starts without what the last one left behind.
@@ -167,7 +167,7 @@ class Spaceship(Game):
     def _place_row(self) -> None:
         """Puts a new row of coins beyond the right edge, and perhaps an asteroid behind it."""
         s = self.state
-        # As many draws for any row: one block of them costs less, and rows can be made as arrays.
+        # Every row takes the same number of them: one block costs less, and suits arrays.
         u = self.rng.random(ROW_NUMBERS).tolist()
         count = whole(u[0], MIN_COINS, MAX_COINS)
         s.row_x = SIZE + whole(u[1], *ROW_GAP)
@@ -208,7 +208,7 @@ class Spaceship(Game):
             canvas.glow(color, (x, y), 60 + 50 * noise(seed, i, 32), 0.35)
 
     def _draw_stars(self, canvas: Canvas) -> None:
-        """Three layers, the nearer the faster, larger and brighter."""
+        """Draws three layers of stars; the nearer ones are faster, larger and brighter."""
         s = self.state
         for layer, (count, speed, size) in enumerate(
             ((34, 0.08, 0.55), (18, 0.25, 0.8), (9, 0.6, 1.1))

@@ -21,7 +21,7 @@ from miniarcade.games.cartpole import (
 )
 from miniarcade.vector.game import STEP, VectorGame, rows_to_observations
 
-# As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
+# As arrays: NumPy would convert Python numbers in every operation, which costs as much again.
 _ZERO, _ONE, _FOUR_THIRDS = map(np.array, (0.0, 1.0, 4.0 / 3.0))
 _NOW = np.array(0)
 _DT, _RAIL, _LEVEL, _SPARSE_ANGLE = map(np.array, (DT, RAIL, LEVEL, SPARSE_ANGLE))

@@ -16,7 +16,7 @@ from miniarcade.state import DTYPES
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
 
-# As an array: NumPy converts Python numbers again in every operation, at the price of another one.
+# As an array: NumPy would convert a Python number in every operation, which costs as much again.
 STEP = np.array(1)  # to count with
 
 
@@ -24,9 +24,9 @@ class VectorGame:
     """Base of the vector games: N states as arrays, one entry an environment.
 
     A vector game repeats the arithmetic of its game in `step` and `observe`, operation for
-    operation, so that its results are the same to the last bit. What happens rarely, and whatever
-    draws a random number, is left to the game itself, of which the vector game is a close friend:
-    it may call private methods, with `game.rng` and the fields of `game.state` that they read set.
+    operation, so that its results are the same to the last bit. Rare events and random numbers it
+    leaves to the game itself. It may call the game's private methods, after setting `game.rng`
+    and the fields of `game.state` that they read.
 
     Attributes:
         game: A game of the variant; its state is scratch space.
@@ -54,9 +54,9 @@ class VectorGame:
         )
 
     def pack(self, *names: str) -> np.ndarray:
-        """Makes the arrays of these fields the rows of one, so that one operation serves several.
+        """Puts the arrays of these fields into one, as its rows: one operation changes several.
 
-        From then on they have to be changed in place.
+        From then on, change them in place only.
         """
         rows = np.array([getattr(self.state, name) for name in names])
         for name, row in zip(names, rows, strict=True):

@@ -23,7 +23,7 @@ from miniarcade.games.point_maze import (
 )
 from miniarcade.vector.game import STEP, VectorGame, hypot
 
-# As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
+# As arrays: NumPy would convert Python numbers in every operation, which costs as much again.
 _ARENA, _CELL, _FIRST, _LAST, _LOW, _REACHED, _SIDE, _SIZE, _SPEED, _ZERO, _ONE = (
     np.array(float(value))
     for value in (ARENA, CELL, FIRST, LAST, LOW, REACHED, SIDE, SIZE, SPEED, 0, 1)

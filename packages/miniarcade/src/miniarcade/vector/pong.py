@@ -26,7 +26,7 @@ from miniarcade.games.pong import (
 )
 from miniarcade.vector.game import STEP, VectorGame, boxes_overlap, rows_to_observations
 
-# As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
+# As arrays: NumPy would convert Python numbers in every operation, which costs as much again.
 _ZERO, _ONE = np.array(0.0), np.array(1.0)
 _LOW, _HIGH, _ARENA = map(np.array, (float(LOW), float(HIGH), float(ARENA)))
 _AGENT_X, _OPPONENT_X = np.array(float(AGENT_X)), np.array(float(OPPONENT_X))

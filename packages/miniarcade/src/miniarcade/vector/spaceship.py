@@ -45,7 +45,7 @@ _ROW_SCROLL = SCROLL * np.tri(MAX_COINS + 1, MAX_COINS, -1).T
 _MISSING = (_ROW_SCROLL == 0).repeat(2, axis=0)
 _SCALE = np.array([[SIZE, SIZE, 10, 10] + [SIZE] * (2 * MAX_COINS + 2)], float).T  # observed
 
-# As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
+# As arrays: NumPy would convert Python numbers in every operation, which costs as much again.
 _THRUST, _DRAG = np.array(THRUST), np.array(DRAG)
 _LEAST, _MOST = np.array(0.0), np.array([[RIGHT], [BOTTOM]])  # px, ship's corner
 _COIN_EDGE, _ASTEROID_EDGE = np.array(-float(COIN_RADIUS)), np.array(-float(ASTEROID_RADIUS))  # px

@@ -1,4 +1,4 @@
-"""Downloading a file over HTTP, going on where an earlier attempt stopped."""
+"""Downloads a file over HTTP, and resumes where an earlier attempt stopped."""
 
 from __future__ import annotations
 
@@ -31,10 +31,9 @@ class _Interrupted(Exception):
 def fetch(url: str, target: Path, progress: Progress) -> None:
     """Downloads a file.
 
-    After an interruption, of the connection or of the program, what has arrived stays in
-    ``target`` and the next call asks for the rest (an HTTP range). What the server's validator
-    (ETag) no longer vouches for, or what has none, is downloaded from the beginning, so that no
-    file is ever put together from two versions.
+    When the connection or the program is interrupted, what has arrived stays in ``target`` and
+    the next call asks for the rest (an HTTP range). If the server's ETag has changed, or there is
+    none, the download starts again: no file is ever put together from two versions.
 
     Args:
         url: An ``http`` or ``https`` address.
@@ -51,8 +50,8 @@ def fetch(url: str, target: Path, progress: Progress) -> None:
             _attempt(url, target, progress)
             return
         except _Interrupted as error:
-            # Beyond the most that ever was there: a download that cannot be gone on with, and
-            # breaks each time, must end.
+            # Only more than ever before counts as progress: a download that starts again each time
+            # and breaks must end.
             failures = 0 if _size(target) > most else failures + 1
             most = max(most, _size(target))
             if failures > len(RETRY_DELAYS) or (failures and _offline(error)):
@@ -159,7 +158,7 @@ def _size(path: Path) -> int:
 
 
 def _offline(error: _Interrupted) -> bool:
-    """Whether the failure is one that seconds of waiting do not mend: no route, no such host."""
+    """Whether waiting for seconds cannot help: no route, no such host."""
     cause = error.__cause__
     reason = getattr(cause, "reason", cause)
     return (

@@ -1,4 +1,4 @@
-"""Bringing an asset into ManiSkill's folder: wholly, or not at all."""
+"""Installs an asset into ManiSkill's folder, completely or not at all."""
 
 from __future__ import annotations
 
@@ -36,15 +36,14 @@ _OF_THE_DISK = frozenset(
         errno.EROFS,
     }
 )
-"""Errors of the machine, where others while unpacking are those of the archive."""
+"""Errors of the machine. Any other one while unpacking is the archive's."""
 
 
 def install(asset: Asset, progress: StageProgress = lambda stage, done, total: None) -> Path:
     """Downloads an asset, checks it and puts it where ManiSkill looks for it.
 
-    Until everything is unpacked and checked, the files lie in a hidden folder beside the final
-    one, which is then renamed. A folder that is there already is replaced. An interrupted
-    download is gone on with by the next call.
+    Files are unpacked and checked in a hidden folder beside the final one, which is then renamed.
+    It replaces a folder that is there already. The next call resumes an interrupted download.
 
     Args:
         asset: One of :data:`mmbench.assets.ASSETS`.
@@ -73,7 +72,7 @@ def install(asset: Asset, progress: StageProgress = lambda stage, done, total: N
                 _check_sum(asset, archive)
                 content = _unpack(asset, archive, work / "unpacked", progress)
             except _BadArchiveError as error:
-                # Not to be gone on with: the next call downloads it from the beginning.
+                # Useless, so that the next call downloads it from the beginning.
                 shutil.rmtree(work)
                 raise RunError(f"{asset.url}: {error}. Nothing was installed") from error
             _replace(target, content, work / "replaced")
@@ -112,7 +111,7 @@ def _unpack(asset: Asset, archive: Path, folder: Path, progress: StageProgress) 
     except (RunError, _BadArchiveError):
         raise
     except Exception as error:
-        # What zipfile raises for damaged archives is of every kind: BadZipFile, zlib.error,
+        # zipfile raises errors of every kind for damaged archives: BadZipFile, zlib.error,
         # struct.error, NotImplementedError, UnicodeDecodeError, OSErrors of wrong offsets, ...
         if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
             raise
@@ -160,7 +159,7 @@ def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> N
 
 
 def _replace(target: Path, content: Path, aside: Path) -> None:
-    """Renames a complete folder to its final name; what had the name gives way."""
+    """Renames a complete folder to its final name, and removes what had the name."""
     if os.path.lexists(aside):
         _remove(aside)
     if os.path.lexists(target):

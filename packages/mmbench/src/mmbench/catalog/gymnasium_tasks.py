@@ -60,16 +60,15 @@ def gym_task(
             ``"-1600,0"``. Without it the score is NaN.
         length: Agent steps of an episode. By default what the environment is registered with.
         name: The task's name. By default ``gym:<env_id>``.
-        terminations: What it means that the environment says ``terminated``. ``ignore``: nothing,
-            the episode goes on, as in all tasks of the benchmark. Where the environment raises at
-            the next step, that step has reward 0 and the episode is truncated. ``end``: the
-            episode ends with ``terminated``.
+        terminations: What to do when the environment says ``terminated``. ``ignore`` goes on, as
+            in all tasks of the benchmark. If the environment then raises, that step has reward 0
+            and the episode is truncated. ``end`` ends the episode with ``terminated``.
         action_repeat: Steps of the environment for each agent step, rewards summed.
         discount: Per agent step. By default it looks a fifth of an episode ahead, and is at
             least 0.95 and at most 0.995 (TD-MPC2, arXiv 2310.16828, section 4).
         kwargs: Further arguments of ``gymnasium.make``.
-        sizes: Entries of the observation (0 for images) and of the action. Give them together
-            with ``length`` where the environment should not be made now, only to look.
+        sizes: Entries of the observation (0 for images) and of the action. With these and
+            ``length`` given, the environment is not made now to look them up.
 
     Returns:
         The record. ``mmbench.register`` gives it an id, ``make_vec`` and ``TaskEnv`` take it as

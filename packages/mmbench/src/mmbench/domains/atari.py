@@ -2,8 +2,8 @@
 
 Facts (arXiv 2511.19584, appendix A; ale-py 0.12.1): the Arcade Learning Environment as its ``v5``
 ids set it up, with continuous actions, without sticky actions, four frames an agent step; the
-observation is the console's 128 bytes of RAM. A lost life changes nothing, nor does the end of a
-game before the episode's: the emulator then stands still, and rewards are 0.
+observation is the console's 128 bytes of RAM. Losing a life changes nothing. A game that ends
+before the episode stands still, with rewards of 0.
 
 ALE's interface is driven directly. Without sticky actions it draws nothing at random: every
 episode of a game starts alike and is a function of the actions alone. Loading a ROM takes longer
@@ -30,7 +30,7 @@ from mmbench.domains.simulator import Simulator
 with warnings.catch_warnings():  # the package changes the user's filters when it is imported
     from ale_py import Action, ALEInterface, ALEState, LoggerMode, roms
 
-# Not get_rom_path: where the user keeps other ROMs it prints so, and versions would be mixed.
+# Not get_rom_path: it would use, and print, ROMs of the user's, perhaps of other versions.
 _ROMS = Path(roms.__file__).parent
 
 _THRESHOLD = 0.5  # of the joystick's way, and of the fire button's

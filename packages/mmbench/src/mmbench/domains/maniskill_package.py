@@ -1,8 +1,8 @@
-"""What ManiSkill does to the process around it, kept from the user.
+"""Keeps ManiSkill's side effects from the user's process.
 
 The package sets environment variables when it is imported, wants a renderer's materials where
 nothing is drawn, forks and seeds torch's generators on every device, and logs advice to authors
-of tasks. One place for all of it, so that the adapter is about the tasks.
+of tasks. All of that is undone here, so that the adapter is about the tasks.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def load() -> Callable[[str], Any]:
         ImportError: A part of the package, or a system library, is missing.
     """
     with _environment(), warnings.catch_warnings():
-        # Where the system has no Vulkan loader, or an NVIDIA driver no description of itself,
-        # sapien takes its own, and says so to those too who want no frames.
+        # Where the system lacks a Vulkan loader, or a description of NVIDIA's driver, sapien uses
+        # its own and warns, even if no frames are wanted.
         found = "Failed to find (system libvulkan|Vulkan ICD file|glvnd ICD file)"
         warnings.filterwarnings("ignore", found, UserWarning)
         before = dict(os.environ)
@@ -72,7 +72,7 @@ _lost = False
 
 
 def keep_in_fork(environment: Any) -> None:
-    """Has a forked process leave an environment alone that is built to be drawn."""
+    """Keeps forked processes from freeing an environment that was built to be drawn."""
     _drawn.add(environment)
 
 
@@ -87,8 +87,8 @@ def _after_fork() -> None:
     if not render_device.cache_info().currsize:
         return
     _lost = True
-    # To free what draws, even at exit, would be to wait for the driver's threads, which only the
-    # parent has. So it lives for ever.
+    # Freeing what draws, even at exit, would wait for the driver's threads, which only the parent
+    # has. So it is never freed.
     for kept in (*_drawn, render_device()):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
 
@@ -140,8 +140,8 @@ def building(frames: bool) -> Iterator[None]:
             for name in _MATERIAL_USERS:
                 module = importlib.import_module(name)
                 stack.enter_context(mock.patch.object(module, "RenderMaterial", _Inert))
-            # The package collects garbage for the sake of a GPU's memory before it rebuilds a
-            # scene: 0.25 s where the rest takes 0.014 s. Python's own collections do.
+            # Before it rebuilds a scene, the package collects garbage to free a GPU's memory: 0.25
+            # s where the rest takes 0.014 s. Python's own collections are enough.
             module = importlib.import_module("mani_skill.envs.sapien_env")
             stack.enter_context(mock.patch.object(module, "gc", _NoCollection))
         yield
@@ -169,9 +169,9 @@ class _Inert:
 
 @contextlib.contextmanager
 def _private_generators() -> Iterator[None]:
-    """Keeps the package's seeding to torch's generator of the CPU, which it restores.
+    """Limits the package's seeding to torch's generator on the CPU, and restores that one.
 
-    By itself it would create a context on every GPU, and seed their generators for later.
+    By itself the package would create a context on every GPU and reseed their generators.
     """
     import torch
 

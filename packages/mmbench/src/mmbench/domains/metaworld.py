@@ -141,7 +141,7 @@ class MetaWorldSimulator(Simulator):
         env.np_random = rng
         for field, values in self._placed.items():
             getattr(model, field)[:] = values
-        # The first placing, without settling the hand: nothing of that would outlive it.
+        # The package places everything twice. Settling the hand the first time leaves no trace.
         mujoco.mj_resetData(model, data)
         mujoco.mj_forward(model, data)
         env._reset_hand = partial(env._reset_hand, steps=0)
@@ -244,7 +244,7 @@ class MetaWorldSimulator(Simulator):
             state: What :meth:`get_state` returned. Variables that are live views follow from the
                 simulation, whatever ``state`` says. Without the goal it is derived from the
                 model arrays; the other variables then stay those of the last reset. Variables of
-                the package that no later step reads are of no effect.
+                the package that no later step reads have no effect.
         """
         env, data = self._env, self._data
         mujoco_state.set_state(self._model, data, state, _PLACED_BY_RESET)

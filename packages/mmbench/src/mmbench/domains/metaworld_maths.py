@@ -1,7 +1,7 @@
 """The small maths of Meta-World's rewards, without the generality that costs its time.
 
-The same numbers to the last bit, for the scalars and the single matrices that the package's tasks
-hand over: what remains is a few operations on Python's floats.
+For the scalars and single matrices that the package's tasks pass, a few operations on Python's
+floats give the same numbers to the last bit.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def tolerance(
 
 
 class Rotation:
-    """A rotation matrix on its way to a quaternion: what the tasks use of SciPy's ``Rotation``.
+    """Turns a rotation matrix into a quaternion: what the tasks use of SciPy's ``Rotation``.
 
     Args:
         matrix: (3, 3), orthogonal to the precision of floats, as MuJoCo's are.
@@ -87,7 +87,7 @@ _IN_PLACE_OF = {
 
 
 def use_in(environment: Any) -> None:
-    """Has the methods of one environment use these functions; its class stays as it is."""
+    """Makes the methods of one environment use these functions; its class stays as it is."""
     done: set[str] = set()
     for cls in type(environment).__mro__:
         for name, method in vars(cls).items():

@@ -126,7 +126,7 @@ class Ant(Posed):
 
 
 class Planar(GymnasiumSimulator):
-    """A body in a vertical plane that is paid for its forward speed."""
+    """A body in a vertical plane, rewarded for its forward speed."""
 
     CONTROL_COST: ClassVar[float]
 
@@ -138,7 +138,7 @@ class Planar(GymnasiumSimulator):
 
 
 class HalfCheetah(Planar):
-    """Half cheetah, which cannot fall in the reward's eyes."""
+    """Half cheetah. Its reward ignores falls."""
 
     XML = "half_cheetah.xml"
     FRAME_SKIP = 5
@@ -157,7 +157,7 @@ class HalfCheetah(Planar):
 class Faller(Planar):
     """A body that should not fall: speed + 1 while healthy, never negative; else -1.
 
-    The published benchmark changed the reward so, as its episodes go on after a fall.
+    The published benchmark changed Gymnasium's reward, because episodes go on after a fall.
     """
 
     CONTROL_COST = 1e-3
@@ -217,7 +217,7 @@ class Walker2d(Faller):
 
 
 class InvertedPendulum(GymnasiumSimulator):
-    """Pole on a cart: 1 a raw step, and 0 for good from the one on that tilts it too far."""
+    """Pole on a cart: reward 1 a raw step until it tilts too far, then 0 for good."""
 
     XML = "inverted_pendulum.xml"
     FRAME_SKIP = 2

@@ -58,7 +58,7 @@ def set_state(
             task's geometry, whatever a state says.
 
     Raises:
-        ValueError: A number is larger than MuJoCo can do with.
+        ValueError: A number is larger than MuJoCo accepts.
     """
     if np.abs(state["state"]).max() > mujoco.mjMAXVAL:
         raise ValueError(

@@ -42,9 +42,8 @@ def make(task: Task, frames: bool) -> MujocoSimulator:
 class Maze(MujocoSimulator):
     """A maze with a goal; subclasses add the body.
 
-    The reward of an agent step is 1 at the goal, less a twentieth of: half of the L1 and half of
-    the L2 distance to the goal, and a cost of the body's speed. It is computed once, at the end
-    of the step, and success likewise.
+    The reward of an agent step is ``success - (0.5 L1 + 0.5 L2 + speed cost) / 20``, with the L1
+    and L2 distances to the goal. Reward and success are computed once, at the end of the step.
 
     Args:
         maze: One of :data:`mmbench.domains.ogbench_mazes.MAPS`.
@@ -86,7 +85,7 @@ class Maze(MujocoSimulator):
         """The cost of the body's present speed."""
 
     def step(self, action: np.ndarray) -> tuple[float, float]:
-        """Takes ``action_repeat`` raw steps; success is to be at the goal after the last."""
+        """Takes ``action_repeat`` raw steps; success means at the goal after the last."""
         for _ in range(self._action_repeat):
             self._raw_step(action)
         x, y = (self.data.qpos[:2] - self._goal).tolist()
@@ -179,7 +178,7 @@ class AntMaze(Maze):
 
 
 class DirectedAnt(MujocoSimulator):
-    """An ant on open ground, paid for its way along a direction that changes."""
+    """An ant on open ground, rewarded for moving along a direction that changes."""
 
     INTERVAL = 100  # steps between changes
 
@@ -203,7 +202,7 @@ class DirectedAnt(MujocoSimulator):
         self._z /= np.linalg.norm(self._z)
 
     def step(self, action: np.ndarray) -> tuple[float, float]:
-        """Takes one raw step; the reward is the way made along the direction, in metres."""
+        """Takes one raw step; the reward is the distance moved along the direction, in metres."""
         before = self.data.qpos[:2].copy()
         self.data.ctrl[:] = action
         mujoco.mj_step(self.model, self.data, nstep=FRAME_SKIP)
@@ -233,7 +232,7 @@ class DirectedAnt(MujocoSimulator):
 
 
 class AntBall(MujocoSimulator):
-    """An ant on open ground, paid for bringing a ball to a goal."""
+    """An ant on open ground, rewarded for bringing a ball to a goal."""
 
     AGENT_RANGE = 1.0  # of the starts, each way and axis, m
     BALL_RANGE = 2.0

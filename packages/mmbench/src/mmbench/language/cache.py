@@ -93,9 +93,9 @@ def read(encoder: str, text: str, dim: int) -> np.ndarray | None:
 
 
 def write(encoder: str, text: str, vector: np.ndarray) -> None:
-    """Keeps an embedding, so that no reader ever sees half a file.
+    """Keeps an embedding; no reader ever sees half a file.
 
-    Where the folder cannot be written to, this warns and the caller goes on.
+    Warns, and goes on, if the folder cannot be written to.
 
     Args:
         encoder: A name of :data:`mmbench.language.ENCODERS`.

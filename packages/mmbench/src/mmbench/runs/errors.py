@@ -32,7 +32,7 @@ _SYSTEM = {
     errno.ENFILE: ("too many files are open on this machine", "end other programs"),
     errno.ENOMEM: ("there is not enough memory", "end other programs, or ask for less"),
 }
-"""Errors of the system that no traceback explains better: what they mean, and the way out."""
+"""System errors that need no traceback: what they mean, and what to do."""
 
 
 class RunError(Exception):
@@ -40,15 +40,15 @@ class RunError(Exception):
 
 
 def one_line(error: BaseException) -> str:
-    """An error's kind and text, without line breaks, to be a part of a sentence."""
+    """Formats an error's type and text on one line, to be put into a sentence."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 @contextlib.contextmanager
 def report_errors(program: str, *known: type[Exception]) -> Iterator[None]:
-    """Ends the program with one message for errors that the user can mend, and after Ctrl-C.
+    """Turns Ctrl-C, and errors that the user can mend, into one message and an exit code.
 
-    Where nobody reads the output any more (``| head``, a closed terminal) it ends without one.
+    There is no message where nobody reads the output any more (``| head``, a closed terminal).
 
     Args:
         program: Name of the command, for the message.
@@ -76,7 +76,7 @@ def report_errors(program: str, *known: type[Exception]) -> Iterator[None]:
 
 
 def explain(error: OSError) -> str | None:
-    """What an error of the system means and what to do; None where a traceback says more."""
+    """Explains a system error and says what to do; None where a traceback says more."""
     if error.errno not in _SYSTEM:
         return None
     meaning, advice = _SYSTEM[error.errno]

@@ -1,8 +1,8 @@
 """Files and folders that are either complete or not there.
 
-Everything is written under a hidden name beside the final one, flushed to the disk, and renamed;
-then the folder around it is flushed, without which a power cut may undo the rename. Modes follow
-the umask, as those of the files of any other program.
+Everything is written under a hidden name beside the final one, flushed to the disk, and renamed.
+Then the folder around it is flushed, or a power cut could undo the rename. Modes follow the umask,
+as for the files of any other program.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mmbench.runs.errors import RunError
 MANIFEST = "manifest.json"
 
 _CANNOT_FLUSH_FOLDERS = (errno.EBADF, errno.EINVAL, errno.ENOTSUP)
-"""What some file systems say; PostgreSQL takes them for "nothing to do" too."""
+"""Answers of file systems that cannot flush folders. PostgreSQL ignores them too."""
 
 
 def hidden_name(path: Path) -> Path:
@@ -47,10 +47,10 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Checks that :func:`write_atomically` can write a file, before the work that ends with it.
+    """Checks that :func:`write_atomically` can write a file; call it before the long work.
 
     Raises:
-        RunError: It cannot, or something else than a file has the name, such as a device.
+        RunError: It cannot, or something other than a file has the name, such as a device.
     """
     try:
         if path.exists() and not path.is_file():
@@ -106,8 +106,8 @@ def publish_folder(
     Args:
         target: The folder's final name.
         fill: Writes the files into the folder it is given.
-        make_way: Takes what has the name out of the way when the new folder is complete; by
-            default it is deleted, and for a moment neither is there.
+        make_way: Moves away what has the name, once the new folder is complete. By default it is
+            deleted, and for a moment there is neither.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = hidden_name(target)
@@ -153,7 +153,7 @@ def verify_folder(folder: Path, names: Iterable[str] | None = None) -> None:
 
 
 def link_folder(source: Path, target: Path) -> None:
-    """Makes a folder of the same files, by links; as copies where there are no links."""
+    """Makes a folder of the same files: hard links, or copies where there are no links."""
     target.mkdir()
     for path in filter(Path.is_file, source.iterdir()):
         copy = target / path.name

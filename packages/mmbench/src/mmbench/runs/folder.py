@@ -53,8 +53,7 @@ class RunFolder:
             name: What kind of run it is.
 
         Raises:
-            RunError: Something is there already, of which nothing is touched; or no folder can be
-                made there.
+            RunError: Something is there already (it is left alone), or no folder can be made.
         """
         try:
             folder = _new_folder(name) if path is None else Path(path)
@@ -114,12 +113,12 @@ class RunFolder:
         self.close()
 
     def close(self) -> None:
-        """Lets other processes have the folder."""
+        """Releases the folder to other processes."""
         if self._lock is not None:
             self._lock.close()
 
     def discard_if_empty(self) -> None:
-        """Removes the folder of a run that came to nothing, and closes it."""
+        """Closes the folder, and removes it if the run wrote nothing into it."""
         with contextlib.suppress(OSError):  # it may be gone already
             if all(entry.name == LOCK for entry in self.path.iterdir()):
                 (self.path / LOCK).unlink()
@@ -175,8 +174,8 @@ class RunFolder:
     def publish_checkpoint(self, step: int, fill: Callable[[Path], None]) -> Path:
         """Writes a checkpoint and points ``checkpoints/last`` at it.
 
-        At every moment ``last`` leads to a complete checkpoint, this one or the one before, also
-        where a step is saved once more.
+        ``last`` always leads to a complete checkpoint, this one or the one before, even while a
+        step is saved again.
 
         Args:
             step: Its step.
@@ -217,7 +216,7 @@ class RunFolder:
 
     @property
     def has_config(self) -> bool:
-        """Whether the run has begun, so that it can be gone on with."""
+        """Whether the run has begun, so that it can be resumed."""
         return (self.path / CONFIG).is_file()
 
     @property
@@ -236,7 +235,7 @@ class RunFolder:
             raise RunError(f"{checkpoints} cannot be read: {error.strerror}") from error
 
     def _make_way(self, old: Path) -> None:
-        """Takes a checkpoint's name from it. Where ``last`` leads to it, it goes on elsewhere."""
+        """Frees the name of a checkpoint; ``last``, if it leads there, leads to a copy first."""
         last = old.parent / LAST
         if not last.exists() or last.samefile(old):
             copy = hidden_name(old)
@@ -272,7 +271,7 @@ class RunFolder:
 
 
 def _new_folder(name: str) -> Path:
-    """Makes ``runs/<time>-<name>``, which nobody else has."""
+    """Makes ``runs/<time>-<name>``, with a number behind it where that exists."""
     runs = Path("runs")
     runs.mkdir(exist_ok=True)
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")

@@ -83,5 +83,5 @@ class FolderLock:
             )
 
     def close(self) -> None:
-        """Lets the folder go."""
+        """Releases the lock."""
         self._file.close()

@@ -36,7 +36,7 @@ class MetricsFile:
         self._guard = guard
 
     def begin(self) -> None:
-        """Makes the file, without rows; what was in it is gone."""
+        """Starts the file anew, without rows."""
         self._guard()
         write_atomically(self._path, _HEADER)
 
@@ -63,7 +63,7 @@ class MetricsFile:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
 
     def rows(self) -> list[dict[str, str]]:
-        """Reads all rows that are whole; none where there is no file."""
+        """Reads all complete rows; none if there is no file."""
         try:
             content = self._path.read_bytes()
         except FileNotFoundError:
@@ -81,10 +81,10 @@ class MetricsFile:
         return self._path.stat().st_size if self._path.exists() else 0
 
     def restore(self, size: int, step: int) -> str:
-        """Brings back the rows that a checkpoint knew of, as far as they are there.
+        """Restores the rows that a checkpoint knew of, as far as they are there.
 
-        Rows after the checkpoint go. Where the file is missing, shorter than it was, or damaged,
-        its whole rows stay.
+        Drops later rows. If the file is missing, shorter than it was, or damaged, its complete
+        rows stay.
 
         Args:
             size: The file's length when the checkpoint was written.
@@ -119,7 +119,7 @@ class MetricsFile:
 
 
 def _whole_rows(content: bytes) -> list[tuple[bytes, dict[str, str]]]:
-    """The lines that are rows, with what they hold; not one that was cut in half."""
+    """The complete rows: each as a line, and as values by column."""
     lines = [line for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
     lines = [line for line in lines if b"\0" not in line]
     return [(line, row) for line in lines if (row := _row(line)) is not None]

@@ -30,7 +30,7 @@ def packages() -> tuple[str, ...]:
 
 def provenance() -> dict[str, object]:
     """Returns versions of the simulators and libraries, the git commit and the machine."""
-    # Here, as it takes as long as the rest of `import mmbench`, which comes past this module.
+    # Imported here: it takes as long as the rest of `import mmbench`.
     import importlib.metadata
 
     versions = {}

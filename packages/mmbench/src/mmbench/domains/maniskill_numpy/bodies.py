@@ -31,7 +31,7 @@ _ANYMAL_REACH = np.float32(0.35)  # m, in the plane, from the root to the goal
 
 
 class _JointDeltas(RawTask):
-    """A robot whose actions are what its joints shall move by in a raw step.
+    """A robot whose actions are the displacements of its joints in a raw step.
 
     The drives' targets are the positions now plus the action, scaled as the package's controllers
     are configured. Joints that nothing drives have no entry in the action.
@@ -74,7 +74,7 @@ class _JointDeltas(RawTask):
 
 
 class Cartpole(_JointDeltas):
-    """A pole on a cart that is to be upright, with the cart at the origin, calmly.
+    """Keep the pole on a cart upright and calm, with the cart at the origin.
 
     Observation (10): positions of cart (m) and pole (rad) 2 and their velocities 2; the pole's
     linear velocity 3 and angular velocity 3.
@@ -113,7 +113,7 @@ class CartpoleSparse(Cartpole):
 
 
 class HopperStand(_JointDeltas):
-    """A one-legged robot in a plane that is to keep its torso high above its foot.
+    """Keep the torso of a one-legged robot, in a plane, high above its foot.
 
     Observation (15): joint positions without the root's x 6, joint velocities 7, and of toe and
     heel the logarithm of 1 + force of contact in newtons.
@@ -142,7 +142,7 @@ class HopperStand(_JointDeltas):
 
 
 class HopperHop(HopperStand):
-    """The robot is to move forwards meanwhile, at 2 m/s; the reward is linear in its speed."""
+    """Move forwards at 2 m/s while standing; the reward is linear in the speed."""
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
@@ -163,7 +163,7 @@ class HopperHop(HopperStand):
 
 
 class Ant(_JointDeltas):
-    """A four-legged robot that is to walk or run along x; the reward is linear in its speed.
+    """Walk or run along x on four legs; the reward is linear in the speed.
 
     Observation (114): joint positions 8 and velocities 8; velocity of the centre of mass 3;
     angular velocities of torso, legs and feet 9 x 3 and linear ones 9 x 3; the torso's "height" 1,
@@ -182,7 +182,7 @@ class Ant(_JointDeltas):
         self._camera = body(environment.camera_mount).entity
 
     def raw_step(self, action: np.ndarray) -> tuple[float, float]:
-        """As every task's, and moves the camera."""
+        """Takes a raw step, and moves the camera along."""
         result = super().raw_step(action)
         # The camera follows the torso, without turning with it. It is part of the state.
         pose = self._torso.entity_pose
@@ -213,7 +213,7 @@ class Ant(_JointDeltas):
 
 
 class AnymalReach(_JointDeltas):
-    """A robot dog that is to walk to a goal on the ground; success is to be there, on its feet.
+    """Walk a robot dog to a goal on the ground. Success: it is there, and on its feet.
 
     Observation (35): joint positions 12 and velocities 12; linear and angular velocity of the root
     3 + 3; success 1; goal's x and y 2; from the root to it 2.

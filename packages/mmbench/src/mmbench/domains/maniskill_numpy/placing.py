@@ -48,7 +48,7 @@ class _Place(TabletopTask):
         return speed(thing.linear_velocity), speed(thing.angular_velocity)
 
     def _reward_of_approach(self, thing: np.ndarray, place: np.ndarray) -> float:
-        """Until the thing is on its place: for reaching it, then for carrying it there."""
+        """The reward before the thing is placed: for reaching it, then for carrying it."""
         if self._grasped:
             top = place + np.array([0, 0, self._height], np.float32)
             return 4.0 + closeness(distance(top, thing))
