@@ -49,7 +49,7 @@ def test_forms_may_leave_lengths_open():
         ({"x": np.zeros(2)}, "'x' has shape"),
         ({"x": np.full((1, 2), 1e300)}, "'x' holds NaN or infinity"),  # as a float32
         ({"n": 3}, "lacks 'x'; it holds 'n'"),
-        ({"x": np.zeros((0, 2)), "n": np.uint64(2**63)}, "'n' holds numbers that are no int64"),
+        ({"x": np.zeros((0, 2)), "n": np.uint64(2**63)}, "'n' holds numbers that do not fit int64"),
         ({"x": np.zeros((0, 2)), "n": True}, "'n' holds bool, expected int64"),
     ]:
         with pytest.raises(ValueError, match=f"a-task: .*{message}"):

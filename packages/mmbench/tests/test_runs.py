@@ -382,8 +382,8 @@ def test_files_follow_the_umask(tmp_path, mask):
         (b"{", "Expecting property name"),
         (b'{"a": "\xff"}', "utf-8"),
         (b"\x00\x00\x00\x00", "Expecting value"),
-        (b"[1, 2]", "object is due, not list"),
-        (b"null", "object is due, not NoneType"),
+        (b"[1, 2]", "expected a JSON object, got list"),
+        (b"null", "expected a JSON object, got NoneType"),
         (b"[" * 200_000, "recursion"),
     ],
 )

@@ -131,7 +131,7 @@ class Checker:
         unknown = given - self._forms.keys()
         if unknown:
             raise ValueError(
-                f"{self._task}: the state holds {_list(unknown)}, which no state of this task does"
+                f"{self._task}: the state holds {_list(unknown)}, unknown to this task"
             )
 
     def _array(self, key: str, value: Any) -> np.ndarray:
@@ -157,7 +157,7 @@ def _in_form(value: Any, shape: tuple[int | None, ...], kind: np.dtype) -> np.nd
         with np.errstate(over="ignore"):
             copy = array.astype(kind)
         if kind.kind in "iu" and ((copy != array) | ((copy < 0) != (array < 0))).any():
-            raise ValueError(f"holds numbers that are no {kind}")
+            raise ValueError(f"holds numbers that do not fit {kind}")
     if kind.kind == "f" and not np.isfinite(copy).all():
         raise ValueError("holds NaN or infinity")
     return copy

@@ -91,7 +91,7 @@ def _attempt(url: str, target: Path, progress: Progress) -> None:
             start = 0
         elif not _continues(response, start, validator):
             target.unlink()
-            raise _Interrupted("the server sends another part than the one asked for")
+            raise _Interrupted("the server sent another range than the one requested")
         length = response.headers.get("Content-Length")
         total = start + int(length) if length else None
         if total is not None:

@@ -91,7 +91,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path} is damaged: {error}") from error
     if not isinstance(value, dict):
-        raise RunError(f"{path} is damaged: a JSON object is due, not {type(value).__name__}")
+        raise RunError(f"{path} is damaged: expected a JSON object, got {type(value).__name__}")
     return value
 
 
