@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import mmbench
+from mmbench.cli import main
 
 COMMAND = Path(sys.executable).with_name("mmbench")
 
@@ -117,6 +118,7 @@ def test_json_has_every_field_of_every_task():
         (["tasks", "--colour", "red"], ["--colour"]),
         (["tasks", "walker-wlak"], ["'walker-wlak'", "walker-walk"]),
         (["tasks", "walker-walk", "--split", "test"], ["walker-walk", "split"]),
+        (["bench", "--seconds", "-1"], ["--seconds -1", "at least 0"]),
         (["tusks"], ["tusks", "tasks"]),
         ([], ["tasks"]),
     ],
@@ -130,6 +132,19 @@ def test_a_mistake_is_one_message_and_exit_code_2(args, parts):
         assert part in done.stderr
 
 
+@pytest.mark.parametrize("command", ["tasks", "bench", "doctor", "assets download"])
+def test_the_groups_are_explained_where_tasks_are_asked_for(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--help"])
+    assert mmbench.catalog.SELECTION in capsys.readouterr().out
+
+
+def test_the_version_is_told():
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"mmbench {mmbench.__version__}\n")
+
+
 def test_help_names_the_flags():
     done = run("tasks", "--help")
     assert done.returncode == 0
@@ -137,11 +152,19 @@ def test_help_names_the_flags():
         assert flag in done.stdout
 
 
-@pytest.mark.parametrize("flags", [[], ["--json"], ["--help"]])
-def test_a_reader_that_stops_early_is_no_error(flags):
-    process = subprocess.Popen(
-        [COMMAND, "tasks", *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["tasks"],
+        ["tasks", "walker-walk"],
+        ["tasks", "--json"],
+        ["tasks", "--help"],
+        ["assets", "list"],
+        ["--version"],
+    ],
+)
+def test_a_reader_that_stops_early_is_no_error(args):
+    process = subprocess.Popen([COMMAND, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     stderr = process.stderr.read()
     process.wait(timeout=120)

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 import mmbench
+from mmbench.env import TaskEnv
 from mmbench.evaluation import video
+from mmbench.rendering import RendererUnavailableError
 from mmbench.runs import RunError
 
 COMMAND = Path(sys.executable).with_name("mmbench")
@@ -79,8 +81,9 @@ def test_the_score_is_that_of_the_episode_played(tmp_path):
     [
         (["--task", "pygame-lnding"], ["pygame-landing"]),
         (["--task", "pygame-landing", "--out", "a.avi"], ["a.avi", ".mp4 or .gif"]),
-        (["--task", "pygame-landing", "--out", "no/such/a.mp4"], ["no/such", "does not exist"]),
+        (["--task", "pygame-landing", "--out", "no/such/a.mp4"], ["no/such", "cannot be written"]),
         (["--task", "pygame-landing", "--policy", "nowhere"], ["no checkpoint at nowhere"]),
+        (["--task", "pygame-landing", "--seed", "-1"], ["--seed -1", "at least 0"]),
     ],
 )
 def test_a_mistake_is_one_message_and_leaves_nothing(tmp_path, args, parts):
@@ -103,10 +106,35 @@ def test_an_episode_that_fails_leaves_no_half_video(tmp_path, suffix):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_a_task_that_cannot_be_drawn_is_one_message(tmp_path, monkeypatch, suffix):
+    def render(env):
+        raise RendererUnavailableError("no Vulkan device")
+
+    monkeypatch.setattr(TaskEnv, "render", render)
+    task = mmbench.catalog.get("pygame-landing")
+    with pytest.raises(video.NoVideoError, match="no video of pygame-landing: no Vulkan device"):
+        video.record_episode(task, video.random_policy(task), tmp_path / f"a{suffix}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_videos_go_into_a_new_folder_or_one_that_takes_them(tmp_path):
+    video.check_folder(tmp_path)
+    video.check_folder(tmp_path / "new" / "videos")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="file is not a folder"):
+        video.check_folder(tmp_path / "file" / "videos")
+
+
 def test_without_the_extra_the_error_names_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    with pytest.raises(RunError, match=r"pip install 'mmbench\[video\]'"):
-        video.check_video(tmp_path / "a.mp4")
+    for check, path in (
+        (video.check_video, tmp_path / "a.mp4"),
+        (video.check_folder, tmp_path),
+    ):
+        with pytest.raises(RunError, match=r"pip install 'mmbench\[video\]'"):
+            check(path)
 
 
 def test_gymnasiums_own_recorder_works(tmp_path):

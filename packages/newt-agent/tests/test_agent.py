@@ -56,6 +56,23 @@ def test_unknown_task_is_named(agent):
         agent.act(observations(1), ["cheetah-run"], [True])
 
 
+@pytest.mark.parametrize(
+    ("obs", "tasks", "first", "told"),
+    [
+        (observations(1)[0], ["walker-walk"], [True], r"obs has the shape \(128,\)"),
+        (observations(1), "walker-walk", [True], "tasks is 'walker-walk'"),
+        (observations(1), ["walker-walk"], True, r"first \(\)"),
+        (observations(2), ["walker-walk"], [True, True], r"obs has the shape \(2, 128\)"),
+        (observations(2)[:, :24], ["walker-walk"] * 2, [True] * 2, r"\(2, 24\)"),
+        (torch.zeros(1, 128), ["walker-walk"], torch.ones(2), r"first \(2,\)"),
+    ],
+)
+def test_shapes_are_checked_in_one_sentence(agent, obs, tasks, first, told):
+    with pytest.raises(ValueError, match=told) as raised:
+        agent.act(obs, tasks, first)
+    assert "(B, 128)" in str(raised.value) and "obs[None]" in str(raised.value)
+
+
 def test_limited_discounts_are_used_and_saved(agent, tmp_path):
     own = [task.discount for task in TASKS]
     assert agent.discount.tolist() == pytest.approx(own)

@@ -1,5 +1,7 @@
 """The command lines as a user meets them: in a process of their own."""
 
+import contextlib
+import io
 import json
 import math
 import os
@@ -12,11 +14,19 @@ from pathlib import Path
 
 import pytest
 import safetensors.torch
+import torch
+from PIL import Image
+from tiny import TINY
 
-from mmbench.runs import RunError, publish_folder
+import newt_agent
+from mmbench import catalog
+from mmbench.cli import main as mmbench_main
+from mmbench.evaluation.video import NoVideoError
+from mmbench.language import EncoderUnavailableError
+from mmbench.runs import RunError, RunFolder, publish_folder
 from mmbench.runs.lock import LOCK
 from newt_agent.agent import Agent
-from newt_agent.cli import parse_training
+from newt_agent.cli import eval_main, parse_training, train_main
 from newt_agent.config import PAPER, QUICKSTART, Config
 
 HANG = 300
@@ -160,6 +170,22 @@ def test_bad_settings_are_one_message_and_leave_nothing(trained, tmp_path):
     assert tree(trained) == before
 
 
+def test_an_encoder_that_is_missing_is_found_before_anything_is_built(
+    tmp_path, monkeypatch, capsys
+):
+    def compute(*_):
+        raise EncoderUnavailableError("no weights of clip")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MMBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("mmbench.language.compute", compute)
+    monkeypatch.setattr("newt_agent.cli.RunFolder", None)  # comes before the environments
+    with pytest.raises(SystemExit) as end:
+        train_main(["--encoder", "clip"])
+    assert end.value.code == 2
+    assert "no weights of clip" in capsys.readouterr().err
+
+
 def test_more_threads_than_can_be_started_are_one_message(tmp_path):
     """PyTorch would end the process with a segmentation fault."""
     result = run(TRAIN, "--threads 1000000", cwd=tmp_path)
@@ -218,8 +244,18 @@ def test_full_disk_in_a_resumed_run_keeps_its_checkpoint(trained, tmp_path):
 def test_resume_goes_on_to_a_new_length_and_remembers_it(trained, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(trained, folder, symlinks=True)
-    longer, plain = run_many("train", [f"--resume {folder} --steps 800", f"--resume {folder}"])
+    under_uv = {**os.environ, "UV_RUN_RECURSION_DEPTH": "1"}
+    commands = [f"--resume {folder} --steps 800", f"--resume {folder}"]
+    longer, plain = run_many("train", commands, env=under_uv)
     assert longer.returncode == 0, longer.stderr
+    closing = dict(line.split(maxsplit=1) for line in longer.stdout.splitlines()[-5:])
+    assert closing == {
+        "curves": f"{folder}/learning_curve.png",
+        "folder": str(folder),
+        "watch": f"uv run mmbench video --task pygame-cartpole-balance --policy {folder}",
+        "evaluate": f"uv run newt-eval --checkpoint {folder} --episodes 20 --random",
+        "next": "uv run newt-train --tasks walker-walk",
+    }
     assert json.loads((folder / "eval.json").read_text())["step"] == 800
     # Had the new length been forgotten, this would be a run that is longer than it may be.
     assert plain.returncode == 0, plain.stderr
@@ -310,6 +346,57 @@ def test_eval_writes_the_form_of_a_run(trained, tmp_path):
     assert "pygame-cartpole-balance" in result.stdout
 
 
+def test_eval_makes_a_video_of_each_task(trained, tmp_path, capsys):
+    videos = tmp_path / "new" / "videos"
+    flags = f"--checkpoint {trained} --episodes 1 --no-plan --num-workers 0 --video-format gif"
+    eval_main([*flags.split(), "--video", str(videos)])
+    (path,) = videos.iterdir()
+    assert path.name == "pygame-cartpole-balance.gif"
+    with Image.open(path) as gif:
+        assert gif.n_frames == 251  # of 501
+    assert f"{path}: score 0." in capsys.readouterr().out
+
+
+def test_a_task_that_cannot_be_drawn_is_named_and_costs_no_result(trained, tmp_path, monkeypatch):
+    def record(task, *_):
+        raise NoVideoError(f"no video of {task.name}: no Vulkan device")
+
+    monkeypatch.setattr("newt_agent.cli.record_episode", record)
+    flags = f"--checkpoint {trained} --episodes 1 --no-plan --num-workers 0 --video {tmp_path}"
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        eval_main(flags.split())
+    assert "no video of pygame-cartpole-balance: no Vulkan device" in output.getvalue()
+    assert "Mean scores" in output.getvalue()
+
+
+def test_mmbench_video_shows_the_agent_of_a_run(tmp_path, capsys):
+    tasks = catalog.select("pygame-landing")
+    agent = Agent.create(tasks, "XS", "minilm", TINY.planner, torch.Generator().manual_seed(0))
+    with RunFolder.create(tmp_path / "run", "test") as folder:
+        folder.publish_checkpoint(0, agent.save)
+    path = tmp_path / "agent.gif"
+    mmbench_main(
+        ["video", "--task", "pygame-landing", "--policy", str(folder.path), "--out", str(path)]
+    )
+    with Image.open(path) as gif:
+        assert gif.n_frames == 101  # of 201
+    assert f"{path}: one episode of pygame-landing, score 0." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "main"), [("newt-train", train_main), ("newt-eval", eval_main)])
+def test_the_version_is_told(name, main, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"{name} {newt_agent.__version__}\n"
+
+
+def test_the_help_of_a_new_run_tells_how_to_go_on_with_one(capsys):
+    with pytest.raises(SystemExit):
+        train_main(["--help"])
+    assert "--resume DIR" in capsys.readouterr().out
+
+
 REFUSED_EVALUATIONS = {
     "--checkpoint nowhere": ("nowhere",),
     "--checkpoint {run} --tasks walker-walk": ("walker-walk", "not trained on"),
@@ -319,6 +406,8 @@ REFUSED_EVALUATIONS = {
     "--checkpoint {run} --threads 1000000": ("threads=1000000",),
     "--checkpoint {run} --num-workers -1": ("num_workers=-1",),
     "--checkpoint {run} --json nowhere/x.json": ("nowhere/x.json",),
+    "--checkpoint {run} --video {run}/config.json/a": ("config.json is not a folder", "--video"),
+    "--checkpoint nowhere --video new": ("no checkpoint at nowhere",),
     "--checkpoint {nan}": ("nan", "model.safetensors", "target_q_net"),
 }
 
@@ -336,6 +425,7 @@ def test_bad_evaluations_are_one_message(trained, tmp_path):
     results = run_many("eval", commands, cwd=tmp_path)
     for result, parts in zip(results, REFUSED_EVALUATIONS.values(), strict=True):
         assert_one_message(result, *parts)
+    assert [path.name for path in tmp_path.iterdir()] == ["nan"]
 
 
 def test_the_threads_of_the_run_are_used_again(trained, tmp_path):

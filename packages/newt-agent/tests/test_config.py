@@ -26,6 +26,7 @@ def with_horizon(horizon: int) -> PlannerConfig:
             {"planner": with_horizon(26)},
             "planner.horizon=26: an episode of ms-pick-cube has only 25 steps",
         ),
+        ({"seed_steps": 1600}, "seed_steps=1600: less than steps=1600, or nothing is learned"),
         ({"seed_steps": 5}, "seed_steps=5: at least 6"),
         ({"seed_steps": 0}, "seed_steps=0: at least 6"),
         # 501 rows hold an episode of pong.

@@ -71,6 +71,21 @@ def test_a_redraw_costs_the_same_however_long_the_run_is(monkeypatch, terminal):
     assert counts[2] < 1.5 * counts[1]
 
 
+def test_what_is_being_built_is_told_and_goes_when_it_is_there(monkeypatch):
+    for name in ("_REFRESH_SECONDS", "_BUILDING_SECONDS"):
+        monkeypatch.setattr(f"newt_agent.display.{name}", 0.0)
+    terminal = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=80)
+    with Display(terminal).building() as on_progress:
+        on_progress(1, 16)
+        assert "1 of 16 environments are ready" in terminal.file.getvalue()
+    after = terminal.file.getvalue().rpartition("are ready")[2]
+    assert "\x1b[2K" in after, "the line is erased"
+    plain = Console(file=io.StringIO(), width=80)
+    with Display(plain).building() as on_progress:
+        on_progress(1, 16)
+    assert plain.file.getvalue() == "1 of 16 environments are ready\n"
+
+
 def test_names_with_brackets_are_printed_as_they_are():
     """rich would take them for its own marks: `[/run]` raises, `[run]` vanishes."""
     console = Console(file=io.StringIO(), width=120)

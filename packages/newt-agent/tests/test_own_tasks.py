@@ -17,7 +17,6 @@ from mmbench import catalog
 from mmbench.language import cache
 from mmbench.runs import RunError
 from newt_agent.cli import eval_main, parse_training
-from newt_agent.display import draw_curves
 from newt_agent.evaluate import Episode, evaluate, summarise
 from newt_agent.train import Interrupted
 
@@ -172,21 +171,3 @@ def test_episodes_that_terminate_are_whole_episodes():
     task = catalog.gym_task("own_environments:own/Line-v0", terminations="end")
     episodes = evaluate(None, [task], 2, 0, num_workers=0)
     assert [episode.length for episode in episodes] == [5, 5]
-
-
-def test_without_a_score_the_curve_shows_the_return(tmp_path, monkeypatch):
-    from matplotlib import pyplot
-
-    kept = []
-    monkeypatch.setattr(pyplot, "close", kept.append)
-    rows = [
-        {"task": task, "phase": "train", "step": str(step), "score": score, "return": str(-step)}
-        for task, score in (("gym:A-v0", "nan"), ("walker-walk", "0.5"))
-        for step in (100, 200)
-    ]
-    draw_curves(rows, tmp_path / "curve.png")
-    without, with_score = kept[0].axes
-    assert without.get_ylabel() == "return"
-    assert without.lines[-1].get_ydata().tolist() == [-100, -200]
-    assert with_score.get_ylabel() == "score"
-    assert with_score.lines[-1].get_ydata().tolist() == [0.5, 0.5]

@@ -266,13 +266,14 @@ def test_evaluations_may_plan_where_training_does_not_and_the_other_way(watched_
 @given(
     utd=st.integers(0, 150).map(lambda hundredths: hundredths / 100),
     envs_per_task=st.integers(1, 3),
-    steps=st.integers(1, 150),
+    learning_steps=st.integers(1, 100),
     seed_steps=st.integers(24, 60),  # at least one window for each environment
 )
-@example(utd=0.05, envs_per_task=1, steps=44, seed_steps=24)  # 0.1 added ten times is not 1
+@example(utd=0.05, envs_per_task=1, learning_steps=20, seed_steps=24)  # ten times 0.1 is not 1
 def test_updates_are_utd_times_the_steps_after_the_random_ones(
-    make_trainer, scripted_tasks, utd, envs_per_task, steps, seed_steps
+    make_trainer, scripted_tasks, utd, envs_per_task, learning_steps, seed_steps
 ):
+    steps = seed_steps + learning_steps
     config = replace(
         CONFIG,
         tasks=scripted_tasks,
@@ -291,7 +292,7 @@ def test_updates_are_utd_times_the_steps_after_the_random_ones(
     trainer.close()
     num_envs = 2 * envs_per_task
     assert trainer.step == math.ceil(steps / num_envs) * num_envs
-    assert trainer.updates == math.floor(utd * max(0, trainer.step - seed_steps))
+    assert trainer.updates == math.floor(utd * (trainer.step - seed_steps))
 
 
 def test_updates_come_as_the_steps_do_from_the_replay_of_all_tasks(run):

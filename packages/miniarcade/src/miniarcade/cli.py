@@ -1,11 +1,15 @@
 """The `miniarcade` command: arguments, and what goes wrong, in one message each."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 import miniarcade
+
+_EXIT_PIPE = 141
+"""What a shell reports of a program that SIGPIPE ended."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,10 +19,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Its arguments; None takes those of the process.
 
     Returns:
-        The exit status: 0, or 2 where the user has to change something.
+        The exit status: 0, 2 where the user has to change something, or 141 where nobody reads
+        the output any more (``| head``).
     """
+    try:
+        try:
+            return _main(argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _EXIT_PIPE
+
+
+def _main(argv: Sequence[str] | None) -> int:
     parser = _Parser(prog="miniarcade", description="Small arcade games with continuous actions.")
-    parser.add_argument("--version", action="version", version=miniarcade.__version__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {miniarcade.__version__}")
     commands = parser.add_subparsers(required=True, metavar="{list,play}")
 
     listing = commands.add_parser("list", help="list the games", description="Lists the games.")

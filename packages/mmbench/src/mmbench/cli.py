@@ -7,12 +7,13 @@ command starts fast.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import tyro
 
-from mmbench import catalog
+from mmbench import __version__, catalog
 from mmbench.catalog import InvalidTaskError, TaskUnavailableError, UnknownTaskError
 from mmbench.commands import TaskCommand
 from mmbench.commands.assets import Assets
@@ -21,6 +22,7 @@ from mmbench.commands.doctor import Doctor
 from mmbench.commands.tasks import Tasks
 from mmbench.commands.video import Video
 from mmbench.runs import report_errors
+from mmbench.shell import answer_version
 
 
 class Command(Protocol):
@@ -50,11 +52,16 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: The arguments, by default those of the process.
     """
+    args = sys.argv[1:] if args is None else args
     with report_errors("mmbench", UnknownTaskError, InvalidTaskError, TaskUnavailableError):
+        answer_version("mmbench", __version__, args)
         command = tyro.extras.subcommand_cli_from_dict(
             COMMANDS,
             prog="mmbench",
-            description="MMBench: 220 continuous-control tasks from ten domains.",
+            description=(
+                "MMBench: 220 continuous-control tasks from ten domains. --version prints the "
+                "version."
+            ),
             args=args,
             config=(tyro.conf.FlagCreatePairsOff,),
         )

@@ -24,6 +24,7 @@ import mujoco
 import numpy as np
 
 from mmbench.drawing_thread import DrawingThread
+from mmbench.shell import command
 
 FRAME_SIZE = 224
 """Height and width of every frame, in pixels (paper, section 2)."""
@@ -134,7 +135,7 @@ class _Canvas:
         except Exception as error:  # PyOpenGL's, MuJoCo's, of the library itself
             raise RendererUnavailableError(
                 f"the OpenGL backend {backend()!r} cannot draw here ({_in_one_line(error)}): "
-                "`mmbench doctor` tells which can; set MUJOCO_GL to it"
+                f"`{command('mmbench', 'doctor')}` tells which can; set MUJOCO_GL to it"
             ) from error
         self._scenes: dict[int, tuple[Any, mujoco.MjvScene]] = {}
         self._rect = mujoco.MjrRect(0, 0, FRAME_SIZE, FRAME_SIZE)

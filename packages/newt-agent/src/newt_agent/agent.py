@@ -161,9 +161,17 @@ class Agent:
         Raises:
             RunError: The agent does not know a task, an observation is NaN or beyond 1e18, or the
                 weights are such that an action would be NaN.
-            ValueError: The batch has another size than at the last call, though not every row
-                starts an episode.
+            ValueError: A shape is another one; or the batch has another size than at the last
+                call, though not every row starts an episode.
         """
+        shapes = tuple(np.shape(obs)), tuple(np.shape(first))
+        width = self.model.config.obs_dim
+        if isinstance(tasks, str) or shapes != ((len(tasks), width), (len(tasks),)):
+            raise ValueError(
+                f"obs has the shape {shapes[0]}, first {shapes[1]}, and tasks is {tasks!r:.80}: "
+                f"obs has to be (B, {width}), first (B,) and tasks B names; a single observation "
+                "is obs[None], with [name] and [first]"
+            )
         return self.act_on(obs, self.index(tasks), first, explore, generator)
 
     @torch.no_grad()

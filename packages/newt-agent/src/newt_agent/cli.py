@@ -6,10 +6,10 @@ import contextlib
 import dataclasses
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -22,8 +22,17 @@ from mmbench.catalog import (
     TaskUnavailableError,
     UnknownTaskError,
 )
-from mmbench.language import EncoderUnavailableError
+from mmbench.evaluation.video import (
+    NoVideoError,
+    check_folder,
+    record_episode,
+    told_score,
+    video_name,
+)
+from mmbench.language import EncoderUnavailableError, embed
 from mmbench.runs import EXIT_INTERRUPTED, RunError, RunFolder, explain, one_line, report_errors
+from mmbench.shell import answer_version, command
+from newt_agent import __version__
 from newt_agent.config import (
     PAPER,
     QUICKSTART,
@@ -39,8 +48,12 @@ from newt_agent.config import (
     check_run,
     fit_to_machine,
 )
-from newt_agent.display import Display, draw_curves, duration
+from newt_agent.curves import draw_curves
+from newt_agent.display import Display, duration, is_scored
 from newt_agent.settings import check_settings
+
+if TYPE_CHECKING:
+    from newt_agent.agent import Agent
 
 _USER_ERRORS = (
     UnknownTaskError,
@@ -50,6 +63,9 @@ _USER_ERRORS = (
     EnvironmentFailure,
 )
 _PRESETS = ("quickstart", "machine", "paper")
+
+CURVES = "learning_curve.png"
+"""The learning curves in a run's folder."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +105,10 @@ class EvalConfig:
 
     checkpoint: str
     """A run's folder (its last checkpoint), or one of its checkpoints/<step>."""
-    tasks: str | None = None
-    """Tasks; by default those the agent was trained on."""
+    tasks: Annotated[
+        str | None,
+        tyro.conf.arg(help=f"{catalog.SELECTION}. By default those the agent was trained on."),
+    ] = None
     imports: Annotated[str | None, tyro.conf.arg(name="import")] = None
     """Modules to import first, separated by commas, which register tasks; those of the training
     run are imported in any case."""
@@ -106,6 +124,11 @@ class EvalConfig:
     """Act by planning; off, the policy's mean acts."""
     random: bool = False
     """Evaluate the random policy on the same tasks too."""
+    video: str | None = None
+    """A folder for videos: one more episode of each task, with the task and the score in the
+    picture."""
+    video_format: Literal["mp4", "gif"] = "mp4"
+    """What kind of videos."""
     skip_missing: bool = False
     """Leave out tasks that cannot run on this machine, instead of stopping."""
     num_workers: Workers | None = None
@@ -121,6 +144,7 @@ def train_main(arguments: list[str] | None = None) -> None:
     """Entry point of `newt-train`."""
     arguments = sys.argv[1:] if arguments is None else arguments
     with report_errors("newt-train", *_USER_ERRORS):
+        answer_version("newt-train", __version__, arguments)
         if any(argument.split("=")[0] == "--resume" for argument in arguments):
             _resume(tyro.cli(ResumeConfig, args=arguments, prog="newt-train"))
         else:
@@ -129,8 +153,13 @@ def train_main(arguments: list[str] | None = None) -> None:
 
 def eval_main(arguments: list[str] | None = None) -> None:
     """Entry point of `newt-eval`."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     with report_errors("newt-eval", *_USER_ERRORS):
-        _evaluate(tyro.cli(EvalConfig, args=arguments, prog="newt-eval"))
+        answer_version("newt-eval", __version__, arguments)
+        description = (
+            "Evaluates a trained agent, and makes videos of it. --version prints the version."
+        )
+        _evaluate(tyro.cli(EvalConfig, args=arguments, prog="newt-eval", description=description))
 
 
 def parse_training(arguments: list[str]) -> tuple[str, Config]:
@@ -171,14 +200,11 @@ def parse_training(arguments: list[str]) -> tuple[str, Config]:
         return preset, config
 
     main.__doc__ = (
-        "Trains Newt on tasks of MMBench. Without arguments: four easy tasks, in "
-        "minutes on two cores."
+        "Trains Newt on tasks of MMBench. Without arguments: four easy tasks, in minutes on two "
+        "cores. --resume DIR goes on with the run in that folder; --resume DIR --help tells what "
+        "may be changed then. --version prints the version."
     )
     preset, config = tyro.cli(main, args=arguments, prog="newt-train")
-    if config.seed_steps >= config.steps:
-        raise RunError(
-            f"seed_steps={config.seed_steps}: less than steps={config.steps}, or nothing is learned"
-        )
     names = [task.versioned_name for task in config.selected()]
     if config.checkpoint is not None:
         given = {name for name in ("size", "encoder") if _value(arguments, f"--{name}")}
@@ -216,7 +242,10 @@ def _train(arguments: list[str]) -> None:
 
     preset, config = parse_training(arguments)
     device = resolve_device(config.device)
-    check_run(config, config.selected(), device)
+    tasks = config.selected()
+    check_run(config, tasks, device)
+    if config.checkpoint is None:  # its embeddings come with it
+        embed([task.instruction for task in tasks], encoder=config.encoder)
     if config.wandb:
         check_wandb()
     with RunFolder.create(config.out, preset) as folder, _saying_how_to_go_on(folder):
@@ -261,7 +290,7 @@ def _saying_how_to_go_on(folder: RunFolder) -> Iterator[None]:
         if reason is None:
             raise
         if folder.has_config:
-            reason += f"; then: newt-train --resume {folder.path}"
+            reason += f"; then: {command('newt-train', '--resume', folder.path)}"
         raise RunError(reason) from error
 
 
@@ -284,27 +313,29 @@ def _go(config: Config, folder: RunFolder, device: str, display: Display, resume
         )
         results = trainer.run()
     except Interrupted:
-        display.say(
-            f"interrupted at step {trainer.step:,}; go on with: newt-train --resume {folder.path}"
-        )
+        again = command("newt-train", "--resume", folder.path)
+        display.say(f"interrupted at step {trainer.step:,}; go on with: {again}")
         raise SystemExit(EXIT_INTERRUPTED) from None
     finally:
         trainer.close()
-    curve = folder.path / "learning_curve.png"
-    draw_curves(folder.metrics.rows(), curve)
+    draw_curves(folder.metrics.rows(), folder.path / CURVES)
     display.results(results)
-    names = list(results["after"]["tasks"])
-    display.say(
-        f"\n{trainer.step:,} steps in {duration(time.perf_counter() - started)}\n"
-        f"curves   {curve}\nfolder   {folder.path}\n\nnext:\n"
-        f"  newt-eval --checkpoint {folder.path} --tasks {names[0]} --episodes 20\n"
-        f"  newt-train --tasks {_suggestion(names)}"
-    )
+    display.say(f"\n{trainer.step:,} steps in {duration(time.perf_counter() - started)}")
+    for title, text in _closing_lines(folder.path, results["after"]["tasks"]).items():
+        display.say(f"{title:10}{text}")
 
 
-def _suggestion(names: list[str]) -> str:
-    """Something to try next that this run did not train on."""
-    return next(name for name in ("walker-walk", "cheetah-run") if name not in names[:1])
+def _closing_lines(run: Path, rows: dict[str, Any]) -> dict[str, object]:
+    """Where the results are, and what can be done next."""
+    best = max(rows, key=lambda name: rows[name]["score"] if is_scored(rows[name]) else -1.0)
+    other = next((name for name in ("walker-walk", "cheetah-run") if name not in rows), "all")
+    return {
+        "curves": run / CURVES,
+        "folder": run,
+        "watch": command("mmbench", "video", "--task", best, "--policy", run),
+        "evaluate": command("newt-eval", "--checkpoint", run, "--episodes", 20, "--random"),
+        "next": command("newt-train", "--tasks", other),
+    }
 
 
 def _evaluate(arguments: EvalConfig) -> None:
@@ -318,6 +349,8 @@ def _evaluate(arguments: EvalConfig) -> None:
 
     if arguments.json:
         check_writable(Path(arguments.json))
+    if arguments.video:
+        check_folder(Path(arguments.video))
     run = run_config(arguments.checkpoint)
     threads = arguments.threads or (run.threads if run else None)
     if threads:
@@ -356,6 +389,24 @@ def _evaluate(arguments: EvalConfig) -> None:
                 **provenance(),
             },
         )
+    if arguments.video:
+        missing = result["after"]["missing"]
+        _record(agent, [t for t in tasks if t.versioned_name not in missing], arguments, display)
+
+
+def _record(agent: Agent, tasks: Sequence[Task], arguments: EvalConfig, display: Display) -> None:
+    """Makes a video of each task; those whose frames this machine cannot draw are named."""
+    folder = Path(arguments.video or "")
+    folder.mkdir(parents=True, exist_ok=True)
+    for task in tasks:
+        path = folder / video_name(task, arguments.video_format)
+        policy = agent.policy(task.versioned_name, arguments.seed)
+        try:
+            score = record_episode(task, policy, path, arguments.seed)
+        except NoVideoError as error:
+            display.warn(str(error))
+        else:
+            display.say(f"{path}: {told_score(score)}")
 
 
 def _tasks_to_evaluate(names: str, arguments: EvalConfig, run: Config | None) -> tuple[Task, ...]:

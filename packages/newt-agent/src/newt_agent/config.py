@@ -58,9 +58,13 @@ class OptimizerConfig:
 class Config:
     """Settings of `newt-train`. Steps are agent steps, summed over all environments."""
 
-    tasks: str = "all"
-    """Tasks to train on: all, a domain, a preset, a glob, names separated by commas, or gym:<id>
-    (any Gymnasium environment) and gym:<id>=<instruction>."""
+    tasks: Annotated[
+        str,
+        tyro.conf.arg(
+            help=f"Tasks to train on: {catalog.SELECTION}. Or gym:<id> and "
+            "gym:<id>=<instruction>, of any Gymnasium environment."
+        ),
+    ] = "all"
     imports: Annotated[str | None, tyro.conf.arg(name="import")] = None
     """Modules to import first, separated by commas, which register tasks by mmbench.register."""
     instruction: str | None = None
@@ -188,6 +192,10 @@ def check_run(config: Config, tasks: Sequence[Task], device: str) -> None:
         raise RunError(
             f"planner.horizon={horizon}: an episode of {shortest.versioned_name} has only "
             f"{shortest.max_episode_steps} steps"
+        )
+    if config.seed_steps >= config.steps:
+        raise RunError(
+            f"seed_steps={config.seed_steps}: less than steps={config.steps}, or nothing is learned"
         )
     if config.seed_steps < horizon * num_envs:
         raise RunError(

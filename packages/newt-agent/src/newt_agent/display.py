@@ -8,9 +8,8 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
@@ -109,7 +108,6 @@ class Display:
         self.console = console or _Console(file=_Output())  # type: ignore[arg-type]
         self._live: Live | None = None
         self._shown = 0.0
-        self._told_building = time.perf_counter()
         self._start: tuple[float, int] | None = None
 
     def say(self, text: str) -> None:
@@ -120,12 +118,30 @@ class Display:
         """Prints a warning."""
         self.console.print(Text.assemble(("warning:", "yellow"), " ", text), soft_wrap=True)
 
-    def building(self, built: int, total: int) -> None:
-        """Tells now and then how many environments are there; called more often."""
-        now = time.perf_counter()
-        if now - self._told_building >= _BUILDING_SECONDS:
-            self._told_building = now
-            self.say(f"{built} of {total} environments are ready")
+    @contextmanager
+    def building(self) -> Iterator[Callable[[int, int], None]]:
+        """Tells now and then how many environments are there; yields what to call more often.
+
+        In a terminal it is one line, which goes when all are there.
+        """
+        told = time.perf_counter()
+        terminal = self.console.is_terminal
+        seconds = _REFRESH_SECONDS if terminal else _BUILDING_SECONDS
+
+        def on_progress(built: int, total: int) -> None:
+            nonlocal told
+            now = time.perf_counter()
+            if now - told < seconds:
+                return
+            told = now
+            text = f"{built} of {total} environments are ready"
+            if terminal:
+                line.update(text, refresh=True)
+            else:
+                self.say(text)
+
+        with Live(console=self.console, auto_refresh=False, transient=True) as line:
+            yield on_progress
 
     @contextmanager
     def running(self, trainer: Trainer) -> Iterator[None]:
@@ -198,7 +214,7 @@ class Display:
         for column in ("random", "before", "after"):
             table.add_column(column, justify="right")
         for name, row in results["after"]["tasks"].items():
-            key = "score" if _is_scored(row) else "return"
+            key = "score" if is_scored(row) else "return"
             values = [results[c]["tasks"][name][key] for c in ("random", "before", "after")]
             label = name if key == "score" else f"{name} (return)"
             table.add_row(label, *(_number(value) for value in values))
@@ -215,7 +231,7 @@ class Display:
         for column in ("episodes", "score", "success", "return", *(["random"] if random else [])):
             table.add_column(column, justify="right")
         for name, row in result["tasks"].items():
-            key = "score" if _is_scored(row) else "return"
+            key = "score" if is_scored(row) else "return"
             beside = [_number(random["tasks"][name][key])] if random else []
             numbers = [_number(row[key]) for key in ("score", "success", "return")]
             table.add_row(name, str(row["episodes"]), *numbers, *beside)
@@ -235,7 +251,7 @@ def _recent_scores(trainer: Trainer) -> dict[str, tuple[float, float]]:
     random = trainer.results.get("random", {}).get("tasks", {})
     rows = {}
     for name, row in random.items():
-        scored = _is_scored(row)
+        scored = is_scored(row)
         rows[name] = (row["score" if scored else "return"], trainer.recent.mean(name, scored))
     return rows
 
@@ -253,7 +269,7 @@ def _scores(trainer: Trainer) -> Table:
     return table
 
 
-def _is_scored(row: dict[str, Any]) -> bool:
+def is_scored(row: dict[str, Any]) -> bool:
     """Whether the task of a row has a score; without one its return is shown."""
     return row["score"] is not None and not math.isnan(row["score"])
 
@@ -277,49 +293,3 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
-def draw_curves(rows: Sequence[dict[str, str]], path: Path) -> None:
-    """Draws the score of every training episode against the step, a panel a task.
-
-    A task without a score shows the return, on a scale of its own.
-
-    Args:
-        rows: Of ``metrics.csv``.
-        path: The PNG to write.
-    """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    tasks = list(dict.fromkeys(row["task"] for row in rows if row["phase"] == "train"))
-    columns = min(4, max(1, len(tasks)))
-    lines = max(1, math.ceil(len(tasks) / columns))
-    figure, axes = pyplot.subplots(
-        lines, columns, figsize=(3.2 * columns, 2.6 * lines), squeeze=False
-    )
-    for axis, name in zip(axes.flat, tasks, strict=False):
-        own = [row for row in rows if row["task"] == name]
-        train = [row for row in own if row["phase"] == "train"]
-        shown = "return" if all(math.isnan(float(row["score"])) for row in own) else "score"
-        random = [float(row[shown]) for row in own if row["phase"] == "random"]
-        scores: dict[int, list[float]] = {}
-        for row in train:
-            scores.setdefault(int(row["step"]), []).append(float(row[shown]))
-        for step, values in scores.items():
-            axis.plot([step] * len(values), values, ".", color="C0", alpha=0.35)
-        means = [sum(values) / len(values) for values in scores.values()]
-        axis.plot(list(scores), means, color="C0", label="training")
-        if random:
-            axis.axhline(sum(random) / len(random), color="grey", ls="--", label="random policy")
-        axis.set(title=name, xlabel="steps (all tasks)", ylabel=shown)
-        if shown == "score":
-            axis.set_ylim(-0.02, 1.02)
-        axis.grid(alpha=0.3)
-    for axis in list(axes.flat)[len(tasks) :]:
-        axis.set_visible(False)
-    axes[0, 0].legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)

@@ -14,6 +14,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from mmbench.runs import RunError, RunFolder, read_json, write_json
+from mmbench.shell import command
 from newt_agent.config import Config
 
 
@@ -124,10 +125,14 @@ def _import_wandb() -> ModuleType:
     try:
         import wandb
     except ImportError as error:
-        raise RunError("--wandb needs its package: pip install 'newt-agent[wandb]'") from error
+        raise _no_wandb() from error
     if not hasattr(wandb, "init"):  # a folder of that name, where the package is not installed
-        raise RunError("--wandb needs its package: pip install 'newt-agent[wandb]'")
+        raise _no_wandb()
     return wandb
+
+
+def _no_wandb() -> RunError:
+    return RunError("--wandb needs its package: " + command("pip", "install", "newt-agent[wandb]"))
 
 
 def _start_wandb(folder: RunFolder, config: Config) -> Any:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mmbench.catalog import EnvironmentFailure, Task
 from mmbench.runs import RunError, RunFolder, one_line, provenance
+from mmbench.shell import command
 from newt_agent.agent import Agent
 from newt_agent.checkpoint import TrainingState, load_training_state, save_checkpoint
 from newt_agent.config import Config, check_checkpoint, check_resumption, check_run
@@ -69,14 +70,15 @@ class Trainer:
         if state is not None:
             with _foreign(folder):
                 check_resumption(config, state.progress["config"], state.progress["step"])
-        self.env: Any = make_environments(
-            tasks=config.selected(),
-            envs_per_task=config.envs_per_task,
-            skip_missing=config.skip_missing,
-            num_workers=config.num_workers,
-            on_error=config.on_error,
-            progress=display.building,
-        )
+        with display.building() as on_progress:
+            self.env: Any = make_environments(
+                tasks=config.selected(),
+                envs_per_task=config.envs_per_task,
+                skip_missing=config.skip_missing,
+                num_workers=config.num_workers,
+                on_error=config.on_error,
+                progress=on_progress,
+            )
         self.tasks: tuple[Task, ...] = tuple(dict.fromkeys(self.env.tasks))
         check_run(config, self.tasks, device)
         names = [task.versioned_name for task in self.env.tasks]
@@ -134,10 +136,11 @@ class Trainer:
         except BrokenAgentError as error:
             broken = self.learner.broken
             what = f"{', '.join(broken[:4])} became NaN or infinite" if broken else str(error)
+            again = command("newt-train", "--checkpoint", self.folder.path, "--optimizer.lr", "...")
             raise self._ended(
                 f"(update {self.updates}) {what}",
-                "If it happens again, start a new run from its weights with a lower learning rate: "
-                f"newt-train --checkpoint {self.folder.path} --optimizer.lr ...",
+                "If it happens again, start a new run from its weights with a lower learning "
+                f"rate: {again}",
             ) from error
 
     def _ended(self, what: str, advice: str) -> RunError:
@@ -145,8 +148,8 @@ class Trainer:
         kept = "The run has no checkpoint yet"
         if self._saved is not None:
             kept = (
-                f"The checkpoint of step {self._saved} is intact: newt-train --resume "
-                f"{self.folder.path} goes on from it"
+                f"The checkpoint of step {self._saved} is intact: "
+                f"{command('newt-train', '--resume', self.folder.path)} goes on from it"
             )
         return RunError(f"at step {self.step} {what}\n{kept}. {advice}")
 

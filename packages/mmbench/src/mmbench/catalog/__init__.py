@@ -15,7 +15,7 @@ Reading it loads no simulator::
 """
 
 from mmbench.catalog.domain import BENCHMARK, GYM, Domain
-from mmbench.catalog.groups import select
+from mmbench.catalog.groups import SELECTION, select
 from mmbench.catalog.gymnasium_tasks import gym_task
 from mmbench.catalog.modules import import_modules, imported
 from mmbench.catalog.registry import DOMAINS, PRESETS, TASKS, domain, domains, get, outside, tasks
@@ -39,6 +39,7 @@ __all__ = [
     "MAX_ACTION_DIM",
     "MAX_OBS_DIM",
     "PRESETS",
+    "SELECTION",
     "SPLITS",
     "TASKS",
     "Domain",

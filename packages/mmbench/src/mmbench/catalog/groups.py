@@ -20,6 +20,13 @@ from mmbench.catalog.registry import (
 )
 from mmbench.catalog.task import NAMESPACE, InvalidTaskError, Task, UnknownTaskError
 
+SELECTION = (
+    "all (the 200 training tasks; train is another name), test (the 20 held out), extra (8 more), "
+    f"a domain, a preset ({', '.join(PRESETS)}), a glob such as 'mw-*', names, or several of them "
+    "separated by commas; domains, presets and globs leave held-out tasks aside"
+)
+"""What ``--tasks`` accepts, for the help of every command."""
+
 
 def select(
     spec: str | Task | Iterable[str | Task],

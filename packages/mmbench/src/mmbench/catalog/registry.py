@@ -25,6 +25,7 @@ from mmbench.catalog import (
 from mmbench.catalog.domain import BENCHMARK, GYM, Domain
 from mmbench.catalog.gymnasium_tasks import PREFIX, gym_task
 from mmbench.catalog.task import NAMESPACE, SPLITS, InvalidTaskError, Task, UnknownTaskError
+from mmbench.shell import command
 
 _TABLES = (
     dmcontrol,
@@ -229,5 +230,5 @@ def unknown(name: str, known: Iterable[str]) -> str:
     )
     return (
         f"unknown task {name!r}: {hint}"
-        f"`mmbench tasks` lists all names; domains are {', '.join(_domains)}{lost}"
+        f"`{command('mmbench', 'tasks')}` lists all names; domains are {', '.join(_domains)}{lost}"
     )

