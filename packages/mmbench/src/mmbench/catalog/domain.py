@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mmbench.shell import command
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Domain:
@@ -25,6 +27,8 @@ class Domain:
         megabytes: What the memory of a process grows by with its first task, roughly. From 100 on
             few processes load it.
         step_microseconds: What an agent step costs where nobody has measured a task.
+        doctor_seconds: How long ``mmbench doctor`` waits for its library to load and a task to be
+            made and stepped: many times what an idle machine needs.
         missing: ``module:function`` that is asked what a task lacks besides ``module``, and
             answers with a sentence or None. It loads no simulator. Empty: nothing can be missing.
     """
@@ -38,16 +42,17 @@ class Domain:
     python: str = ""
     megabytes: int = 100
     step_microseconds: float = 200.0
+    doctor_seconds: float = 60.0
     missing: str = ""
 
     @property
     def install(self) -> str:
         """The command that installs the simulator."""
         if self.extra:
-            return f"pip install 'mmbench[{self.extra}]'"
+            return command("pip", "install", f"mmbench[{self.extra}]")
         if self.in_benchmark:  # mmbench itself requires what it needs
-            return "pip install mmbench"
-        return f"pip install '{self.packages[0]}'"
+            return command("pip", "install", "mmbench")
+        return command("pip", "install", self.packages[0])
 
     @property
     def in_benchmark(self) -> bool:
@@ -94,6 +99,7 @@ BENCHMARK: tuple[Domain, ...] = (
         python="<3.13",
         megabytes=500,
         step_microseconds=900.0,
+        doctor_seconds=180.0,
         missing="mmbench.domains.maniskill:missing",
     ),
     Domain(

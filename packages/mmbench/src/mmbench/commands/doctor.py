@@ -14,10 +14,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mmbench.catalog import select
+from mmbench.catalog import SELECTION, select
 from mmbench.commands import TaskCommand
 from mmbench.doctor import DomainReport, Package, Problem, Report, examine
-from mmbench.doctor.examination import SECONDS
 from mmbench.runs import RunError
 
 EXIT_INCOMPLETE = 1
@@ -27,6 +26,7 @@ _STYLES = {
     "untested": "yellow",
     "partial": "yellow",
     "missing": "yellow",
+    "slow": "yellow",
     "fails": "red",
 }
 _SHOWN_TASKS = 3
@@ -39,18 +39,24 @@ class Doctor(TaskCommand):
     One task of every domain is made, reset and stepped once, and every renderer draws a frame,
     each in a process of its own, so that a crash or a hang is a line of the report. Exit code 0:
     all tasks asked for can run here (missing renderers and untested versions are reported and do
-    not count). 1: some cannot. 2: a flag is wrong.
+    not count). 1: some cannot, or gave no answer in time. 2: a flag is wrong.
     """
 
-    tasks: Annotated[str | None, tyro.conf.arg(metavar="TASKS")] = None
-    """The tasks that have to run: a name, a domain, a preset, a glob, all, test, extra, or several
-    of them separated by commas. By default all 228 and those from outside."""
+    tasks: Annotated[
+        str | None,
+        tyro.conf.arg(
+            metavar="TASKS",
+            help=f"Tasks that have to run: {SELECTION}. By default every task there is, those "
+            "from outside too.",
+        ),
+    ] = None
 
     json: bool = False
     """Print the report as JSON; its keys are those of `mmbench.doctor.Report`."""
 
-    timeout: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = SECONDS
-    """Time for everything; a single simulator or driver gets half of it."""
+    timeout: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None
+    """Time for each simulator and driver. By default a minute, and three for ManiSkill: many times
+    what they need on an idle machine."""
 
     def run(self) -> None:
         """Prints the report.
@@ -60,7 +66,7 @@ class Doctor(TaskCommand):
             RunError: The time is no positive number.
             SystemExit: Some task cannot run here.
         """
-        if not self.timeout > 0:
+        if self.timeout is not None and not self.timeout > 0:
             raise RunError(f"--timeout {self.timeout:g}: has to be above 0 seconds")
         tasks = None if self.tasks is None else select(self.tasks)
         errors = Console(stderr=True)  # a pipe of stdout holds the report only
@@ -109,7 +115,7 @@ def _headline(report: Report) -> str:
     torch = "no torch"
     if machine.torch:
         gpus = ", ".join(machine.gpus) or "no GPU"
-        torch = f"torch {machine.torch}, {'broken' if machine.torch_problem else gpus}"
+        torch = f"torch {machine.torch}, {'see below' if machine.torch_problem else gpus}"
     tested = f" (tested: {machine.python_tested})" if machine.python_tested else ""
     return escape(
         f"mmbench {report.mmbench}, Python {machine.python}{tested}\n"

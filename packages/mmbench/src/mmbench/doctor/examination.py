@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.util
 import os
 import platform
@@ -18,23 +19,24 @@ from mmbench.catalog import BENCHMARK, TASKS, Task
 from mmbench.doctor import packages
 from mmbench.doctor.jobs import Job, Outcome, run
 from mmbench.doctor.report import DomainReport, Machine, Package, Problem, Renderer, Report
+from mmbench.shell import command
 
-SECONDS = 55.0
-"""How long an examination may take."""
+_SECONDS = 60.0
+"""How long a driver may take to draw a frame, and PyTorch to look for GPUs."""
 
 _RENDERERS = {
     "EGL": (
-        Job("EGL", ("opengl", "egl")),
+        Job("EGL", ("opengl", "egl"), _SECONDS),
         "MuJoCo scenes",
         "apt-get install libegl1 libgl1 libgles2",
     ),
     "OSMesa": (
-        Job("OSMesa", ("opengl", "osmesa")),
+        Job("OSMesa", ("opengl", "osmesa"), _SECONDS),
         "MuJoCo scenes, where EGL does not",
         "apt-get install libosmesa6",
     ),
     "Vulkan": (
-        Job("Vulkan", ("vulkan",)),
+        Job("Vulkan", ("vulkan",), _SECONDS),
         "ManiSkill scenes",
         "apt-get install libvulkan1 and the GPU's driver, or mesa-vulkan-drivers (24.3 or later) "
         "to draw on the CPU",
@@ -55,14 +57,15 @@ _KNOWN_FIXES = {
 
 def examine(
     tasks: Iterable[Task] | None = None,
-    seconds: float = SECONDS,
+    seconds: float | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Report:
     """Finds out what can run on this machine.
 
     Args:
         tasks: The tasks to ask for, by default all 228 and those from outside.
-        seconds: Time for everything; one probe gets half of it.
+        seconds: Time for each simulator and driver, by default as its domain states; about 30 s
+            are enough for everything on an idle machine.
         on_progress: Called with the name of what was just tried, how many were, and of how many.
 
     Returns:
@@ -78,15 +81,21 @@ def examine(
 
     modules = ",".join(catalog.imported())
     jobs = [
-        Job(name, ("tasks", modules, *(task.versioned_name for task in group)))
+        Job(
+            name,
+            ("tasks", modules, *(task.versioned_name for task in group)),
+            catalog.domain(name).doctor_seconds,
+        )
         for name, group in asked.items()
     ]
     jobs += [job for job, _, _ in _RENDERERS.values()]
     if importlib.util.find_spec("torch") is not None:
-        jobs.append(Job("torch", ("torch",)))
+        jobs.append(Job("torch", ("torch",), _SECONDS))
+    if seconds is not None:
+        jobs = [dataclasses.replace(job, seconds=seconds) for job in jobs]
     jobs.sort(key=lambda job: job.name not in _SLOWEST_FIRST)
     outcomes: dict[str, Outcome] = {}
-    for job, outcome in run(jobs, limit=seconds / 2, deadline=seconds):
+    for job, outcome in run(jobs):
         outcomes[job.name] = outcome
         if on_progress is not None:
             on_progress(job.name, len(outcomes), len(jobs))
@@ -125,6 +134,8 @@ def _domain(
         # The one task that was tried failed, and nothing is known of the others.
         names = tuple(task.versioned_name for task in able)
         fix = _known_fix(outcome.failure) or (domain.install if first.installed is None else "")
+        if outcome.slow:
+            fix = _more_time(outcome, "--tasks", name)
         problems.append(Problem(outcome.failure, fix, names, outcome.log))
         able = []
     problems += _reasons(tasks, unavailable, first)
@@ -132,6 +143,8 @@ def _domain(
         status = "works" if all(each.in_range is not False for each in group) else "untested"
     elif able:
         status = "partial"
+    elif outcome.slow:
+        status = "slow"
     else:
         lacking = first.installed is None or all(map(missing_assets, tasks))
         status = "missing" if lacking else "fails"
@@ -180,8 +193,13 @@ def _fix(task: Task, reason: str, simulator: Package) -> str:
         return install if suited else f"with Python {simulator.python}: {install}"
     if missing_assets(task):
         # The archive that one task needs serves the others of the group.
-        return f"mmbench assets download --tasks {task.versioned_name}"
+        return command("mmbench", "assets", "download", "--tasks", task.versioned_name)
     return _known_fix(reason)
+
+
+def _more_time(outcome: Outcome, *flags: str) -> str:
+    """What to do where the machine may just be busy."""
+    return command("mmbench", "doctor", *flags, "--timeout", round(5 * outcome.seconds))
 
 
 def _known_fix(message: str) -> str:
@@ -191,16 +209,20 @@ def _known_fix(message: str) -> str:
 def _renderer(name: str, outcome: Outcome) -> Renderer:
     _, draws, fix = _RENDERERS[name]
     missing = outcome.said.get("missing")
+    status = "slow" if outcome.slow else "fails" if outcome.failure else "works"
     problem = None
     if outcome.failure:
-        problem = Problem(outcome.failure, log=outcome.log)
+        problem = Problem(
+            outcome.failure, _more_time(outcome) if outcome.slow else "", log=outcome.log
+        )
     elif missing:
         lacks_sapien = missing.startswith("sapien")
-        problem = Problem(missing, "pip install 'mmbench[maniskill]'" if lacks_sapien else fix)
+        install = catalog.domain("maniskill").install
+        status, problem = "missing", Problem(missing, install if lacks_sapien else fix)
     return Renderer(
         name=name,
         draws=draws,
-        status="fails" if outcome.failure else "missing" if missing else "works",
+        status=status,
         device=outcome.said.get("device"),
         seconds=round(outcome.seconds, 1),
         problem=problem,

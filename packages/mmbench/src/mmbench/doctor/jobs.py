@@ -1,4 +1,4 @@
-"""Running probes in processes of their own, two at a time, each with a time limit."""
+"""Running probes in processes of their own, a few at a time, each with a time limit."""
 
 from __future__ import annotations
 
@@ -26,10 +26,12 @@ class Job:
     Attributes:
         name: For the progress display and as a key.
         arguments: Of :mod:`mmbench.doctor.probe`.
+        seconds: How long it may take.
     """
 
     name: str
     arguments: tuple[str, ...]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -41,20 +43,21 @@ class Outcome:
         failure: Why it did not come to its end, or empty.
         log: The last lines it printed, where it failed.
         seconds: How long it ran.
+        slow: Its time was over before; it may be slow, or hang.
     """
 
     said: dict[str, Any]
     failure: str = ""
     log: str = ""
     seconds: float = 0.0
+    slow: bool = False
 
 
 class _Running:
     """A probe's process. What it prints goes to files: a pipe outlives a process that hangs."""
 
-    def __init__(self, job: Job, limit: float) -> None:
+    def __init__(self, job: Job) -> None:
         self.job = job
-        self._limit = limit
         self._report: IO[bytes] = tempfile.TemporaryFile()
         self._log: IO[bytes] = tempfile.TemporaryFile()
         self._start = time.monotonic()
@@ -71,10 +74,11 @@ class _Running:
         """Its outcome, or None while it runs within its limit."""
         code = self._process.poll()
         seconds = time.monotonic() - self._start
-        if code is None and seconds < self._limit:
+        if code is None and seconds < self.job.seconds:
             return None
+        slow = code is None
         if code is None:
-            failure = f"no answer within {self._limit:.0f} s"
+            failure = f"no answer within {self.job.seconds:.0f} s"
             self.stop()
         elif code < 0:
             failure = f"crashed with {_signal_name(-code)}"
@@ -88,7 +92,7 @@ class _Running:
         if failure and "doing" in said:
             failure += f" (while {said['doing']})"
         log = "\n".join(_text(self._log).splitlines()[-_LOG_LINES:]) if failure else ""
-        return Outcome(said, failure, log, seconds)
+        return Outcome(said, failure, log, seconds, slow)
 
     def stop(self) -> None:
         """Ends it with what it started."""
@@ -101,32 +105,22 @@ class _Running:
             self._process.wait(_REAP_SECONDS)
 
 
-def run(
-    jobs: Sequence[Job], limit: float, deadline: float, workers: int = 2
-) -> Iterator[tuple[Job, Outcome]]:
+def run(jobs: Sequence[Job], workers: int = 2) -> Iterator[tuple[Job, Outcome]]:
     """Runs probes and yields each as it ends.
 
     Args:
         jobs: In the order to start them.
-        limit: Seconds for each.
-        deadline: Seconds for all together; what has not been started by then is not.
         workers: Processes at a time.
 
     Yields:
         Every job once with its outcome. Closing the generator ends what still runs.
     """
-    start = time.monotonic()
     waiting = list(jobs)
     running: list[_Running] = []
     try:
         while waiting or running:
-            left = deadline - (time.monotonic() - start)
-            while waiting and len(running) < workers and left > 0:
-                running.append(_Running(waiting.pop(0), min(limit, left)))
-            if left <= 0:
-                for job in waiting:
-                    yield job, Outcome({}, f"not tried: {deadline:.0f} s were over before")
-                waiting.clear()
+            while waiting and len(running) < workers:
+                running.append(_Running(waiting.pop(0)))
             ended = [(one, outcome) for one in running if (outcome := one.outcome()) is not None]
             for one, outcome in ended:
                 running.remove(one)

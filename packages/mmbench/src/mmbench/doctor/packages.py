@@ -16,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 
 from mmbench.catalog import Domain
 from mmbench.doctor.report import Package
+from mmbench.shell import command
 
 _OWN = ("mmbench", "miniarcade")
 """Distributions whose requirements are tested ranges."""
@@ -127,7 +128,7 @@ def python_range() -> str | None:
 def install_command(package: Package, known: dict[str, Requirement]) -> str:
     """What installs the tested version of a package."""
     if package.extra:
-        return f"pip install 'mmbench[{package.extra}]'"
+        return command("pip", "install", f"mmbench[{package.extra}]")
     if package.name in known:
-        return "pip install mmbench"
-    return f"pip install '{package.name}{package.tested or ''}'"
+        return command("pip", "install", "mmbench")
+    return command("pip", "install", f"{package.name}{package.tested or ''}")

@@ -54,7 +54,8 @@ class DomainReport:
         domain: Its name.
         status: ``works``: all tasks can run, with tested versions; ``untested``: all can run,
             with another version; ``partial``: some can run; ``missing``: none, since the package
-            or what they need beside it is not installed; ``fails``: none, although it is.
+            or what they need beside it is not installed; ``slow``: none gave an answer in time,
+            which says nothing on a busy machine; ``fails``: none, although it is installed.
         packages: What simulates it, the one it is installed by first.
         tasks: How many of its tasks were asked for; by default all, held-out ones and extras too.
         runnable: How many of them can run here.
@@ -82,7 +83,8 @@ class Renderer:
         name: ``EGL``, ``OSMesa`` or ``Vulkan``.
         draws: What it draws.
         status: ``works``: it drew a frame; ``missing``: its library or a device is not there;
-            ``fails``: it is there and did not draw, crashed, or gave no answer in time.
+            ``slow``: it gave no answer in time; ``fails``: it is there and did not draw, or
+            crashed.
         device: What drew, as the driver names it, or None.
         seconds: How long the frame took, with the import of what asked for it.
         problem: Why it does not work, or None.
