@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import contact_sheets
 import tasks_checks
 
 from mmbench.assets import ASSETS, required_asset
@@ -95,7 +96,7 @@ def _install(own: Domain) -> str:
 def _section(own: Domain, checks: Mapping[str, str]) -> str:
     lines = [f"## {own.title}", ""]
     if (IMAGES / f"{own.name}.png").is_file():
-        lines += [f"![A frame of every task of {own.title}](images/{own.name}.png)", ""]
+        lines += _picture(own)
     lines += [
         "| task | split | obs | action | steps | repeat | score | instruction | needs "
         "| checked by |",
@@ -106,6 +107,18 @@ def _section(own: Domain, checks: Mapping[str, str]) -> str:
     for task in sorted(tasks, key=lambda task: (first[task.name], task.version)):
         lines.append(f"| {' | '.join(_row(task, checks[task.id]))} |")
     return "\n".join([*lines, ""])
+
+
+def _picture(own: Domain) -> list[str]:
+    shown = contact_sheets.shown(own.name)
+    tasks = [task for task in TASKS if task.domain == own.name and task.version == 0]
+    count = "every task" if len(shown) == len(tasks) else f"{len(shown)} of the {len(tasks)} tasks"
+    lines = [f"![A frame of {count} of {own.title}](images/{own.name}.png)", ""]
+    if len(shown) < len(tasks):
+        lines += [f"The picture shows {count}: the others need an asset.", ""]
+    if own.name == "maniskill":
+        lines += ["Frames need a Vulkan device; states need none.", ""]
+    return lines
 
 
 def _row(task: Task, checked_by: str) -> list[str]:

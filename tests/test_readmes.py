@@ -1,0 +1,48 @@
+"""The Python of the READMEs, run as it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import TINY
+
+from mmbench import catalog
+from mmbench.runs import RunFolder
+from newt_agent import Agent
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A folder with the run that the READMEs load; its agent has learned nothing."""
+    folder = tmp_path_factory.mktemp("readme")
+    tasks = catalog.select("quickstart")
+    agent = Agent.create(tasks, "XS", "minilm", TINY.planner, torch.Generator().manual_seed(0))
+    with RunFolder.create(folder / "runs" / "first", "readme") as made:
+        made.publish_checkpoint(0, agent.save)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("path", "is_whole_episode"),
+    [
+        ("README.md", True),
+        ("packages/newt-agent/README.md", True),
+        ("packages/mmbench/README.md", False),
+        ("packages/miniarcade/README.md", False),
+    ],
+)
+def test_the_examples_run(path, is_whole_episode, run, monkeypatch, capsys):
+    """The agents' go from `gym.make` to an episode's score."""
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / path).read_text(), re.DOTALL)
+    assert examples
+    monkeypatch.chdir(run)
+    names: dict = {}
+    for code in examples:
+        exec(compile(code, path, "exec"), names)
+    if is_whole_episode:
+        printed = float(capsys.readouterr().out)
+        assert printed == names["info"]["score"] and 0.0 <= printed <= 1.0
+        assert names["truncated"], "the episode is over"
