@@ -4,6 +4,7 @@ Files are written as their first line names them, scripts called ``try_*`` are r
 ``uv run mmbench`` line. Training is left to the slow test, and made short.
 """
 
+import json
 import os
 import re
 import shlex
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import doctor_stubs
 import pytest
-from outside import HAS_UV, SPRINGS, install
+from outside import EXAMPLES, HAS_UV, install
 
 DOCS = Path(__file__).parents[1] / "docs"
 HANG = 600
@@ -70,8 +71,8 @@ def reader(request, tmp_path):
     reader = Reader(request.param, tmp_path)
     for words in reader.commands:
         if words[:3] == ["uv", "pip", "install"]:
-            assert words[3:] == [str(SPRINGS.relative_to(DOCS.parent))]
-            install(SPRINGS, tmp_path / "site")
+            (package,) = (DOCS.parent / words[3]).relative_to(EXAMPLES).parts
+            install(EXAMPLES / package, tmp_path / "site")
             reader.path.append(tmp_path / "site")
     return reader
 
@@ -89,6 +90,18 @@ def test_what_a_page_shows_runs(reader):
             reader.run(sys.executable, name, stubs=False)
 
 
+@pytest.mark.parametrize("reader", ["add_a_method"], indirect=True)
+def test_the_method_of_the_page_learns_and_acts(reader):
+    (about, training) = reader.of("baselines-train")
+    assert "hill" in reader.run("baselines-train", *about, stubs=False)
+    short = ("--steps", "8000", "--threads", "1", "--out", "run")
+    reader.run("baselines-train", *training, *short, stubs=False)
+    words = ("--checkpoint", "run", "--episodes", "2", "--random", "--json", "eval.json")
+    reader.run("baselines-eval", *words, stubs=False)
+    result = json.loads((reader.folder / "eval.json").read_text())
+    assert result["total"]["score"] > result["random"]["total"]["score"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", PAGES, indirect=True)
 def test_training_as_a_page_shows(reader):
@@ -101,7 +114,7 @@ def test_training_as_a_page_shows(reader):
 
 
 def test_links_lead_somewhere_and_paths_are_there():
-    for page in PAGES:
+    for page in (*PAGES, "add_a_method"):
         text = (DOCS / f"{page}.md").read_text()
         for target in re.findall(r"\]\(([^)#]+)\)", text):
             assert (DOCS / target).exists(), target
@@ -109,8 +122,11 @@ def test_links_lead_somewhere_and_paths_are_there():
             assert (DOCS.parent / path).exists(), path
 
 
-def test_the_example_is_what_the_page_of_domains_links():
-    text = (DOCS / "add_a_domain.md").read_text()
-    for path in SPRINGS.rglob("*"):
-        if path.is_file() and "__pycache__" not in path.parts and path.name != "__init__.py":
+@pytest.mark.parametrize(
+    ("page", "example"), [("add_a_domain", "springs"), ("add_a_method", "hill")]
+)
+def test_a_page_links_all_of_its_example(page, example):
+    text = (DOCS / f"{page}.md").read_text()
+    for path in (EXAMPLES / example).rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts and path.stat().st_size > 100:
             assert str(path.relative_to(DOCS)) in text

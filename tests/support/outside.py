@@ -11,8 +11,9 @@ import gymnasium
 from mmbench import catalog
 from mmbench.catalog import modules, registry
 
-SPRINGS = Path(__file__).parents[2] / "docs" / "examples" / "springs"
-"""The example package of the documentation."""
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+SPRINGS = EXAMPLES / "springs"
+"""The example packages of the documentation."""
 
 
 def without_simulator(domain, monkeypatch):

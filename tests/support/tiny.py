@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from newt_agent.config import QUICKSTART
+from newt_agent.newt import QUICKSTART
 from newt_agent.planner import PlannerConfig
 
 TINY = dataclasses.replace(

@@ -7,8 +7,8 @@ from scripted import scripted_tasks
 from tiny import TINY
 
 from mmbench.runs import RunFolder
-from newt_agent.config import Config
 from newt_agent.display import Display
+from newt_agent.newt import Newt, NewtConfig
 from newt_agent.train import Trainer
 
 __all__ = ["scripted_tasks"]
@@ -30,10 +30,10 @@ def make_trainer(tmp_path, quiet):
     """Makes trainers in folders of their own, and closes them."""
     made = []
 
-    def make(name: str = "run", config: Config = TINY, resume: bool = False) -> Trainer:
+    def make(name: str = "run", config: NewtConfig = TINY, resume: bool = False) -> Trainer:
         path = tmp_path / name
         folder = RunFolder.open(path) if resume else RunFolder.create(path, "test")
-        trainer = Trainer(config, folder, "cpu", quiet, resume)
+        trainer = Trainer(Newt, config, folder, "cpu", quiet, resume)
         made.append(trainer)
         return trainer
 

@@ -8,6 +8,7 @@ from mmbench import catalog
 from mmbench.runs import RunError, publish_folder
 from newt_agent.agent import Agent, checkpoint_folder
 from newt_agent.planner import PlannerConfig
+from newt_agent.planning_agent import PlanningAgent
 
 TASKS = catalog.select("walker-walk,pygame-pong,quadruped-run")
 PLANNER = PlannerConfig(num_samples=16, num_elites=4, num_pi_trajs=4, iterations=2)
@@ -15,7 +16,7 @@ PLANNER = PlannerConfig(num_samples=16, num_elites=4, num_pi_trajs=4, iterations
 
 def make(seed: int = 0) -> Agent:
     generator = torch.Generator().manual_seed(seed)
-    agent = Agent.create(TASKS, "S", "minilm", PLANNER, generator)
+    agent = PlanningAgent.create(TASKS, "S", "minilm", PLANNER, generator)
     with torch.no_grad():  # an untrained policy is almost the same for every task
         for parameter in agent.model.policy.parameters():
             parameter.mul_(20)

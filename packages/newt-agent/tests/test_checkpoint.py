@@ -18,7 +18,8 @@ from mmbench.catalog import EnvironmentFailure
 from mmbench.runs import RunError, RunFolder, publish_folder
 from newt_agent.agent import Agent
 from newt_agent.checkpoint import load_training_state, save_checkpoint
-from newt_agent.cli import eval_main, train_main
+from newt_agent.cli import train_main
+from newt_agent.cli_eval import eval_main
 from newt_agent.tensors import load_tensors, save_tensors
 from newt_agent.train import Trainer
 
@@ -103,8 +104,12 @@ def test_save_with_a_nan_keeps_the_checkpoint_before(run, where, step):
         with torch.no_grad():
             next(agent.model.policy.parameters()).view(-1)[0] = math.nan
     else:
-        tensors = getattr(state, where)
-        name = next(name for name, tensor in tensors.items() if tensor.is_floating_point())
+        tensors = state.method
+        name = next(
+            name
+            for name, tensor in tensors.items()
+            if tensor.is_floating_point() and name.startswith("replay/") is (where == "replay")
+        )
         tensors[name] = torch.full_like(tensors[name], math.nan)
     with pytest.raises(RunError, match=rf"{where}\.safetensors: the tensor '.*' holds nan"):
         save_checkpoint(folder, step, agent, state)
@@ -173,7 +178,7 @@ def test_json_of_a_wrong_kind_is_one_sentence(run, capsys, name, value):
     assert str(last(run)) in message
 
 
-@pytest.mark.parametrize("name", ["step", "updates", "sampler", "results", "seconds", "config"])
+@pytest.mark.parametrize("name", ["step", "updates", "results", "seconds", "config"])
 @pytest.mark.parametrize("value", ["x", [], None])
 def test_any_wrong_value_in_progress_is_one_sentence(run, capsys, name, value):
     edit(run, "progress.json", lambda old: with_value(old, name, value))
@@ -288,7 +293,7 @@ def test_folder_is_free_after_a_run_however_it_ended(run, capsys, monkeypatch):
         raise ArithmeticError("of no known kind")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_collect", fail)
+        patch.setattr(Trainer, "_take_step", fail)
         with pytest.raises(ArithmeticError):
             train_main(["--resume", str(run), "--steps", "900"])
     RunFolder.resume(run).close()
@@ -305,7 +310,7 @@ def test_failure_after_a_kill_between_two_names(run, capsys, monkeypatch):
         raise EnvironmentFailure(trainer.env.tasks[0], 0, "failed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_collect", fail)
+        patch.setattr(Trainer, "_take_step", fail)
         with pytest.raises(SystemExit):
             train_main(["--resume", str(run), "--steps", "900"])
     assert "The checkpoint of step 600 is intact" in capsys.readouterr().err
@@ -321,7 +326,7 @@ def test_stopped_before_the_first_checkpoint(tmp_path, capsys, monkeypatch):
         raise MemoryError  # of whatever kind
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_go", die)
+        patch.setattr(Trainer, "_do_what_is_left", die)
         with pytest.raises(MemoryError):
             train_main([*SMALL.split(), "--out", str(folder)])
     message = error(eval_main, capsys, "--checkpoint", folder)
@@ -334,7 +339,7 @@ def test_stopped_before_the_first_checkpoint(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize("what", ["the folder", "its checkpoints", "the metrics"])
 def test_folder_that_vanishes_during_the_run(tmp_path, capsys, monkeypatch, what):
     folder = tmp_path / "run"
-    collect = Trainer._collect
+    collect = Trainer._take_step
 
     def collect_and_remove(trainer):
         collect(trainer)
@@ -346,8 +351,8 @@ def test_folder_that_vanishes_during_the_run(tmp_path, capsys, monkeypatch, what
             else:
                 (folder / "metrics.csv").unlink()
 
-    monkeypatch.setattr(Trainer, "_collect", collect_and_remove)
-    monkeypatch.setattr("newt_agent.train.LOG_EVERY_UPDATES", 1)
+    monkeypatch.setattr(Trainer, "_take_step", collect_and_remove)
+    monkeypatch.setattr("newt_agent.newt.LOG_EVERY_UPDATES", 1)
     arguments = [*SMALL.split(), "--out", str(folder)]
     if what == "the folder":
         message = error(train_main, capsys, *arguments)

@@ -26,14 +26,20 @@ from mmbench.language import EncoderUnavailableError
 from mmbench.runs import RunError, RunFolder, publish_folder
 from mmbench.runs.lock import LOCK
 from newt_agent.agent import Agent
-from newt_agent.cli import eval_main, parse_training, train_main
-from newt_agent.config import PAPER, QUICKSTART, Config
+from newt_agent.cli import parse_training, train_main
+from newt_agent.cli_eval import eval_main
+from newt_agent.newt import PAPER, QUICKSTART, Newt, NewtConfig
+from newt_agent.planning_agent import PlanningAgent
 
 HANG = 300
 TRAIN = "from newt_agent.cli import train_main; train_main()"
-EVAL = "from newt_agent.cli import eval_main; eval_main()"
+EVAL = "from newt_agent.cli_eval import eval_main; eval_main()"
 SMALL = "--tasks pygame-cartpole-balance --steps 600 --seed-steps 200 --eval-episodes 1 --no-plan "
 SMALL += "--no-plan-in-eval --batch-size 8 --utd 0.02 --replay-capacity 5000 --threads 1"
+
+
+def parse(arguments):
+    return parse_training(Newt, "newt-train", arguments)
 
 
 def run(code: str, arguments: str, **options) -> subprocess.CompletedProcess:
@@ -63,7 +69,8 @@ def trained(tmp_path_factory) -> Path:
 
 MANY = """
 import contextlib, io, json, sys
-from newt_agent.cli import eval_main, train_main
+from newt_agent.cli import train_main
+from newt_agent.cli_eval import eval_main
 main = {"train": train_main, "eval": eval_main}[sys.argv[1]]
 for line in sys.stdin:
     out, err, code = io.StringIO(), io.StringIO(), 0
@@ -147,8 +154,8 @@ REFUSED = {
     # What does not fit together, or the tasks, or the machine
     "--seed-steps 0": ("seed_steps=0: at least 48",),
     "--seed-steps 60000": ("seed_steps=60000", "steps=60000", "nothing is learned"),
-    "--replay-capacity 10": ("replay_capacity=10: at least 8016",),
-    "--replay-capacity 8015": ("replay_capacity=8015: at least 8016",),
+    "--replay-capacity 10": ("replay_capacity=10: at least 128",),
+    "--replay-capacity 127": ("replay_capacity=127: at least 128",),
     "--replay-capacity 999999999999": ("replay_capacity=999999999999", "GiB"),
     "--planner.horizon 101": ("planner.horizon=101",),
     "--tasks ms-pick-cube --planner.horizon 26": ("planner.horizon=26", "ms-pick-cube", "25"),
@@ -361,7 +368,7 @@ def test_a_task_that_cannot_be_drawn_is_named_and_costs_no_result(trained, tmp_p
     def record(task, *_):
         raise NoVideoError(f"no video of {task.name}: no Vulkan device")
 
-    monkeypatch.setattr("newt_agent.cli.record_episode", record)
+    monkeypatch.setattr("newt_agent.cli_eval.record_episode", record)
     flags = f"--checkpoint {trained} --episodes 1 --no-plan --num-workers 0 --video {tmp_path}"
     with contextlib.redirect_stdout(io.StringIO()) as output:
         eval_main(flags.split())
@@ -371,7 +378,9 @@ def test_a_task_that_cannot_be_drawn_is_named_and_costs_no_result(trained, tmp_p
 
 def test_mmbench_video_shows_the_agent_of_a_run(tmp_path, capsys):
     tasks = catalog.select("pygame-landing")
-    agent = Agent.create(tasks, "XS", "minilm", TINY.planner, torch.Generator().manual_seed(0))
+    agent = PlanningAgent.create(
+        tasks, "XS", "minilm", TINY.planner, torch.Generator().manual_seed(0)
+    )
     with RunFolder.create(tmp_path / "run", "test") as folder:
         folder.publish_checkpoint(0, agent.save)
     path = tmp_path / "agent.gif"
@@ -452,22 +461,26 @@ def test_unreadable_checkpoint_is_one_message(trained, tmp_path):
 
 
 def test_presets():
-    assert parse_training([]) == ("quickstart", QUICKSTART)
-    assert parse_training(["--preset", "paper"]) == ("paper", PAPER)
-    preset, config = parse_training(["--tasks", "walker-walk", "--device", "cpu"])
+    assert parse([]) == ("quickstart", QUICKSTART)
+    assert parse(["--preset", "paper"]) == ("paper", PAPER)
+    preset, config = parse_training(
+        Newt, "newt-train", ["--tasks", "walker-walk", "--device", "cpu"]
+    )
     assert preset == "machine"
     assert (config.tasks, config.size) == ("walker-walk", "S")
     assert config.replay_capacity <= PAPER.replay_capacity
-    _, config = parse_training(["--preset=quickstart", "--planner.iterations", "2", "--seed", "3"])
+    _, config = parse_training(
+        Newt, "newt-train", ["--preset=quickstart", "--planner.iterations", "2", "--seed", "3"]
+    )
     assert config.planner.iterations == 2
     assert config.seed == 3
     assert config.batch_size == QUICKSTART.batch_size
     with pytest.raises(RunError, match="envs_per_task=0"):
-        parse_training(["--envs-per-task", "0"])
+        parse(["--envs-per-task", "0"])
 
 
 def test_settings_survive_config_json():
-    assert Config.from_dict(json.loads(json.dumps(QUICKSTART.to_dict()))) == QUICKSTART
+    assert NewtConfig.from_dict(json.loads(json.dumps(QUICKSTART.to_dict()))) == QUICKSTART
 
 
 @pytest.mark.parametrize("code", [TRAIN, EVAL])

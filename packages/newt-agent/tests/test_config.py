@@ -7,8 +7,9 @@ from tiny import TINY
 
 from mmbench import catalog
 from mmbench.runs import RunError
-from newt_agent import config as module
-from newt_agent.config import PAPER, QUICKSTART, check_run, fit_to_machine
+from newt_agent import newt as module
+from newt_agent.config import check_run
+from newt_agent.newt import PAPER, QUICKSTART, Newt, fit_to_machine
 from newt_agent.planner import PlannerConfig
 
 TWO = catalog.select("pygame-pong,ms-pick-cube")  # episodes of 500 and 25 steps
@@ -21,7 +22,6 @@ def with_horizon(horizon: int) -> PlannerConfig:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"envs_per_task": 10_000}, r"envs_per_task=10000: .* 20,000 environments, and 16,384"),
         (
             {"planner": with_horizon(26)},
             "planner.horizon=26: an episode of ms-pick-cube has only 25 steps",
@@ -29,35 +29,40 @@ def with_horizon(horizon: int) -> PlannerConfig:
         ({"seed_steps": 1600}, "seed_steps=1600: less than steps=1600, or nothing is learned"),
         ({"seed_steps": 5}, "seed_steps=5: at least 6"),
         ({"seed_steps": 0}, "seed_steps=0: at least 6"),
-        # 501 rows hold an episode of pong.
-        ({"replay_capacity": 1001}, r"replay_capacity=1001: at least 1002, .*pygame-pong has 500"),
-        ({"replay_capacity": 10}, "replay_capacity=10: at least 1002"),
+        ({"replay_capacity": 15}, "replay_capacity=15: at least 16"),
+        ({"replay_capacity": 10}, "replay_capacity=10: at least 16"),
+        ({"steps": 200, "seed_steps": 200}, "seed_steps=200: less than steps=200"),
         ({"replay_capacity": 10**12}, r"replay_capacity=1000000000000: these rows take .* GiB"),
     ],
 )
 def test_what_does_not_fit_is_refused(changes, message):
     with pytest.raises(RunError, match=message):
-        check_run(dataclasses.replace(TINY, **changes), TWO, "cpu")
+        Newt.check(dataclasses.replace(TINY, **changes), TWO, "cpu")
+
+
+def test_the_number_of_environments_has_a_limit():
+    config = dataclasses.replace(TINY, envs_per_task=10_000)
+    with pytest.raises(RunError, match=r"envs_per_task=10000: .* 20,000 environments, and 16,384"):
+        check_run(config, TWO, Newt)
 
 
 def test_what_just_fits_is_taken():
-    least = dataclasses.replace(TINY, seed_steps=6, replay_capacity=1002)
-    check_run(least, TWO, "cpu")
+    least = dataclasses.replace(TINY, seed_steps=6, replay_capacity=16)
+    Newt.check(least, TWO, "cpu")
     longest_plan = dataclasses.replace(TINY, planner=with_horizon(25))
-    check_run(longest_plan, TWO, "cpu")
-    # Where episodes are short it is the two windows that count, as the replay says too.
+    Newt.check(longest_plan, TWO, "cpu")
     short = catalog.select("ms-pick-cube")
     changes = {"planner": with_horizon(25), "replay_capacity": 52, "seed_steps": 25}
-    check_run(dataclasses.replace(TINY, **changes), short, "cpu")
+    Newt.check(dataclasses.replace(TINY, **changes), short, "cpu")
     with pytest.raises(RunError, match="at least 52"):
-        check_run(dataclasses.replace(TINY, **{**changes, "replay_capacity": 51}), short, "cpu")
+        Newt.check(dataclasses.replace(TINY, **{**changes, "replay_capacity": 51}), short, "cpu")
 
 
 def test_presets_fit(monkeypatch):
-    monkeypatch.setattr(module, "_memory_bytes", lambda device: 8 * 2**30)
-    check_run(QUICKSTART, catalog.select(QUICKSTART.tasks), "cpu")
-    check_run(PAPER, catalog.select("all"), "cpu")
+    monkeypatch.setattr(module, "memory_bytes", lambda device: 8 * 2**30)
+    Newt.check(QUICKSTART, catalog.select(QUICKSTART.tasks), "cpu")
+    Newt.check(PAPER, catalog.select("all"), "cpu")
     for tasks in ("walker-walk", "dmcontrol", "all"):
         selected = catalog.select(tasks)
         for device in ("cpu", "cuda"):
-            check_run(fit_to_machine(device, len(selected)), selected, device)
+            Newt.check(fit_to_machine(device, len(selected)), selected, device)

@@ -3,40 +3,39 @@
 import io
 import math
 import sys
-from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from newt_agent.display import Display, RecentScores
-from newt_agent.evaluate import Episode
+from mmbench.evaluation import Episode
+from newt_agent.display import Display, RecentScores, RunProgress
 
 TASKS = ("walker-walk", "pygame-pong", "cheetah-run")
 
 
-def trainer_after(episodes: int) -> SimpleNamespace:
-    """What the display reads of a trainer, late in a run of so many episodes."""
+def progress_after(episodes: int) -> RunProgress:
+    """Late in a run of so many episodes."""
     recent = RecentScores()
     for i in range(episodes):
         recent.add(Episode(TASKS[i % 2], i / 1000, math.nan, 1.0, 500))
-    return SimpleNamespace(
+    return RunProgress(
         step=500 * episodes,
+        steps=10**9,
+        num_envs=2,
         updates=7,
-        config=SimpleNamespace(steps=10**9),
-        env=SimpleNamespace(num_envs=2),
-        results={"random": {"tasks": {name: {"score": 0.25} for name in TASKS}}},
+        random={name: {"score": 0.25} for name in TASKS},
         recent=recent,
     )
 
 
 def test_scores_are_the_mean_of_the_latest_episodes():
-    recent = trainer_after(12).recent
+    recent = progress_after(12).recent
     assert recent.mean("walker-walk") == pytest.approx((6 + 8 + 10) / 3000)
     assert recent.mean("pygame-pong") == pytest.approx((7 + 9 + 11) / 3000)
     assert math.isnan(recent.mean("cheetah-run"))
 
 
-def lines_run(display: Display, trainer: SimpleNamespace) -> int:
+def lines_run(display: Display, progress: RunProgress) -> int:
     """Draws, and counts the lines of code that this takes."""
     count = 0
 
@@ -48,7 +47,7 @@ def lines_run(display: Display, trainer: SimpleNamespace) -> int:
     before = sys.gettrace()
     sys.settrace(tracer)
     try:
-        display.advance(trainer)
+        display.advance(progress)
     finally:
         sys.settrace(before)
     return count
@@ -61,11 +60,11 @@ def test_a_redraw_costs_the_same_however_long_the_run_is(monkeypatch, terminal):
     console = Console(file=io.StringIO(), force_terminal=terminal, width=120)
     display = Display(console)
     counts = []
-    with display.running(None):
+    with display.running():
         for episodes in (10, 10, 100_000):  # the first one warms up
-            trainer = trainer_after(episodes)
-            display.advance(trainer)
-            counts.append(lines_run(display, trainer))
+            progress = progress_after(episodes)
+            display.advance(progress)
+            counts.append(lines_run(display, progress))
     assert console.file.getvalue().count("walker-walk") >= 3
     # Numbers with more digits take a few lines more.
     assert counts[2] < 1.5 * counts[1]

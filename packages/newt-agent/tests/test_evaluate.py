@@ -6,9 +6,10 @@ import torch
 from outside import without_simulator
 
 from mmbench import catalog
-from newt_agent.agent import Agent
-from newt_agent.evaluate import Episode, evaluate, make_environments, run_episodes, summarise
+from mmbench.evaluation import Episode, summarise
+from newt_agent.evaluate import evaluate, make_environments, run_episodes
 from newt_agent.planner import PlannerConfig
+from newt_agent.planning_agent import PlanningAgent
 
 
 class Counting:
@@ -96,7 +97,9 @@ def test_summary_means():
 
 def test_same_seed_same_result():
     tasks = catalog.select("pygame-cartpole-balance")
-    agent = Agent.create(tasks, "S", "minilm", PlannerConfig(), torch.Generator().manual_seed(0))
+    agent = PlanningAgent.create(
+        tasks, "S", "minilm", PlannerConfig(), torch.Generator().manual_seed(0)
+    )
     agent.plan = False
 
     def returns(agent, seed):
@@ -122,7 +125,9 @@ def test_a_few_tasks_at_a_time(monkeypatch):
     monkeypatch.setattr("newt_agent.evaluate.MAX_ENVS", 4)
     names = "pygame-landing,pygame-cartpole-balance,pygame-pong"
     tasks = catalog.select(names)
-    agent = Agent.create(tasks, "S", "minilm", PlannerConfig(), torch.Generator().manual_seed(0))
+    agent = PlanningAgent.create(
+        tasks, "S", "minilm", PlannerConfig(), torch.Generator().manual_seed(0)
+    )
     agent.plan = False
     together = evaluate(agent, tasks, 2, 5, num_workers=0)
     assert [env.num_envs for env in made] == [4, 2]

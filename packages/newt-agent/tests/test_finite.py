@@ -14,12 +14,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mmbench import catalog
 from mmbench.runs import RunError
 from newt_agent.agent import Agent
-from newt_agent.config import OptimizerConfig
 from newt_agent.evaluate import run_episodes
 from newt_agent.finite import LARGEST, BrokenAgentError, non_finite
-from newt_agent.learner import Learner
+from newt_agent.learner import Learner, OptimizerConfig
 from newt_agent.losses import Batch, LossConfig, world_model_loss
 from newt_agent.planner import PlannerConfig
+from newt_agent.planning_agent import PlanningAgent
 
 NAN, INF = float("nan"), float("inf")
 ONE = "pygame-pong"
@@ -95,7 +95,7 @@ def test_rewards_that_cannot_be_learned_from_end_the_run(make_short, tasks, valu
     assert f"task 'pygame-pong' (environment {trainer.env.num_envs - 1})" in message
     assert f"the reward {value}" in message
     assert_intact(trainer, message)
-    assert_usable(trainer.replay)
+    assert_usable(trainer.method.replay)
     trainer.close()
     make_short(tasks, resume=True).run()
 
@@ -116,7 +116,7 @@ def test_observations_that_cannot_be_learned_from_end_the_run(make_short, tasks,
     else:
         assert f"the observation {value} in entry 1" in message
     assert_intact(trainer, message)
-    assert_usable(trainer.replay)
+    assert_usable(trainer.method.replay)
 
 
 @pytest.mark.parametrize("value", [NAN, 1e30])
@@ -135,7 +135,7 @@ def test_the_last_and_the_first_observation_of_an_episode_are_looked_at(make_sho
     trainer.env.set_attr("observe", observe)
     with pytest.raises(RunError, match="at step 3 .*task 'pygame-pong'.*the observation"):
         trainer.run()
-    assert_usable(trainer.replay)
+    assert_usable(trainer.method.replay)
 
 
 def test_a_bad_first_observation_leaves_no_run(make_trainer, tmp_path, monkeypatch):
@@ -153,7 +153,7 @@ def test_the_largest_numbers_are_learned_from(make_short, value):
     trainer.env.set_attr("advance", [Rewards(value), Rewards(-value)])
     trainer.env.set_attr("observe", [Observations(value), Observations(0.5)])
     trainer.run()
-    assert trainer.updates == 30
+    assert trainer.method.updates == 30
 
 
 @pytest.mark.parametrize("plan", [True, False])
@@ -164,8 +164,8 @@ def test_an_agent_that_breaks_is_neither_saved_nor_obeyed(make_short, tasks, pla
     with pytest.raises(RunError) as raised:
         trainer.run()
     message = str(raised.value)
-    assert trainer.updates < 100
-    assert f"at step {trainer.step} (update {trainer.updates}) " in message
+    assert trainer.method.updates < 100
+    assert f"at step {trainer.step} (update {trainer.method.updates}) " in message
     assert "_loss, " in message or "the weights are broken" in message
     assert "environment" not in message and "--tasks" not in message
     assert f"newt-train --checkpoint {trainer.folder.path} --optimizer.lr" in message
@@ -221,17 +221,17 @@ def test_losses_are_looked_at_before_a_save_and_an_evaluation(make_short, spoil_
 @pytest.mark.parametrize("when", ["save", "stop", "evaluation", "end"])
 def test_weights_are_looked_at_before_they_are_used(make_short, when):
     trainer = make_short(ONE, eval_every=10 if when == "evaluation" else 0)
-    learn = trainer._learn
+    learn = trainer.method.learn
 
-    def spoil():
-        learn()
+    def spoil(step):
+        learn(step)
         if trainer.step == {"save": 40, "stop": 37, "evaluation": 50, "end": 80}[when]:
             with torch.no_grad():
                 next(trainer.agent.model.q_net.parameters()).view(-1)[0] = NAN
             if when == "stop":
                 os.kill(os.getpid(), signal.SIGTERM)
 
-    trainer._learn = spoil
+    trainer.method.learn = spoil
     with pytest.raises(RunError, match="q_net.* became NaN or infinite") as raised:
         trainer.run()
     assert_intact(trainer, str(raised.value))
@@ -249,7 +249,9 @@ class WaitsForNothing(TorchDispatchMode):
 
 def make_agent() -> Agent:
     tasks = catalog.select("walker-walk,pygame-pong")
-    return Agent.create(tasks, "XS", "minilm", PlannerConfig(), torch.Generator().manual_seed(0))
+    return PlanningAgent.create(
+        tasks, "XS", "minilm", PlannerConfig(), torch.Generator().manual_seed(0)
+    )
 
 
 def batch(reward: float) -> Batch:

@@ -4,17 +4,18 @@ import pytest
 import torch
 
 from mmbench import catalog
-from newt_agent.agent import Agent
-from newt_agent.config import OptimizerConfig
-from newt_agent.learner import Learner
+from newt_agent.learner import Learner, OptimizerConfig
 from newt_agent.losses import Batch, LossConfig
 from newt_agent.planner import PlannerConfig
+from newt_agent.planning_agent import PlanningAgent
 
 TASKS = catalog.select("walker-walk,pygame-pong")
 
 
 def make(**settings) -> Learner:
-    agent = Agent.create(TASKS, "XS", "minilm", PlannerConfig(), torch.Generator().manual_seed(0))
+    agent = PlanningAgent.create(
+        TASKS, "XS", "minilm", PlannerConfig(), torch.Generator().manual_seed(0)
+    )
     return Learner(agent, LossConfig(), dataclasses.replace(OptimizerConfig(), **settings))
 
 

@@ -11,12 +11,12 @@ import copy
 import pytest
 import torch
 
-from newt_agent.agent import Agent, TaskInfo
-from newt_agent.config import OptimizerConfig
-from newt_agent.learner import Learner
+from newt_agent.agent import TaskInfo
+from newt_agent.learner import Learner, OptimizerConfig
 from newt_agent.losses import Batch, LossConfig
 from newt_agent.maths import sample_heads
 from newt_agent.planner import PlannerConfig
+from newt_agent.planning_agent import PlanningAgent
 from newt_agent.world_model import ModelConfig, WorldModel
 
 MODEL = ModelConfig(16, 24, 16, 2, num_q=3, num_bins=21, obs_dim=7, action_dim=4)
@@ -38,14 +38,14 @@ BINS = torch.linspace(-10, 10, MODEL.num_bins)
 RHO = torch.tensor([1, 0.8, 0.64, 0.512]) / 2.952
 
 
-def make_agent() -> Agent:
+def make_agent() -> PlanningAgent:
     g = torch.Generator().manual_seed(0)
     model = WorldModel(MODEL, torch.randn(2, 5, generator=g), ACTION_MASK, generator=g)
     with torch.no_grad():  # fresh heads are all 0
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn(parameter.shape, generator=g))
     tasks = [TaskInfo("one", "", DISCOUNT[0].item()), TaskInfo("two", "", DISCOUNT[1].item())]
-    return Agent(model, tasks, "minilm", PlannerConfig())
+    return PlanningAgent(model, tasks, "minilm", PlannerConfig())
 
 
 def make_batch(seed: int) -> Batch:

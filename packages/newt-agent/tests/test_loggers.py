@@ -14,7 +14,8 @@ from tiny import TINY
 from mmbench.runs import RunError, RunFolder
 from newt_agent.cli import train_main
 from newt_agent.loggers import Loggers, check_wandb
-from newt_agent.train import Interrupted, Trainer
+from newt_agent.newt import Newt
+from newt_agent.train import Interrupted
 
 WANDB = dataclasses.replace(TINY, wandb=True)
 
@@ -76,7 +77,7 @@ def test_a_resumed_run_goes_on_at_wandb(wandb, folder):
 def test_missing_login_is_found_before_anything_is_made(wandb, tmp_path, capsys, arguments):
     wandb.failure = "login"
     run = RunFolder.create(tmp_path / "run", "test")
-    run.write_config({"config": WANDB.to_dict(), "device": "cpu"})
+    run.write_config({"method": "newt", "config": WANDB.to_dict(), "device": "cpu"})
     run.close()
     before = sorted(tmp_path.rglob("*"))
     out = tmp_path / "new"
@@ -142,14 +143,14 @@ def test_loggers_are_closed_however_a_run_ends(wandb, make_trainer, monkeypatch,
     config = dataclasses.replace(WANDB, tasks="pygame-cartpole-balance", steps=300, plan=False)
     trainer = make_trainer(config=dataclasses.replace(config, plan_in_eval=False))
 
-    def act(trainer):
+    def act():
         if end == "Ctrl-C":
             trainer._stop.set()
         if end == "error":
             raise ArithmeticError
 
-    learn = Trainer._learn
-    monkeypatch.setattr(Trainer, "_learn", lambda self: (learn(self), act(self)))
+    learn = Newt.learn
+    monkeypatch.setattr(Newt, "learn", lambda self, step: (learn(self, step), act())[0])
     try:
         trainer.run()
     except (Interrupted, ArithmeticError):

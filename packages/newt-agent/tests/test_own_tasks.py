@@ -14,10 +14,13 @@ from outside import registering
 from tiny import TINY
 
 from mmbench import catalog
+from mmbench.evaluation import Episode, summarise
 from mmbench.language import cache
 from mmbench.runs import RunError
-from newt_agent.cli import eval_main, parse_training
-from newt_agent.evaluate import Episode, evaluate, summarise
+from newt_agent.cli import parse_training
+from newt_agent.cli_eval import eval_main
+from newt_agent.evaluate import evaluate
+from newt_agent.newt import Newt
 from newt_agent.train import Interrupted
 
 HANG = 300
@@ -39,6 +42,10 @@ OWN = dataclasses.replace(
     TINY, tasks=f"{GYM}=Go left,line-strict", imports="my_rows", steps=200, seed_steps=60
 )
 INSTRUCTIONS = ("Go left", "Go right, and stop.", "Go on.")
+
+
+def parse(arguments):
+    return parse_training(Newt, "newt-train", arguments)
 
 
 @pytest.fixture(autouse=True)
@@ -65,14 +72,14 @@ def test_a_run_on_own_environments_comes_back_exactly_and_is_evaluated(make_trai
     assert [task.instruction for task in whole.tasks] == ["Go left", "Go right, and stop."]
     whole.run()
     stopped = make_trainer("stopped", OWN)
-    collect = stopped._collect
+    collect = stopped._take_step
 
     def stop_in_an_episode():
         collect()
         if stopped.step == 110:
             stopped._stop.set()
 
-    stopped._collect = stop_in_an_episode
+    stopped._take_step = stop_in_an_episode
     with pytest.raises(Interrupted):
         stopped.run()
     stopped.close()
@@ -105,7 +112,7 @@ def test_another_process_finds_the_modules_of_a_run(make_trainer, at_home):
     trainer = make_trainer("run", OWN)
     trainer._save()
     done = subprocess.run(
-        [sys.executable, "-c", "from newt_agent.cli import eval_main; eval_main()"]
+        [sys.executable, "-c", "from newt_agent.cli_eval import eval_main; eval_main()"]
         + f"--checkpoint {trainer.folder.path} --episodes 1 --json out.json".split(),
         capture_output=True,
         text=True,
@@ -121,12 +128,16 @@ def test_another_process_finds_the_modules_of_a_run(make_trainer, at_home):
 
 def test_flags():
     _, config = parse_training(
-        ["--tasks", GYM, "--instruction", "Go on.", "--score", "-5,60", "--device", "cpu"]
+        Newt,
+        "newt-train",
+        ["--tasks", GYM, "--instruction", "Go on.", "--score", "-5,60", "--device", "cpu"],
     )
     (task,) = config.selected()
     assert (task.instruction, task.score_low, task.score_high) == ("Go on.", -5.0, 60.0)
     assert not task.terminates
-    _, config = parse_training(["--import", "my_rows", "--tasks", "line-strict,walker-walk"])
+    _, config = parse_training(
+        Newt, "newt-train", ["--import", "my_rows", "--tasks", "line-strict,walker-walk"]
+    )
     assert [task.name for task in config.selected()] == ["line-strict", "walker-walk"]
     assert type(config).from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
@@ -134,8 +145,8 @@ def test_flags():
 @pytest.mark.parametrize(
     ("arguments", "kind", "message"),
     [
-        (f"--tasks {GYM} --terminations end", RunError, "terminate, which Newt cannot learn"),
-        ("--tasks gym:own_environments:own/Picture-v0", RunError, "cannot learn from images"),
+        (f"--tasks {GYM} --terminations end", RunError, "terminate, which newt cannot learn"),
+        ("--tasks gym:own_environments:own/Picture-v0", RunError, "can learn from images"),
         ("--tasks gym:CartPole-v1", catalog.InvalidTaskError, "Discrete"),
         (f"--tasks {GYM} --score 5", catalog.InvalidTaskError, "two numbers"),
         ("--tasks walker-walk --instruction x", catalog.InvalidTaskError, "there is none here"),
@@ -144,7 +155,7 @@ def test_flags():
 )
 def test_what_cannot_be_learned_is_refused_at_the_start(arguments, kind, message):
     with pytest.raises(kind, match=message):
-        parse_training(arguments.split())
+        parse(arguments.split())
 
 
 def test_means_leave_out_tasks_without_a_score():

@@ -13,7 +13,8 @@ from mmbench.runs import RunError
 from newt_agent.agent import Agent
 from newt_agent.checkpoint import load_training_state
 from newt_agent.cli import ResumeConfig
-from newt_agent.config import Config, OptimizerConfig
+from newt_agent.learner import OptimizerConfig
+from newt_agent.newt import NewtConfig
 
 CONFIG = dataclasses.replace(
     TINY,
@@ -38,8 +39,8 @@ def make_short(make_trainer, monkeypatch):
     return make
 
 
-def stored(trainer) -> Config:
-    return Config.from_dict(trainer.folder.read_config()["config"])
+def stored(trainer) -> NewtConfig:
+    return NewtConfig.from_dict(trainer.folder.read_config()["config"])
 
 
 def test_what_a_resumption_changes_is_remembered(make_short):
@@ -65,7 +66,7 @@ def test_a_longer_run_is_the_one_that_was_longer_from_the_start(make_short, make
     short.close()
     longer = make_short(resume=True, steps=100)
     longer.run()
-    assert longer.updates == whole.updates == 40
+    assert longer.method.updates == whole.method.updates == 40
     for a, b in zip(longer.agent.model.parameters(), whole.agent.model.parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -81,7 +82,7 @@ def test_a_complete_run_is_not_done_again(make_short):
     ]
     before = [path.read_bytes() for path in kept]
     again = make_short(resume=True)
-    again._collect = again._evaluate = None  # called, they would raise
+    again._take_step = again._evaluate = None  # called, they would raise
     assert set(again.run()) == {"random", "before", "after"}
     assert [path.read_bytes() for path in kept] == before
 
@@ -120,12 +121,14 @@ def test_another_kind_of_device_starts_the_noise_anew_and_says_so(make_short, mo
     def as_of_a_gpu(checkpoint):
         state = load_training_state(checkpoint)
         # Of CUDA: seed and offset, eight bytes each.
-        state.training["generator"] = torch.arange(16, dtype=torch.uint8)
+        state.method["chance/torch"] = torch.arange(16, dtype=torch.uint8)
         return state
 
     with monkeypatch.context() as patch:
         patch.setattr("newt_agent.train.load_training_state", as_of_a_gpu)
-        noise = [make_short(resume=True, steps=100)._generator.get_state() for _ in range(2)]
+        noise = [
+            make_short(resume=True, steps=100).method._chance.torch.get_state() for _ in range(2)
+        ]
         trainer = make_short(resume=True, steps=100)
     said = " ".join(quiet.console.file.getvalue().split())
     assert "warning: the checkpoint is from another kind of device" in said
@@ -141,14 +144,14 @@ def test_a_largest_discount_holds_only_while_it_is_asked_for(make_short, make_tr
     low.run()
     low.close()
     (own,) = low.env.tasks
-    assert low.learner._discount.tolist() == [0.5]
+    assert low.method.learner._discount.tolist() == [0.5]
     checkpoint = low.folder.last_checkpoint()
     # The agent by itself, as of newt-eval, plans with what its values were learned with.
     agent = Agent.load(checkpoint)
     assert agent.discount.tolist() == [0.5]
     assert agent.tasks[0].discount == own.discount > 0.5
     again = make_trainer("again", dataclasses.replace(CONFIG, checkpoint=str(checkpoint)))
-    assert again.learner._discount.tolist() == pytest.approx([own.discount])
+    assert again.method.learner._discount.tolist() == pytest.approx([own.discount])
     assert again.agent.discount.tolist() == pytest.approx([own.discount])
 
 
@@ -166,7 +169,7 @@ def test_a_restarted_environment_writes_no_transition_that_never_happened(make_s
     trainer.env.step = watched
     trainer.run()
     assert trainer.env.failures.tolist() == [0, 1]
-    held = trainer.replay.state_dict()
+    held = trainer.method.replay.state_dict()
     rows = held["rows_written"].tolist()
     # 40 steps, one of which the second did not take; and the first rows of 1 and of 2 episodes.
     assert rows == [41, 41]

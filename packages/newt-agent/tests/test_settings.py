@@ -10,14 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmbench.runs import RunError
-from newt_agent.cli import EvalConfig, ResumeConfig
-from newt_agent.config import Config, OptimizerConfig
+from newt_agent.cli import ResumeConfig
+from newt_agent.cli_eval import EvalConfig
+from newt_agent.learner import OptimizerConfig
 from newt_agent.losses import LossConfig
+from newt_agent.newt import NewtConfig
 from newt_agent.planner import PlannerConfig
 from newt_agent.settings import Range, check_settings, describe
 
 ALL = (
-    (Config(), ""),
+    (NewtConfig(), ""),
     (PlannerConfig(), "planner."),
     (LossConfig(), "loss."),
     (OptimizerConfig(), "optimizer."),
@@ -66,8 +68,8 @@ def test_what_is_taken_is_in_its_range_and_survives_the_run_s_file(field, value)
     setting = describe(type(settings))[name]
     assert value is None or setting.range is None or setting.range.holds(value)
     written = json.dumps(dataclasses.asdict(changed), allow_nan=False)
-    if isinstance(changed, Config):
-        assert Config.from_dict(json.loads(written)) == changed
+    if isinstance(changed, NewtConfig):
+        assert NewtConfig.from_dict(json.loads(written)) == changed
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,8 @@ from tiny import TINY
 
 from mmbench.runs import RunError, RunFolder
 from newt_agent.agent import Agent
-from newt_agent.train import Interrupted, replay_episodes
+from newt_agent.episodes import replay_episodes
+from newt_agent.train import Interrupted
 
 HANG = 300  # seconds after which a subprocess is taken to hang
 
@@ -200,28 +201,42 @@ def test_failure_while_saving_keeps_the_checkpoint_before(make_trainer, monkeypa
     Agent.load(before)
 
 
-def test_a_replay_that_could_not_be_resumed_from_is_refused_at_the_start(make_trainer):
-    # Two lanes of 500 rows; an episode has 501.
-    with pytest.raises(RunError, match="replay_capacity=1001: at least 1002"):
-        make_trainer(config=dataclasses.replace(TINY, replay_capacity=1001))
+def test_a_replay_shorter_than_an_episode_can_be_resumed_from(make_trainer):
+    config = dataclasses.replace(TINY, replay_capacity=200, steps=800, checkpoint_every=450)
+    whole = make_trainer("whole", config)
+    whole.run()
+    stopped = make_trainer("stopped", config)
+    take_step = stopped._take_step
+
+    def stop_soon():
+        take_step()
+        if stopped.step == 500:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    stopped._take_step = stop_soon
+    with pytest.raises(Interrupted):
+        stopped.run()
+    stopped.close()
+    make_trainer("stopped", config, resume=True).run()
+    assert weights(stopped.folder.path) == weights(whole.folder.path)
 
 
 def test_discounts_are_limited_in_learning_and_planning(make_trainer):
     trainer = make_trainer(config=dataclasses.replace(TINY, discount_max=0.5))
-    assert trainer.learner._discount.tolist() == [0.5] * len(trainer.tasks)
+    assert trainer.method.learner._discount.tolist() == [0.5] * len(trainer.tasks)
     assert trainer.agent.discount.tolist() == [0.5] * len(trainer.tasks)
 
 
 def test_stop_request_is_honoured_between_steps(make_trainer):
     trainer = make_trainer()
-    collect = trainer._collect
+    take_step = trainer._take_step
 
     def stop_soon():
-        collect()
+        take_step()
         if trainer.step == 300:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    trainer._collect = stop_soon
+    trainer._take_step = stop_soon
     with pytest.raises(Interrupted):
         trainer.run()
     assert trainer.folder.last_checkpoint().name == "000000300"

@@ -24,9 +24,10 @@ from scripted import ACTION, EPISODE, LONG, SCALE, SHORT, STEP, episode_return, 
 from tiny import TINY
 
 from mmbench.runs import RunFolder
-from newt_agent.config import OptimizerConfig
 from newt_agent.display import Display
+from newt_agent.learner import OptimizerConfig
 from newt_agent.losses import LossConfig
+from newt_agent.newt import Newt
 from newt_agent.train import Trainer
 
 ENVS = [SHORT, SHORT, LONG, LONG]
@@ -67,7 +68,7 @@ class Watch:
         self.steps, self.plans, self.evaluation_plans, self.updates = [], [], [], []
         trainer.env.step = self._watch_step(trainer.env.step)
         trainer.agent.planner.plan = self._watch_plan(trainer.agent.planner.plan)
-        trainer.learner.update = self._watch_update(trainer.learner.update)
+        trainer.method.learner.update = self._watch_update(trainer.method.learner.update)
 
     def _watch_step(self, step):
         def watched(actions):
@@ -98,7 +99,7 @@ class Watch:
 
     def _watch_update(self, update):
         def watched(batch, generator):
-            rates = [group["lr"] for group in self.trainer.learner.optimizer.param_groups]
+            rates = [group["lr"] for group in self.trainer.method.learner.optimizer.param_groups]
             metrics = update(batch, generator)
             step = self.trainer.step
             self.updates.append(
@@ -114,7 +115,7 @@ def run(scripted_tasks, tmp_path_factory) -> Watch:
     """A whole run, watched."""
     folder = RunFolder.create(tmp_path_factory.mktemp("run"), "test")
     display = Display(Console(file=io.StringIO()))
-    trainer = Trainer(replace(CONFIG, tasks=scripted_tasks), folder, "cpu", display)
+    trainer = Trainer(Newt, replace(CONFIG, tasks=scripted_tasks), folder, "cpu", display)
     with contextlib.closing(trainer):
         watch = Watch(trainer)
         trainer.run()
@@ -135,7 +136,7 @@ def watched_run(make_trainer, scripted_tasks):
 
 def sampled(run: Watch):
     """So many windows that none is missing, and what their observations say."""
-    batch = run.trainer.replay.sample(6000, np.random.default_rng(0))
+    batch = run.trainer.method.replay.sample(6000, np.random.default_rng(0))
     return batch, batch.obs[..., 0], batch.obs[..., EPISODE], batch.obs[..., STEP]
 
 
@@ -173,8 +174,8 @@ def test_every_step_of_every_episode_is_kept_the_last_one_too(run):
 @pytest.mark.parametrize("capacity", [64, 67])
 def test_replay_holds_as_many_rows_as_asked_for(watched_run, capacity):
     run = watched_run(replay_capacity=capacity)
-    assert len(run.trainer.replay) == 64  # the most that four environments can share equally
-    held = run.trainer.replay.state_dict()
+    assert len(run.trainer.method.replay) == 64  # the most that four environments can share equally
+    held = run.trainer.method.replay.state_dict()
     assert len(held["obs"]) == len(held["action"]) == len(held["reward"]) == 64
     newest = {(row[0], row[EPISODE], row[STEP]) for row in held["obs"].tolist()}
     for length in LENGTHS.tolist():
@@ -242,7 +243,7 @@ def test_the_policy_s_actions_are_noisy_in_training_only(watched_run, make_train
         noise[phase].append((torch.from_numpy(action) - mean)[agent.model.action_mask[task]])
         return action
 
-    agent.act_on = watched
+    trainer.agent.act_on = watched  # and so of the copy that is evaluated
     trainer.run()
     assert not torch.cat(noise["evaluation"]).any()
     assert 0.2 < torch.cat(noise["training"]).std() < 0.4
@@ -287,12 +288,12 @@ def test_updates_are_utd_times_the_steps_after_the_random_ones(
         plan_in_eval=False,
     )
     trainer = make_trainer(f"run-{next(NUMBERS)}", config)
-    trainer.learner.update = lambda batch, generator: {}
+    trainer.method.learner.update = lambda batch, generator: {}
     trainer.run()
     trainer.close()
     num_envs = 2 * envs_per_task
     assert trainer.step == math.ceil(steps / num_envs) * num_envs
-    assert trainer.updates == math.floor(utd * (trainer.step - seed_steps))
+    assert trainer.method.updates == math.floor(utd * (trainer.step - seed_steps))
 
 
 def test_updates_come_as_the_steps_do_from_the_replay_of_all_tasks(run):

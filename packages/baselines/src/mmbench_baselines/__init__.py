@@ -1,6 +1,3 @@
-"""Baselines for MMBench: behaviour cloning, PPO, FastTD3 and TD-MPC2.
-
-None of them is written yet; the package holds their place and their dependencies.
-"""
+"""Baselines for MMBench, one readable file each, on the training loop of newt-agent."""
 
 __version__ = "0.1.0"

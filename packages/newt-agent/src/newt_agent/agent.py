@@ -1,29 +1,28 @@
-"""The agent: a world model, the tasks it knows, and a planner, behind one method, `act`."""
+"""An agent: networks, the tasks they know, and one method to act, whatever trained it."""
 
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mmbench.catalog import Task, action_mask, observation_mask
-from mmbench.language import embed, encoder_dim
+from mmbench.catalog import Task
+from mmbench.language import encoder_dim
 from mmbench.runs import RunError, RunFolder, one_line, read_json, verify_folder, write_json
 from mmbench.runs.folder import CHECKPOINTS
 from newt_agent.finite import LARGEST, BrokenAgentError, UnusableNumberError, is_usable
-from newt_agent.planner import Planner, PlannerConfig
+from newt_agent.methods import find_method
+from newt_agent.task_module import TaskModule
 from newt_agent.tensors import load_tensors, save_tensors
-from newt_agent.world_model import SIZES, ModelConfig, TaskContext, WorldModel
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "agent.json"
-POLICY_NOISE = 0.3
-"""Standard deviation of the exploration noise where the policy acts without planning."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,84 +39,49 @@ class TaskInfo:
     instruction: str
     discount: float
 
+    @classmethod
+    def of(cls, tasks: Sequence[Task]) -> tuple[TaskInfo, ...]:
+        """Reads it from tasks of the benchmark."""
+        return tuple(cls(t.versioned_name, t.instruction, t.discount) for t in tasks)
 
-class Agent:
-    """Acts in any of its tasks.
 
-    The planner's memory (its last plan) lives here, one slot a row of the observations, so one
-    agent serves one batch of environments.
+class Agent(ABC):
+    """Acts in any of its tasks. :meth:`load` opens the checkpoint of every method.
 
     Args:
-        model: The world model; its task table is in the order of ``tasks``.
-        tasks: What the rows of the table are.
-        encoder: Name of the text encoder that made the table's embeddings.
-        planner: Settings of the planner.
-        plan: Act by planning; off, the policy acts.
+        model: The networks; the rows of their task tables are in the order of ``tasks``.
+        tasks: What the rows are.
+        encoder: Name of the text encoder that made the table of embeddings.
+        size: Name of the networks' size.
         discount_max: The largest discount to learn and plan with; see :meth:`limit_discount`.
 
     Attributes:
         discount: ``[tasks]``, what is learned and planned with.
     """
 
+    method: ClassVar[str]
+    """Name of the method that trains it."""
+
     def __init__(
         self,
-        model: WorldModel,
+        model: TaskModule,
         tasks: Sequence[TaskInfo],
         encoder: str,
-        planner: PlannerConfig,
-        plan: bool = True,
+        size: str,
         discount_max: float = 1.0,
     ) -> None:
         self.model = model
         self.tasks = tuple(tasks)
         self.encoder = encoder
-        self.planner = Planner(model, planner)
-        self.plan = plan
+        self.size = size
         self._index = {task.name: i for i, task in enumerate(self.tasks)}
         self.discount = torch.empty(len(self.tasks), device=self.device)
         self.limit_discount(discount_max)
-        self.memory: Tensor | None = None
-
-    @classmethod
-    def create(
-        cls,
-        tasks: Sequence[Task],
-        size: str,
-        encoder: str,
-        planner: PlannerConfig,
-        generator: torch.Generator,
-        device: torch.device | str = "cpu",
-    ) -> Agent:
-        """Makes an untrained agent for some tasks of the benchmark.
-
-        Args:
-            tasks: The tasks, in the order of the agent's table.
-            size: ``XS``, ``S``, ``B``, ``L`` or ``XL``.
-            encoder: Text encoder of the instructions.
-            planner: Settings of the planner.
-            generator: Source of the initial weights, on the CPU.
-            device: Where the model computes.
-        """
-        embeddings = embed([task.instruction for task in tasks], encoder=encoder)
-        model = WorldModel(
-            SIZES[size],
-            torch.from_numpy(embeddings),
-            torch.from_numpy(np.stack([action_mask(task) for task in tasks])),
-            torch.from_numpy(np.stack([observation_mask(task) for task in tasks])),
-            generator=generator,
-        )
-        infos = [TaskInfo(t.versioned_name, t.instruction, t.discount) for t in tasks]
-        return cls(model.to(device), infos, encoder, planner)
 
     @property
     def device(self) -> torch.device:
-        """Where the model computes."""
-        return self.model.bins.device
-
-    @property
-    def size(self) -> str:
-        """Name of the model's size, or ``custom`` if it has none."""
-        return _size_name(self.model.config)
+        """Where the networks compute."""
+        return self.model.action_mask.device
 
     def limit_discount(self, largest: float) -> None:
         """Learns and plans with at most this discount in every task.
@@ -126,7 +90,7 @@ class Agent:
         """
         self.discount_max = largest
         own = torch.tensor([task.discount for task in self.tasks])
-        self.discount.copy_(own.clamp(max=largest))  # in place, for the learner holds it too
+        self.discount.copy_(own.clamp(max=largest))  # in place, for the method holds it too
 
     def index(self, names: Sequence[str]) -> Tensor:
         """Returns the rows of the task table, [len(names)] int64.
@@ -165,7 +129,7 @@ class Agent:
                 call, though not every row starts an episode.
         """
         shapes = tuple(np.shape(obs)), tuple(np.shape(first))
-        width = self.model.config.obs_dim
+        width = self.model.observation_mask.shape[1]
         if isinstance(tasks, str) or shapes != ((len(tasks), width), (len(tasks),)):
             raise ValueError(
                 f"obs has the shape {shapes[0]}, first {shapes[1]}, and tasks is {tasks!r:.80}: "
@@ -186,74 +150,53 @@ class Agent:
         """Like `act`, with rows of the task table instead of names."""
         obs = torch.as_tensor(obs, dtype=torch.float32, device=self.device)
         first = torch.as_tensor(first, device=self.device)
-        # One dimension more, against which the planner's candidates broadcast.
-        context = self.model.context(task[:, None])
-        z = self.model.encode(obs[:, None], context)
-        if self.plan:
-            action = self._plan(z, context, first, explore, generator)
-        else:
-            action = self._follow_policy(z, context, explore, generator)
-        result = action.cpu().numpy()
-        if not np.isfinite(result).all():
-            raise self._explain(result, obs, task)
+        result = self._choose(obs, task, first, explore, generator).cpu().numpy()
+        self.check_actions(result, obs, task)
         return result
 
-    def _plan(
+    @abstractmethod
+    def _choose(
         self,
-        z: Tensor,
-        context: TaskContext,
+        obs: Tensor,
+        task: Tensor,
         first: Tensor,
         explore: bool,
         generator: torch.Generator | None,
     ) -> Tensor:
-        if self.memory is None or len(self.memory) != len(z):
-            if not bool(first.all()):
-                raise ValueError(
-                    f"{len(z)} rows, but the last call had "
-                    f"{0 if self.memory is None else len(self.memory)}: pass first=True for all"
-                )
-            self.memory = self.planner.initial(len(z))
-        discount = self.discount[context.task[:, 0]]
-        action, self.memory = self.planner.plan(
-            z, context, self.memory, first, discount, explore, generator
-        )
-        return action
+        """Chooses actions, ``[B, 16]``, 0 at masked entries; arguments on the device."""
 
-    def _explain(self, action: np.ndarray, obs: Tensor, task: Tensor) -> RunError:
-        """Says whose fault an action is that cannot be taken."""
+    def check_actions(self, action: np.ndarray, obs: Tensor, task: Tensor) -> None:
+        """Checks actions, and says whose fault one is that cannot be taken.
+
+        Raises:
+            UnusableNumberError: An observation is NaN or beyond 1e18.
+            BrokenAgentError: The weights are such that an action is NaN.
+        """
+        if np.isfinite(action).all():
+            return
         row = int(np.flatnonzero(~np.isfinite(action).all(1))[0])
         name = self.tasks[int(task[row])].name
         values = obs[row].cpu().numpy()
         unusable = ~is_usable(values) & self.model.observation_mask[task[row]].cpu().numpy()
         if unusable.any():
             entry = int(np.flatnonzero(unusable)[0])
-            return UnusableNumberError(
+            raise UnusableNumberError(
                 f"the observation of task {name!r} (row {row}) holds {values[entry]!s} in entry "
                 f"{entry}; the magnitude may be {LARGEST:g} at most"
             )
-        return BrokenAgentError(f"the action for task {name!r} is NaN: the weights are broken")
-
-    def _follow_policy(
-        self, z: Tensor, context: TaskContext, explore: bool, generator: torch.Generator | None
-    ) -> Tensor:
-        mean = self.model.pi(z, context)[0].squeeze(1)
-        if not explore:
-            return mean
-        # The policy's std starts tiny; exploration normally comes from the planner.
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-        noisy = (mean + POLICY_NOISE * noise).clamp(-1.0, 1.0)
-        return torch.where(context.action_mask.squeeze(1), noisy, 0.0)
+        raise BrokenAgentError(f"the action for task {name!r} is NaN: the weights are broken")
 
     def policy(self, task: str, seed: int = 0) -> Callable[[np.ndarray, bool], np.ndarray]:
         """Returns how the agent acts in one environment, without the noise of training.
 
         Args:
             task: Name of the task.
-            seed: Of the planner's noise.
+            seed: Of the agent's own chance, such as a planner's noise.
 
         Returns:
             A function from an observation (128,) and whether an episode starts with it to an
-            action (16,). It uses the planner's memory of this agent: one environment at a time.
+            action (16,). It uses the memory of this agent, if it has one: one environment at a
+            time.
 
         Raises:
             RunError: The agent does not know the task.
@@ -264,6 +207,8 @@ class Agent:
             obs[None], [task], np.array([first]), generator=generator
         )[0]
 
+    # Saving and loading
+
     def save(self, folder: Path) -> None:
         """Writes the weights and the description of the agent into a folder."""
         save_tensors(folder / WEIGHTS, self.model.state_dict())
@@ -272,66 +217,80 @@ class Agent:
     def describe(self) -> dict[str, Any]:
         """Returns all that is needed to build the agent again, as plain values."""
         return {
-            "model": dataclasses.asdict(self.model.config),
+            "method": self.method,
+            "size": self.size,
             "encoder": {"name": self.encoder, "dim": self.model.task_embeddings.shape[1]},
-            "planner": dataclasses.asdict(self.planner.config),
             "discount_max": self.discount_max,
             "tasks": [dataclasses.asdict(task) for task in self.tasks],
+            **self._own_description(),
         }
+
+    @abstractmethod
+    def _own_description(self) -> dict[str, Any]:
+        """Returns what :meth:`_build` needs besides the rest of :meth:`describe`."""
+
+    @classmethod
+    @abstractmethod
+    def _build(
+        cls,
+        about: dict[str, Any],
+        tensors: dict[str, Tensor],
+        tasks: Sequence[TaskInfo],
+        encoder: str,
+        size: str,
+    ) -> Agent:
+        """Makes an agent on the CPU from what :meth:`describe` returned and its saved tensors.
+
+        May raise anything where they do not fit.
+        """
 
     @classmethod
     def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> Agent:
-        """Loads an agent from a checkpoint.
+        """Loads the agent of a checkpoint, whatever method has trained it.
 
         Args:
             folder: A checkpoint's folder, or that of a run (then its last checkpoint).
-            device: Where the model computes.
+            device: Where the networks compute.
 
         Raises:
-            RunError: There is no complete checkpoint, or it is damaged.
+            RunError: There is no complete checkpoint, it is damaged, or no installed package has
+                its method.
         """
         while True:
             found = checkpoint_folder(folder)
             identity = _identity(found)
             try:
-                return cls._read(found, device)
+                return _read(found, device)
             except RunError:
                 # A run that is on may have put another one in its place meanwhile.
                 if _identity(checkpoint_folder(folder)) == identity:
                     raise
 
-    @classmethod
-    def _read(cls, folder: Path, device: torch.device | str) -> Agent:
-        verify_folder(folder, (DESCRIPTION, WEIGHTS))
-        about = read_json(folder / DESCRIPTION)
-        try:
-            tensors = load_tensors(folder / WEIGHTS)
-            config = ModelConfig(**about["model"])
-            name, dim = about["encoder"]["name"], about["encoder"]["dim"]
-            if dim != encoder_dim(name):
-                raise RunError(
-                    f"{folder}: its task embeddings have {dim} entries, but the encoder {name!r} "
-                    f"gives {encoder_dim(name)}"
-                )
-            model = WorldModel(
-                config,
-                tensors["task_embeddings"],
-                tensors["action_mask"],
-                tensors["observation_mask"],
-            )
-            model.load_state_dict(tensors)
-            tasks = [TaskInfo(**task) for task in about["tasks"]]
-            if len(tasks) != len(model.task_embeddings):
-                raise ValueError(f"{len(tasks)} tasks for {len(model.task_embeddings)} rows")
-            planner = PlannerConfig(**about["planner"])
-            discount_max = float(about["discount_max"])
-        except RunError:
-            raise
-        except Exception as error:  # foreign names and sizes raise nearly anything
+
+def _read(folder: Path, device: torch.device | str) -> Agent:
+    verify_folder(folder, (DESCRIPTION, WEIGHTS))
+    about = read_json(folder / DESCRIPTION)
+    try:
+        tensors = load_tensors(folder / WEIGHTS)
+        kind = find_method(about["method"]).agent_class
+        name, dim = about["encoder"]["name"], about["encoder"]["dim"]
+        if dim and dim != encoder_dim(name):
             raise RunError(
-                f"{folder} is not a checkpoint of this agent ({one_line(error)})"
-            ) from error
-        return cls(model.to(device), tasks, name, planner, discount_max=discount_max)
+                f"{folder}: its task embeddings have {dim} entries, but the encoder {name!r} "
+                f"gives {encoder_dim(name)}"
+            )
+        tasks = [TaskInfo(**task) for task in about["tasks"]]
+        agent = kind._build(about, tensors, tasks, name, str(about["size"]))
+        if len(tasks) != agent.model.num_tasks:
+            raise ValueError(f"{len(tasks)} tasks for {agent.model.num_tasks} rows")
+        agent.model.to(device)
+        agent.discount = agent.discount.to(device)
+        agent.limit_discount(float(about["discount_max"]))
+    except RunError:
+        raise
+    except Exception as error:  # foreign names and sizes raise nearly anything
+        raise RunError(f"{folder} is not a checkpoint of an agent ({one_line(error)})") from error
+    return agent
 
 
 def check_known(names: Sequence[str], known: Sequence[str]) -> None:
@@ -349,14 +308,20 @@ def check_known(names: Sequence[str], known: Sequence[str]) -> None:
         )
 
 
-def read_description(path: str | Path) -> tuple[str, str, list[str]]:
-    """Reads what a checkpoint is, without its weights.
+class Description(NamedTuple):
+    """What a checkpoint is, without its weights: see the arguments of :class:`Agent`."""
+
+    method: str
+    size: str
+    encoder: str
+    tasks: tuple[str, ...]
+
+
+def read_description(path: str | Path) -> Description:
+    """Reads what a checkpoint is.
 
     Args:
         path: As of :meth:`Agent.load`.
-
-    Returns:
-        The name of its size (see :attr:`Agent.size`), of its text encoder, and of its tasks.
 
     Raises:
         RunError: There is no checkpoint, or it is damaged.
@@ -364,14 +329,10 @@ def read_description(path: str | Path) -> tuple[str, str, list[str]]:
     folder = checkpoint_folder(path)
     try:
         about = read_json(folder / DESCRIPTION)
-        names = [task["name"] for task in about["tasks"]]
-        return _size_name(ModelConfig(**about["model"])), about["encoder"]["name"], names
+        names = tuple(task["name"] for task in about["tasks"])
+        return Description(about["method"], about["size"], about["encoder"]["name"], names)
     except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{folder} is not a checkpoint of this agent ({one_line(error)})") from error
-
-
-def _size_name(config: ModelConfig) -> str:
-    return next((name for name, size in SIZES.items() if size == config), "custom")
+        raise RunError(f"{folder} is not a checkpoint of an agent ({one_line(error)})") from error
 
 
 def checkpoint_folder(path: str | Path) -> Path:

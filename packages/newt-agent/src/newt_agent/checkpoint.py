@@ -3,11 +3,11 @@
 A checkpoint is a folder that appears under its name only when it is complete::
 
     checkpoints/<step>/
-      model.safetensors    weights, target network, task table
-      agent.json           sizes, encoder, planner, tasks: with the weights, all that acting needs
-      training.safetensors optimizers, running scale, environments, generators
-      replay.safetensors   the replay buffer (only in the newest checkpoint)
-      progress.json        step, counters, generator of the sampler, versions
+      model.safetensors    weights, target networks, task tables
+      agent.json           method, sizes, encoder, tasks: with the weights, all that acting needs
+      training.safetensors running episodes; the method's optimizers, statistics, generators
+      replay.safetensors   the method's replay buffer (only in the newest checkpoint)
+      progress.json        step, counters, settings, versions
       manifest.json        checksums of all of these
 """
 
@@ -22,8 +22,9 @@ from torch import Tensor
 from mmbench.runs import RunError, RunFolder, read_json, verify_folder, write_json
 from mmbench.runs.files import MANIFEST
 from newt_agent.agent import Agent, checkpoint_folder
-from newt_agent.config import Config
-from newt_agent.tensors import load_tensors, save_tensors
+from newt_agent.config import RunConfig
+from newt_agent.methods import find_method
+from newt_agent.tensors import entries, load_tensors, save_tensors
 
 _TRAINING = "training.safetensors"
 _REPLAY = "replay.safetensors"
@@ -33,10 +34,10 @@ _PROGRESS_KINDS: dict[str, type | tuple[type, ...]] = {
     "updates": int,
     "seconds": (int, float),
     "metrics_bytes": int,
-    "sampler": dict,
     "results": dict,
     "evaluation_due": bool,
     "config": dict,
+    "method": str,
 }
 """What a run cannot go on without."""
 
@@ -46,13 +47,13 @@ class TrainingState:
     """What a checkpoint holds besides the agent.
 
     Attributes:
-        training: Tensors of the optimizers, environments and generators.
-        replay: Tensors of the replay buffer.
+        episodes: Of :meth:`newt_agent.episodes.RunningEpisodes.state`.
+        method: Of :meth:`newt_agent.method.Method.state`.
         progress: Plain values.
     """
 
-    training: dict[str, Tensor]
-    replay: dict[str, Tensor]
+    episodes: dict[str, Tensor]
+    method: dict[str, Tensor]
     progress: dict[str, Any]
 
 
@@ -73,8 +74,13 @@ def save_checkpoint(folder: RunFolder, step: int, agent: Agent, state: TrainingS
 
     def fill(target: Path) -> None:
         agent.save(target)
-        save_tensors(target / _TRAINING, state.training)
-        save_tensors(target / _REPLAY, state.replay)
+        training = {f"episodes/{name}": value for name, value in state.episodes.items()}
+        replay: dict[str, Tensor] = {}
+        for name, value in state.method.items():
+            (replay if name.startswith("replay/") else training)[f"method/{name}"] = value
+        save_tensors(target / _TRAINING, training)
+        if replay:
+            save_tensors(target / _REPLAY, replay)
         write_json(target / _PROGRESS, state.progress)
 
     target = folder.publish_checkpoint(step, fill)
@@ -97,14 +103,13 @@ def load_training_state(checkpoint: Path) -> TrainingState:
             raise RunError(
                 f"{checkpoint / _PROGRESS} is damaged: {name!r} is {progress.get(name)!r:.40}"
             )
-    return TrainingState(
-        training=load_tensors(checkpoint / _TRAINING),
-        replay=load_tensors(checkpoint / _REPLAY),
-        progress=progress,
-    )
+    tensors = load_tensors(checkpoint / _TRAINING)
+    if (checkpoint / _REPLAY).exists():
+        tensors |= load_tensors(checkpoint / _REPLAY)
+    return TrainingState(entries(tensors, "episodes"), entries(tensors, "method"), progress)
 
 
-def run_config(path: str | Path) -> Config | None:
+def run_config(path: str | Path) -> RunConfig | None:
     """Returns the settings of the run that made a checkpoint; None for an agent without a run.
 
     Args:
@@ -115,7 +120,8 @@ def run_config(path: str | Path) -> Config | None:
     """
     progress = checkpoint_folder(path) / _PROGRESS
     try:
-        return Config.from_dict(read_json(progress)["config"])
+        stored = read_json(progress)
+        return find_method(stored["method"]).config_class.from_dict(stored["config"])
     except (RunError, AttributeError, KeyError, TypeError):
         return None
 

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -18,11 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from mmbench.evaluation import Episode
 from newt_agent.system import HANG_UP
-
-if TYPE_CHECKING:
-    from newt_agent.evaluate import Episode
-    from newt_agent.train import Trainer
 
 _REFRESH_SECONDS = 0.5
 _PLAIN_SECONDS = 15.0
@@ -97,6 +94,26 @@ class RecentScores:
         return sum(e.score if scored else e.episode_return for e in latest) / len(latest)
 
 
+class RunProgress(NamedTuple):
+    """How far a run is.
+
+    Attributes:
+        step: Agent steps so far.
+        steps: Length of the run.
+        num_envs: Environments, each of which takes a step at a time.
+        updates: Gradient updates so far.
+        random: Per task, the evaluation of the random policy as in ``eval.json``.
+        recent: Of the latest training episodes.
+    """
+
+    step: int
+    steps: int
+    num_envs: int
+    updates: int
+    random: dict[str, Any]
+    recent: RecentScores
+
+
 class Display:
     """Shows a run in a terminal, or as plain lines where there is none.
 
@@ -144,7 +161,7 @@ class Display:
             yield on_progress
 
     @contextmanager
-    def running(self, trainer: Trainer) -> Iterator[None]:
+    def running(self) -> Iterator[None]:
         """Shows progress while a run goes on."""
         if not self.console.is_terminal:
             yield
@@ -153,31 +170,31 @@ class Display:
             yield
         self._live = None
 
-    def advance(self, trainer: Trainer) -> None:
+    def advance(self, run: RunProgress) -> None:
         """Called after every step of the loop; draws now and then."""
         now = time.perf_counter()
         if self._start is None:
             # The first line waits for a rate worth telling.
-            self._start, self._shown = (now, trainer.step - trainer.env.num_envs), now
+            self._start, self._shown = (now, run.step - run.num_envs), now
         interval = _REFRESH_SECONDS if self._live else _PLAIN_SECONDS
-        if now - self._shown < interval and trainer.step < trainer.config.steps:
+        if now - self._shown < interval and run.step < run.steps:
             return
         self._shown = now
-        rate = (trainer.step - self._start[1]) / max(now - self._start[0], 1e-9)
-        left = (trainer.config.steps - trainer.step) / max(rate, 1e-9)
+        rate = (run.step - self._start[1]) / max(now - self._start[0], 1e-9)
+        left = (run.steps - run.step) / max(rate, 1e-9)
         head = (
-            f"{trainer.step:,} / {trainer.config.steps:,} steps   {rate:,.0f} steps/s   "
-            f"{trainer.updates:,} updates   {duration(left)} left"
+            f"{run.step:,} / {run.steps:,} steps   {rate:,.0f} steps/s   "
+            f"{run.updates:,} updates   {duration(left)} left"
         )
         if self._live:
-            table = _scores(trainer)
+            table = _scores(run)
             bar = Progress(TextColumn("training"), BarColumn(bar_width=40), MofNCompleteColumn())
-            bar.add_task("", total=trainer.config.steps, completed=trainer.step)
+            bar.add_task("", total=run.steps, completed=run.step)
             self._live.update(Group(bar, head, table), refresh=True)
         else:
             scores = ", ".join(
                 f"{name} {_number(row[1])} (random {_number(row[0])})"
-                for name, row in list(_recent_scores(trainer).items())[:_SHOWN_TASKS]
+                for name, row in list(_recent_scores(run).items())[:_SHOWN_TASKS]
             )
             self.say(f"{head}   {scores}")
 
@@ -243,25 +260,24 @@ class Display:
         self.console.print(table)
 
 
-def _recent_scores(trainer: Trainer) -> dict[str, tuple[float, float]]:
+def _recent_scores(run: RunProgress) -> dict[str, tuple[float, float]]:
     """Per task, the random policy's score and the mean of the latest training episodes.
 
     Returns, where the task has no score.
     """
-    random = trainer.results.get("random", {}).get("tasks", {})
     rows = {}
-    for name, row in random.items():
+    for name, row in run.random.items():
         scored = is_scored(row)
-        rows[name] = (row["score" if scored else "return"], trainer.recent.mean(name, scored))
+        rows[name] = (row["score" if scored else "return"], run.recent.mean(name, scored))
     return rows
 
 
-def _scores(trainer: Trainer) -> Table:
+def _scores(run: RunProgress) -> Table:
     table = Table()
     table.add_column("task")
     table.add_column("random", justify="right")
     table.add_column(f"last {_RECENT} episodes", justify="right")
-    rows = _recent_scores(trainer)
+    rows = _recent_scores(run)
     for name, (random, recent) in list(rows.items())[:_SHOWN_TASKS]:
         table.add_row(name, _number(random), _number(recent))
     if len(rows) > _SHOWN_TASKS:

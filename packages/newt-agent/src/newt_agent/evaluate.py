@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
 
 from mmbench.catalog import Task, TaskUnavailableError
+from mmbench.evaluation import Episode
 from newt_agent.agent import Agent
 from newt_agent.finite import check_numbers
 
@@ -18,24 +18,6 @@ MULTITASK = "mmbench:mmbench/multitask-v0"
 MAX_ENVS_PER_TASK = 10
 MAX_ENVS = 64
 """Environments that are open at once for an evaluation: a few tasks at a time."""
-
-
-class Episode(NamedTuple):
-    """One finished episode.
-
-    Attributes:
-        task: Name of the task.
-        score: In [0, 1]; NaN where the task has none.
-        success: Of the last step; NaN where undefined.
-        episode_return: Summed reward.
-        length: Agent steps.
-    """
-
-    task: str
-    score: float
-    success: float
-    episode_return: float
-    length: int
 
 
 Policy = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -165,55 +147,3 @@ def _acting(agent: Agent, env: Any, seed: int) -> Policy:
         return agent.act_on(obs, rows, first, explore=False, generator=generator)
 
     return policy
-
-
-def summarise(episodes: Sequence[Episode], tasks: Sequence[Task]) -> dict[str, Any]:
-    """Averages episodes into the form of ``eval.json``.
-
-    Args:
-        episodes: Of any of the tasks.
-        tasks: Order and domains of the rows.
-
-    Returns:
-        ``tasks``: per task its mean score, the spread between episodes, success (score and
-        success are null where undefined), return, length and number of episodes; ``domains``:
-        the unweighted mean of each domain's tasks, with their number; ``total``: the same over
-        all tasks. Tasks with no episode or no score are left out of every mean.
-    """
-    per_task: dict[str, dict[str, Any]] = {}
-    domains: dict[str, list[float]] = {}
-    for task in tasks:
-        name = task.versioned_name
-        own = [episode for episode in episodes if episode.task == name]
-        if not own:
-            continue
-        scores = np.array([episode.score for episode in own])
-        successes = [e.success for e in own if not math.isnan(e.success)]
-        per_task[name] = {
-            "domain": task.domain,
-            "score": float(scores.mean()),
-            "score_std": float(scores.std(ddof=1)) if len(own) > 1 else float("nan"),
-            "success": _mean(successes),
-            "return": float(np.mean([episode.episode_return for episode in own])),
-            "length": float(np.mean([episode.length for episode in own])),
-            "episodes": len(own),
-        }
-        domains.setdefault(task.domain, [])
-        if task.has_score:
-            domains[task.domain].append(per_task[name]["score"])
-    every = [score for scores in domains.values() for score in scores]
-    return {
-        "tasks": per_task,
-        "domains": {
-            name: {"score": _mean(scores), "tasks": len(scores)} for name, scores in domains.items()
-        },
-        "total": {
-            "score": _mean(every),
-            "tasks": len(every),
-            "episodes": len(episodes),
-        },
-    }
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else float("nan")

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 
-from newt_agent.agent import Agent
-from newt_agent.config import OptimizerConfig
 from newt_agent.losses import Batch, LossConfig, policy_loss, world_model_loss
 from newt_agent.maths import RunningScale
+from newt_agent.planning_agent import PlanningAgent
+from newt_agent.settings import Range, check_settings
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Adam, twice: one for the world model, one for the policy (paper, table of settings)."""
+
+    lr: Annotated[float, Range(0, 1e30)] = 3e-4
+    """Learning rate."""
+    encoder_lr_scale: Annotated[float, Range(0, 1e6)] = 0.3
+    """Factor on the learning rate for the encoder."""
+    grad_clip_norm: Annotated[float, Range(0, 1e30, above=True)] = 20.0
+    """Largest global norm of the gradients."""
+    policy_eps: Annotated[float, Range(0, 1, above=True)] = 1e-5
+    """Adam's epsilon for the policy."""
+    anneal: Annotated[float, Range(0, 1)] = 0.0
+    """Last part of the run over which the learning rates fall linearly to 0; 0 keeps them."""
+    target_tau: Annotated[float, Range(0, 1)] = 0.01
+    """Rate at which the target value network follows, per update."""
+
+    def __post_init__(self) -> None:
+        check_settings(self, "optimizer.")
 
 
 class Learner:
@@ -23,7 +47,7 @@ class Learner:
         optimizer: Settings of both optimizers.
     """
 
-    def __init__(self, agent: Agent, loss: LossConfig, optimizer: OptimizerConfig) -> None:
+    def __init__(self, agent: PlanningAgent, loss: LossConfig, optimizer: OptimizerConfig) -> None:
         model = agent.model
         self.model = model
         self._discount = agent.discount

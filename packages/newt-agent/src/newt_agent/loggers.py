@@ -15,7 +15,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from mmbench.runs import RunError, RunFolder, read_json, write_json
 from mmbench.shell import command
-from newt_agent.config import Config
+from newt_agent.config import RunConfig
 
 
 def check_wandb() -> None:
@@ -82,7 +82,7 @@ class Loggers:
         RunError: Weights & Biases is asked for and does not start.
     """
 
-    def __init__(self, folder: RunFolder, config: Config, purge_step: int = 0) -> None:
+    def __init__(self, folder: RunFolder, config: RunConfig, purge_step: int = 0) -> None:
         self._events = EventFile(folder.tensorboard, purge_step)
         self._wandb: Any = None
         if config.wandb:
@@ -135,7 +135,7 @@ def _no_wandb() -> RunError:
     return RunError("--wandb needs its package: " + command("pip", "install", "newt-agent[wandb]"))
 
 
-def _start_wandb(folder: RunFolder, config: Config) -> Any:
+def _start_wandb(folder: RunFolder, config: RunConfig) -> Any:
     """Begins the run at Weights & Biases, or goes on with the one that the folder names."""
     wandb = _import_wandb()
     if folder.wandb.exists():

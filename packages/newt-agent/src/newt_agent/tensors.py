@@ -62,3 +62,9 @@ def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """
     for name, value in non_finite(tensors).items():
         raise RunError(f"{path}: the tensor {name!r} holds {value}")
+
+
+def entries(tensors: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
+    """Returns the tensors named ``<group>/<name>``, by name."""
+    start = f"{group}/"
+    return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}

@@ -1,9 +1,8 @@
-"""The training loop: act, remember, learn, evaluate, save."""
+"""The training loop that all methods share: act, remember, learn, evaluate, save."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 import threading
 import time
 from collections.abc import Iterator
@@ -11,24 +10,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from mmbench.catalog import EnvironmentFailure, Task
+from mmbench.evaluation import Episode, summarise
 from mmbench.runs import RunError, RunFolder, one_line, provenance
-from mmbench.shell import command
 from newt_agent.agent import Agent
+from newt_agent.chance import environment_seed
 from newt_agent.checkpoint import TrainingState, load_training_state, save_checkpoint
-from newt_agent.config import Config, check_checkpoint, check_resumption, check_run
-from newt_agent.display import Display, RecentScores
-from newt_agent.evaluate import Episode, evaluate, make_environments, summarise
+from newt_agent.config import RunConfig, check_checkpoint, check_resumption, check_run
+from newt_agent.display import Display, RecentScores, RunProgress
+from newt_agent.episodes import RunningEpisodes
+from newt_agent.evaluate import evaluate, make_environments
 from newt_agent.finite import BrokenAgentError, UnusableNumberError, check_numbers, non_finite
-from newt_agent.learner import Learner
 from newt_agent.loggers import Loggers
-from newt_agent.replay import Replay
+from newt_agent.method import Method, Step
+from newt_agent.methods import train_command
 from newt_agent.system import stop_requests
-
-LOG_EVERY_UPDATES = 100
-"""Updates between two looks at the losses: each one waits for the device."""
 
 _EVAL_SEED = 1_000_000
 """Offset of the evaluations' seeds, so that they share no episode with training."""
@@ -46,18 +43,32 @@ class Trainer:
     """One run, from its start or from its last checkpoint.
 
     Args:
-        config: Settings.
+        method: What learns.
+        config: Settings, of the method's class.
         folder: The run's folder.
         device: ``cpu`` or ``cuda``.
         display: Where progress is shown.
         resume: Go on from the folder's last checkpoint.
+
+    Attributes:
+        env: The multitask vector environment.
+        tasks: The tasks that can run here, each once.
+        method: The learning method.
+        step: Agent steps so far, summed over the environments.
+        results: Evaluations so far, by name.
 
     Raises:
         RunError: A setting does not fit, or the checkpoint cannot be resumed from.
     """
 
     def __init__(
-        self, config: Config, folder: RunFolder, device: str, display: Display, resume: bool = False
+        self,
+        method: type[Method],
+        config: RunConfig,
+        folder: RunFolder,
+        device: str,
+        display: Display,
+        resume: bool = False,
     ) -> None:
         self.config = config
         self.folder = folder
@@ -68,7 +79,7 @@ class Trainer:
         torch.set_float32_matmul_precision("high")
         state = load_training_state(folder.last_checkpoint()) if resume else None
         if state is not None:
-            with _foreign(folder):
+            with self._foreign():
                 check_resumption(config, state.progress["config"], state.progress["step"])
         with display.building() as on_progress:
             self.env: Any = make_environments(
@@ -80,34 +91,25 @@ class Trainer:
                 progress=on_progress,
             )
         self.tasks: tuple[Task, ...] = tuple(dict.fromkeys(self.env.tasks))
-        check_run(config, self.tasks, device)
-        names = [task.versioned_name for task in self.env.tasks]
-        self.agent = self._make_agent(resume)
+        check_run(config, self.tasks, method)
+        method.check(config, self.tasks, device)
+        self.agent = self._make_agent(method, resume)
         self.agent.limit_discount(config.discount_max)
-        self.agent.plan = config.plan
-        self._rows = self.agent.index(names)
-        self.learner = Learner(self.agent, config.loss, config.optimizer)
-        self.replay = self._make_replay()
+        rows = self.agent.index([task.versioned_name for task in self.env.tasks])
+        self.method = method(config, self.agent, rows)
         self.step = 0
-        self.updates = 0
+        self.results: dict[str, Any] = {}
+        self.recent = RecentScores()
+        self._episodes = RunningEpisodes(self.env)
         self._seconds = 0.0
         self._saved: int | None = None
         self._stop = threading.Event()
         self._evaluation_due = False
-        self._results: dict[str, Any] = {}
-        self.recent = RecentScores()
-        environments, sampler, noise = np.random.SeedSequence(config.seed).generate_state(3)
-        self._env_seed = int(environments)
-        self._rng = np.random.default_rng(int(sampler))
-        self._generator = torch.Generator(self._device).manual_seed(int(noise))
-        self._returns = np.zeros(self.env.num_envs)
-        self._lengths = np.zeros(self.env.num_envs, np.int64)
-        self._first = np.ones(self.env.num_envs, bool)
         self._metrics = folder.metrics
         if state is None:
             self._start()
         else:
-            with _foreign(folder):
+            with self._foreign():
                 self._restore(state)
         self._loggers = Loggers(folder, config, purge_step=self.step)
         self._started = time.perf_counter() - self._seconds
@@ -124,81 +126,56 @@ class Trainer:
                 message names the task), or the agent broke: a loss, a gradient, a weight or an
                 action is NaN or infinite.
         """
-        try:
-            return self._run()
-        except EnvironmentFailure as failure:
-            advice = "Leave the task out with --tasks"
-            if self.config.on_error == "raise":
-                advice += ", or add --on-error restart, which rebuilds environments that fail"
-            raise self._ended(str(failure), advice) from failure
-        except UnusableNumberError as error:
-            raise self._ended(str(error), "Leave the task out with --tasks") from error
-        except BrokenAgentError as error:
-            broken = self.learner.broken
-            what = f"{', '.join(broken[:4])} became NaN or infinite" if broken else str(error)
-            again = command("newt-train", "--checkpoint", self.folder.path, "--optimizer.lr", "...")
-            raise self._ended(
-                f"(update {self.updates}) {what}",
-                "If it happens again, start a new run from its weights with a lower learning "
-                f"rate: {again}",
-            ) from error
-
-    def _ended(self, what: str, advice: str) -> RunError:
-        """Says what ended the run, and how to go on."""
-        kept = "The run has no checkpoint yet"
-        if self._saved is not None:
-            kept = (
-                f"The checkpoint of step {self._saved} is intact: "
-                f"{command('newt-train', '--resume', self.folder.path)} goes on from it"
-            )
-        return RunError(f"at step {self.step} {what}\n{kept}. {advice}")
-
-    def _run(self) -> dict[str, Any]:
-        with stop_requests() as self._stop, self._display.running(self):
+        with self._explaining_failures(), stop_requests() as self._stop, self._display.running():
             try:
-                self._go()
+                self._do_what_is_left()
             except _StopRequested:
                 self._save()
                 raise Interrupted from None
-        return self._results
+        return self.results
 
-    def _go(self) -> None:
-        """Does what is left of the run. A stop comes between two steps, of evaluations too."""
-        if "random" not in self._results:
-            self._results["random"] = self._evaluate("random", None)
-        if "before" not in self._results:
-            self._results["before"] = self._evaluate("before", self.agent)
+    def _do_what_is_left(self) -> None:
+        """Goes on to the end. A stop comes between two steps, of evaluations too."""
+        if "random" not in self.results:
+            self.results["random"] = self._evaluate("random", None)
+        if "before" not in self.results:
+            self.results["before"] = self._evaluate("before", self.method.evaluated())
             self._save()  # so that nothing of this is repeated after an early stop
         while self.step < self.config.steps:
             if self._evaluation_due:
-                self._results["latest"] = self._evaluate("eval", self.agent)
+                self.results["latest"] = self._evaluate("eval", self.method.evaluated())
                 self._evaluation_due = False
             self._heed_stop()
-            self._collect()
-            self._learn()
-            self._display.advance(self)
+            self._take_step()
+            metrics = self.method.learn(self.step)
+            if metrics is not None:
+                self._loggers.losses(self.step, {n: float(value) for n, value in metrics.items()})
+            self._display.advance(self.progress)
             self._evaluation_due = self._passed(self.config.eval_every)
             if self._passed(self.config.checkpoint_every):
                 self._save()
-        if "after" in self._results:
+        if "after" in self.results:
             return  # it was complete, and was resumed
-        self._results["after"] = self._evaluate("after", self.agent)
-        self.folder.write_eval({"step": self.step, **self._results["after"]})
+        self.results["after"] = self._evaluate("after", self.method.evaluated())
+        self.folder.write_eval({"step": self.step, **self.results["after"]})
         self._save()
 
-    def _heed_stop(self) -> None:
-        if self._stop.is_set():
-            raise _StopRequested
+    @property
+    def progress(self) -> RunProgress:
+        """What the display shows."""
+        return RunProgress(
+            step=self.step,
+            steps=self.config.steps,
+            num_envs=self.env.num_envs,
+            updates=self.method.updates,
+            random=self.results.get("random", {}).get("tasks", {}),
+            recent=self.recent,
+        )
 
     @property
     def seconds(self) -> float:
         """Time spent on this run, interruptions left out."""
         return time.perf_counter() - self._started
-
-    @property
-    def results(self) -> dict[str, Any]:
-        """Evaluations so far, by name."""
-        return self._results
 
     def close(self) -> None:
         """Closes the environments and the loggers, and lets others have the folder."""
@@ -209,83 +186,41 @@ class Trainer:
 
     # The parts of a step
 
-    def _collect(self) -> None:
-        """Takes one step in every environment and stores it."""
-        seeding = self.step < self.config.seed_steps
-        actions = self._random_actions() if seeding else self._chosen_actions()
-        obs, reward, _, truncated, infos = self.env.step(actions)
-        final = np.where(truncated[:, None], infos["final_obs"], obs) if truncated.any() else obs
-        check_numbers(self.env.tasks, reward, final, obs)
-        restarted = infos.get("restarted", np.zeros_like(truncated))
-        # Where an environment was restarted there was no step: its reward and last observation
-        # are stand-ins.
-        self.replay.add(
-            torch.from_numpy(final),
-            torch.from_numpy(actions),
-            torch.from_numpy(reward).float(),
-            where=~restarted,
-        )
-        if truncated.any():
-            self.replay.start(torch.from_numpy(obs), truncated)
-        self._obs, self._first = obs, truncated
-        self.step += self.env.num_envs
-        self._returns += reward
-        self._lengths += 1
-        self._record(truncated, restarted, infos)
-
-    def _learn(self) -> None:
-        """Takes the updates that are due."""
-        self.learner.set_progress(self.step / self.config.steps)
-        # A product, not a sum over the steps: ten times 0.1 added up is less than 1.
-        due = math.floor(self.config.utd * max(0, self.step - self.config.seed_steps))
-        while self.updates < due:
-            batch = self.replay.sample(self.config.batch_size, self._rng)
-            metrics = self.learner.update(batch, self._generator)
-            self.updates += 1
-            if self.updates % LOG_EVERY_UPDATES == 0:
-                self._log(metrics)
-
-    def _random_actions(self) -> np.ndarray:
-        actions = self._rng.uniform(-1.0, 1.0, self.env.action_space.shape)
-        return actions.astype(np.float32) * self.env.action_mask
-
-    def _chosen_actions(self) -> np.ndarray:
-        # After the random phase there is no plan yet to go on from.
-        first = np.ones_like(self._first) if self.agent.memory is None else self._first
-        actions = self.agent.act_on(
-            self._obs, self._rows, first, explore=True, generator=self._generator
-        )
+    def _take_step(self) -> None:
+        """Takes one step in every environment, and gives it to the method."""
+        before = self._episodes.obs
+        actions = self.method.act(before, self._episodes.first, self.step)
         # After acting: the actions have waited for the device, so that this does not.
-        if self.learner.broken:
+        if self.method.broken():
             raise BrokenAgentError("a loss became NaN or infinite")
-        return actions
-
-    def _check_agent(self) -> None:
-        """Checks everything that was learned since the start or resumption.
-
-        Raises:
-            BrokenAgentError: A number is NaN or infinite.
-        """
-        broken = self.learner.broken or list(non_finite(self.agent.model.state_dict()))
-        if broken:
-            raise BrokenAgentError(f"{', '.join(broken[:4])} became NaN or infinite")
-
-    def _record(self, truncated: np.ndarray, restarted: np.ndarray, infos: dict[str, Any]) -> None:
+        obs, reward, terminated, truncated, infos = self.env.step(actions)
+        done = terminated | truncated
+        final = np.where(done[:, None], infos["final_obs"], obs) if done.any() else obs
+        check_numbers(self.env.tasks, reward, final, obs)
+        restarted = infos.get("restarted", np.zeros_like(done))
+        self.method.remember(
+            Step(before, actions, reward, final, terminated, truncated, ~restarted, obs)
+        )
+        self.step += self.env.num_envs
+        returns, lengths = self._episodes.step(actions, reward, done, obs)
         for i in np.flatnonzero(restarted):
             self._display.warn(
                 f"task {self.env.tasks[i].versioned_name!r} (environment {i}) failed at step "
                 f"{self.step} and was restarted; {int(self.env.failures.sum())} restarts so far"
             )
-            self._returns[i] = self._lengths[i] = 0
-        episodes = []
-        for i in np.flatnonzero(truncated & ~restarted):
-            score, success = float(infos["score"][i]), float(infos["success"][i])
-            name = self.env.tasks[i].versioned_name
-            done = Episode(name, score, success, float(self._returns[i]), int(self._lengths[i]))
-            episodes.append(done)
-            self.recent.add(done)
-            self._returns[i] = self._lengths[i] = 0
-        self._write("train", episodes)
+        ended = [
+            Episode(
+                self.env.tasks[i].versioned_name,
+                float(infos["score"][i]),
+                float(infos["success"][i]),
+                float(returns[i]),
+                int(lengths[i]),
+            )
+            for i in np.flatnonzero(done & ~restarted)
+        ]
+        for episode in ended:
+            self.recent.add(episode)
+        self._write("train", ended)
 
     def _write(self, phase: str, episodes: list[Episode]) -> None:
         self._metrics.append(
@@ -304,83 +239,68 @@ class Trainer:
             ]
         )
 
-    def _log(self, metrics: dict[str, Tensor]) -> None:
-        self._loggers.losses(self.step, {name: float(value) for name, value in metrics.items()})
-
     def _passed(self, every: int) -> bool:
         """Whether the last vector step reached a multiple of ``every``."""
         return every > 0 and self.step // every > (self.step - self.env.num_envs) // every
+
+    def _heed_stop(self) -> None:
+        if self._stop.is_set():
+            raise _StopRequested
 
     def _evaluate(self, phase: str, agent: Agent | None) -> dict[str, Any]:
         if agent is not None:
             self._check_agent()
         total = self.config.eval_episodes * len(self.tasks)
-        memory = self.agent.memory
-        self.agent.plan = self.config.plan_in_eval
-        seed = self.config.seed + _EVAL_SEED
-        try:
-            with self._display.evaluating(phase, total) as on_episode:
-                episodes = evaluate(
-                    agent,
-                    self.tasks,
-                    self.config.eval_episodes,
-                    seed,
-                    on_episode,
-                    self._heed_stop,
-                    workers=self.env,
-                    on_error=self.config.on_error,
-                )
-        finally:
-            self.agent.plan, self.agent.memory = self.config.plan, memory
+        with self._display.evaluating(phase, total) as on_episode:
+            episodes = evaluate(
+                agent,
+                self.tasks,
+                self.config.eval_episodes,
+                self.config.seed + _EVAL_SEED,
+                on_episode,
+                self._heed_stop,
+                workers=self.env,
+                on_error=self.config.on_error,
+            )
         self._write(phase, episodes)
         result = summarise(episodes, self.tasks)
         if agent is not None:
             self._loggers.scores(self.step, result)
         return result
 
+    def _check_agent(self) -> None:
+        """Checks everything that was learned since the start or resumption.
+
+        Raises:
+            BrokenAgentError: A number is NaN or infinite.
+        """
+        broken = self.method.broken() or list(non_finite(self.agent.model.state_dict()))
+        if broken:
+            raise BrokenAgentError(f"{', '.join(broken[:4])} became NaN or infinite")
+
     # Starting, saving, restoring
 
-    def _make_agent(self, resume: bool) -> Agent:
+    def _make_agent(self, method: type[Method], resume: bool) -> Agent:
         source = self.folder.last_checkpoint() if resume else self.config.checkpoint
         if source is None:
-            return Agent.create(
-                self.tasks,
-                self.config.size,
-                self.config.encoder,
-                self.config.planner,
-                torch.Generator().manual_seed(self.config.seed),
-                self._device,
-            )
+            return method.create_agent(self.config, self.tasks, self._device)
         agent = Agent.load(source, self._device)
-        check_checkpoint(self.config, source, agent.size, agent.encoder)
-        agent.planner.config = self.config.planner
+        check_checkpoint(self.config, method.name, source, agent)
         return agent
 
-    def _make_replay(self) -> Replay:
-        model = self.agent.model.config
-        return Replay(
-            self.config.replay_capacity,
-            self.env.num_envs,
-            self.config.planner.horizon,
-            self._rows,
-            model.obs_dim,
-            model.action_dim,
-            self._device,
-        )
-
     def _start(self) -> None:
-        self._obs, _ = self.env.reset(seed=self._env_seed)
+        self._episodes.reset(environment_seed(self.config.seed))
         try:
-            check_numbers(self.env.tasks, self._returns, self._obs)
+            check_numbers(self.env.tasks, self._episodes.returns, self._episodes.obs)
         except UnusableNumberError as error:
             raise RunError(f"at step 0 {error}. Leave the task out with --tasks") from error
-        self.replay.start(torch.from_numpy(self._obs), np.ones(self.env.num_envs, bool))
-        missing = [task.versioned_name for task in self.env.missing]
+        self.method.begin(self._episodes.obs)
         self.folder.write_config(
             {
+                "method": self.method.name,
                 "config": self.config.to_dict(),
                 "tasks": [task.versioned_name for task in self.tasks],
-                "missing": missing,
+                "missing": [task.versioned_name for task in self.env.missing],
                 "device": str(self._device),
                 **provenance(),
             }
@@ -391,126 +311,85 @@ class Trainer:
         self._check_agent()
         self._seconds = self.seconds
         self._metrics.flush()
-        training = {f"learner/{k}": v for k, v in self.learner.state_dict().items()}
-        training["generator"] = self._generator.get_state()
-        training["obs"] = torch.from_numpy(self._obs)
-        training["first"] = torch.from_numpy(self._first)
-        training["episode_rng"] = torch.from_numpy(self.env.episode_rng.view(np.int64))
-        training["returns"] = torch.from_numpy(self._returns)
-        training["lengths"] = torch.from_numpy(self._lengths)
-        if self.agent.memory is not None:
-            training["memory"] = self.agent.memory
         progress = {
             "step": self.step,
-            "updates": self.updates,
+            "updates": self.method.updates,
             "seconds": self._seconds,
             "metrics_bytes": self._metrics.size,
-            "sampler": self._rng.bit_generator.state,
-            "results": self._results,
+            "results": self.results,
             "evaluation_due": self._evaluation_due,
+            "method": self.method.name,
             "config": self.config.to_dict(),
             **provenance(),
         }
-        state = TrainingState(training, self.replay.state_dict(), progress)
+        state = TrainingState(self._episodes.state(), self.method.state(), progress)
         with self._display.saving():
             save_checkpoint(self.folder, self.step, self.agent, state)
         self._saved = self.step
 
     def _restore(self, state: TrainingState) -> None:
-        training, progress = state.training, state.progress
-        self.learner.load_state_dict(
-            {
-                name.removeprefix("learner/"): value
-                for name, value in training.items()
-                if name.startswith("learner/")
-            }
-        )
-        self.replay.load_state_dict(state.replay)
-        self.step, self.updates = progress["step"], progress["updates"]
+        progress = state.progress
+        self.step, self.method.updates = progress["step"], progress["updates"]
         self._saved = self.step
         self._seconds = progress["seconds"]
-        self._bring_back_noise(training["generator"])
-        self._rng.bit_generator.state = progress["sampler"]
-        self._results = progress["results"]
+        self.results = progress["results"]
         if self.step < self.config.steps:
-            self._results.pop("after", None)  # of a shorter run
+            self.results.pop("after", None)  # of a shorter run
         self._evaluation_due = progress["evaluation_due"]
-        self._returns = training["returns"].numpy().copy()
-        self._lengths = training["lengths"].numpy().copy()
-        self._first = training["first"].numpy().copy()
-        self.agent.memory = training["memory"].to(self._device) if "memory" in training else None
-        if lost := self._metrics.restore(progress["metrics_bytes"], self.step):
-            self._display.warn(lost)
-        self._obs = self._bring_back_environments(training)
+        lost = (
+            self.method.restore(state.method, self.step),
+            self._metrics.restore(progress["metrics_bytes"], self.step),
+            self._episodes.restore(state.episodes),
+        )
+        for sentence in filter(None, lost):
+            self._display.warn(sentence)
         # What was changed at this resumption holds at the next one too.
         settings = {"config": self.config.to_dict(), "device": str(self._device)}
         self.folder.write_config({**self.folder.read_config(), **settings})
 
-    def _bring_back_noise(self, state: Tensor) -> None:
-        if state.shape == self._generator.get_state().shape:
-            self._generator.set_state(state)
-            return
-        seed = np.random.SeedSequence([self.config.seed, self.step]).generate_state(1)
-        self._generator.manual_seed(int(seed[0]))
-        self._display.warn(
-            "the checkpoint is from another kind of device, whose generator this one cannot go on "
-            f"with: noise is drawn anew from step {self.step}, and the run will differ from one "
-            "never stopped"
-        )
+    @contextlib.contextmanager
+    def _foreign(self) -> Iterator[None]:
+        """Around what a checkpoint holds: foreign names and shapes raise nearly anything."""
+        try:
+            yield
+        except (RunError, EnvironmentFailure):
+            raise
+        except Exception as error:
+            last = self.folder.last_checkpoint()
+            raise RunError(f"{last} cannot be resumed from ({one_line(error)})") from error
 
-    def _bring_back_environments(self, training: dict[str, Tensor]) -> np.ndarray:
-        limits = [task.max_episode_steps for task in self.env.tasks]
-        actions = [self.replay.running_actions(i, n).numpy() for i, n in enumerate(limits)]
-        obs = replay_episodes(self.env, training["episode_rng"].numpy().view(np.uint64), actions)
-        different = np.flatnonzero((obs != training["obs"].numpy()).any(1))
-        if len(different):
-            self._display.warn(
-                f"task {self.env.tasks[int(different[0])].name!r} did not come back exactly as it "
-                "was: another version of its simulator? The run goes on, but will differ from one "
-                "never stopped"
+    # Failing
+
+    @contextlib.contextmanager
+    def _explaining_failures(self) -> Iterator[None]:
+        """Says what ended the run, and how to go on."""
+        try:
+            yield
+        except EnvironmentFailure as failure:
+            advice = "Leave the task out with --tasks"
+            if self.config.on_error == "raise":
+                advice += ", or add --on-error restart, which rebuilds environments that fail"
+            raise self._ended(str(failure), advice) from failure
+        except UnusableNumberError as error:
+            raise self._ended(str(error), "Leave the task out with --tasks") from error
+        except BrokenAgentError as error:
+            broken = self.method.broken()
+            what = f"{', '.join(broken[:4])} became NaN or infinite" if broken else str(error)
+            again = train_command(
+                *(self.method.name, "--checkpoint", self.folder.path),
+                *(self.method.learning_rate, "..."),
             )
-        return obs
+            raise self._ended(
+                f"(update {self.method.updates}) {what}",
+                "If it happens again, start a new run from its weights with a lower learning "
+                f"rate: {again}",
+            ) from error
 
-
-@contextlib.contextmanager
-def _foreign(folder: RunFolder) -> Iterator[None]:
-    """Around the use of what a checkpoint holds: foreign names and shapes raise nearly anything."""
-    try:
-        yield
-    except (RunError, EnvironmentFailure):
-        raise
-    except Exception as error:
-        raise RunError(
-            f"{folder.last_checkpoint()} cannot be resumed from ({one_line(error)})"
-        ) from error
-
-
-def replay_episodes(env: Any, generators: np.ndarray, actions: list[np.ndarray]) -> np.ndarray:
-    """Brings environments back to where they were by taking their actions again.
-
-    Works for every simulator, also for those whose state cannot be saved.
-
-    Args:
-        env: A multitask vector environment.
-        generators: [N, 6] uint64, from which each running episode started.
-        actions: For each environment, [steps, 16], its actions since then.
-
-    Returns:
-        The observations, [N, 128].
-    """
-    lengths = np.array([len(own) for own in actions])
-    longest = int(lengths.max())
-    obs, _ = env.reset(options={"rng": generators})
-    batch = np.zeros(env.action_space.shape, np.float32)
-    for tick in range(longest):
-        # Shorter episodes start later, so that all arrive together. What an environment does
-        # before its start is thrown away.
-        positions = tick - (longest - lengths)
-        for i in np.flatnonzero(positions >= 0):
-            batch[i] = actions[i][positions[i]]
-        if tick and (positions == 0).any():
-            env.reset(options={"rng": generators, "reset_mask": positions == 0})
-        obs, *_ = env.step(batch)
-    if longest and (lengths == 0).any():
-        obs, _ = env.reset(options={"rng": generators, "reset_mask": lengths == 0})
-    return obs
+    def _ended(self, what: str, advice: str) -> RunError:
+        kept = "The run has no checkpoint yet"
+        if self._saved is not None:
+            kept = (
+                f"The checkpoint of step {self._saved} is intact: "
+                f"{train_command(self.method.name, '--resume', self.folder.path)} goes on from it"
+            )
+        return RunError(f"at step {self.step} {what}\n{kept}. {advice}")

@@ -32,6 +32,7 @@ from torch import Tensor, nn
 
 from newt_agent.layers import MLP, MLPEnsemble
 from newt_agent.maths import decode_two_hot, gaussian_log_prob, tanh_log_det
+from newt_agent.task_module import TaskModule
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class TaskContext(NamedTuple):
     target_q_net: Tensor
 
 
-class WorldModel(nn.Module):
+class WorldModel(TaskModule):
     """All networks of the agent, and its table of tasks.
 
     Submodules: ``encoder``, ``dynamics``, ``reward_net``, ``policy``, ``q_net``, and
@@ -134,9 +135,6 @@ class WorldModel(nn.Module):
         ValueError: A table does not have the shape that `config` and the others say.
     """
 
-    task_embeddings: Tensor
-    action_mask: Tensor
-    observation_mask: Tensor
     bins: Tensor
 
     def __init__(
@@ -147,24 +145,18 @@ class WorldModel(nn.Module):
         observation_mask: Tensor | None = None,
         generator: torch.Generator | None = None,
     ):
-        super().__init__()
-        if task_embeddings.ndim != 2:
-            raise ValueError(
-                f"task_embeddings must be [tasks, language], not {list(task_embeddings.shape)}"
-            )
-        tasks, language = task_embeddings.shape
         if observation_mask is None:
-            observation_mask = torch.ones(tasks, config.obs_dim)
-        for name, mask, size in (
-            ("action_mask", action_mask, config.action_dim),
-            ("observation_mask", observation_mask, config.obs_dim),
+            observation_mask = torch.ones(len(task_embeddings), config.obs_dim)
+        super().__init__(task_embeddings, action_mask, observation_mask)
+        for name, size in (
+            ("action_mask", config.action_dim),
+            ("observation_mask", config.obs_dim),
         ):
-            if mask.shape != (tasks, size):
-                raise ValueError(f"{name} must be [{tasks}, {size}], not {list(mask.shape)}")
+            mask = getattr(self, name)
+            if mask.shape[1] != size:
+                raise ValueError(f"{name} must be [{len(mask)}, {size}], not {list(mask.shape)}")
+        language = task_embeddings.shape[1]
         self.config = config
-        self.register_buffer("task_embeddings", task_embeddings.detach().float().clone())
-        self.register_buffer("action_mask", action_mask != 0)
-        self.register_buffer("observation_mask", observation_mask != 0)
         self.register_buffer(
             "bins", torch.linspace(config.vmin, config.vmax, config.num_bins), persistent=False
         )
@@ -211,19 +203,9 @@ class WorldModel(nn.Module):
         self.target_q_net = copy.deepcopy(self.q_net).requires_grad_(False)
 
     @property
-    def num_tasks(self) -> int:
-        """Rows of the task table."""
-        return self.task_embeddings.shape[0]
-
-    @property
     def num_q(self) -> int:
         """Heads of the value ensemble."""
         return self.config.num_q
-
-    @property
-    def num_parameters(self) -> int:
-        """Trained parameters: without the target network and the task table."""
-        return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
     def context(self, task: Tensor) -> TaskContext:
         """Look up what the networks need of some tasks.

@@ -1,1 +1,5 @@
-"""Evaluation of policies on tasks, without torch: videos of episodes."""
+"""Evaluation of policies on tasks, without torch: scores, their means, videos of episodes."""
+
+from mmbench.evaluation.scores import Episode, summarise
+
+__all__ = ["Episode", "summarise"]

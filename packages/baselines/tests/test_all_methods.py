@@ -1,0 +1,254 @@
+"""What every method promises, whatever it learns: the same tests for all."""
+
+import dataclasses
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from mmbench.runs import RunError, RunFolder
+from mmbench_baselines.cli import eval_main, train_main
+from newt_agent.agent import Agent
+from newt_agent.display import Display
+from newt_agent.methods import find_method, method_names
+from newt_agent.train import Interrupted, Trainer
+
+HANG = 300
+TASKS = "pygame-cowboy,walker-walk"
+"""Two domains, whose tasks have other sizes and discounts."""
+SHARED = {
+    "tasks": TASKS,
+    "steps": 480,
+    "size": "XS",
+    "envs_per_task": 2,
+    "num_workers": 0,
+    "eval_every": 240,
+    "eval_episodes": 1,
+    "checkpoint_every": 160,
+    "threads": 1,
+}
+OWN = {
+    "newt": {
+        "batch_size": 16,
+        "utd": 0.05,
+        "seed_steps": 100,
+        "replay_capacity": 2000,
+        "plan": False,
+        "plan_in_eval": False,
+    },
+}
+"""Settings with which a method learns something within that many steps."""
+
+METHODS = sorted(OWN)
+
+
+def flags(settings):
+    """Settings as a command line gives them."""
+    words = []
+    for name, value in settings.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", str(value)]
+    return words
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Makes trainers by method and folder, and closes them."""
+    made = []
+
+    def make(method, name, resume=False, **changes):
+        kind = find_method(method)
+        config = kind.config_class(**{**SHARED, **OWN[method], **changes})
+        path = tmp_path / name
+        folder = RunFolder.resume(path) if resume else RunFolder.create(path, "test")
+        display = Display(Console(file=io.StringIO(), width=120))
+        made.append(Trainer(kind, config, folder, "cpu", display, resume))
+        return made[-1]
+
+    threads = torch.get_num_threads()
+    yield make
+    torch.set_num_threads(threads)
+    for trainer in made:
+        trainer.close()
+
+
+def weights(run):
+    return (run / "checkpoints" / "last" / "model.safetensors").read_bytes()
+
+
+def test_each_installed_method_is_tested_here():
+    assert set(method_names()) <= {*METHODS, "hill"}  # of the documentation
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_stopped_and_resumed_run_is_the_one_that_never_stopped(make, method):
+    whole = make(method, "whole")
+    start = {n: t.clone() for n, t in whole.agent.model.state_dict().items()}
+    whole.run()
+    assert whole.method.updates > 0
+    after = whole.agent.model.state_dict()
+    assert any(not torch.equal(tensor, start[name]) for name, tensor in after.items())
+    stopped = make(method, "stopped")
+    take_step = stopped._take_step
+
+    def stop_soon():
+        take_step()
+        if stopped.step == 252:  # in the middle of an episode, and just after an evaluation
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    stopped._take_step = stop_soon
+    with pytest.raises(Interrupted):
+        stopped.run()
+    stopped.close()
+    resumed = make(method, "stopped", resume=True)
+    assert resumed.step == 252
+    resumed.run()
+    assert resumed.method.updates == whole.method.updates
+    assert weights(resumed.folder.path) == weights(whole.folder.path)
+    results = [json.loads((t.folder.path / "eval.json").read_text()) for t in (whole, resumed)]
+    assert results[0]["tasks"] == results[1]["tasks"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_evaluation_changes_nothing_of_the_training(make, method):
+    runs = [make(method, str(every), eval_every=every) for every in (0, 120)]
+    for run in runs:
+        run.run()
+    assert weights(runs[0].folder.path) == weights(runs[1].folder.path)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_masked_entries_hold_changes_nothing(make, method):
+    clean, dirty = make(method, "clean"), make(method, "dirty")
+    step, masks = dirty.env.step, dirty.env.observation_mask
+
+    def spoiled(actions):
+        assert not actions[dirty.env.action_mask == 0].any()
+        obs, reward, terminated, truncated, infos = step(actions)
+        obs = np.where(masks > 0, obs, 1e6).astype(np.float32)
+        if "final_obs" in infos:
+            infos["final_obs"] = np.where(masks > 0, infos["final_obs"], -1e6).astype(np.float32)
+        return obs, reward, terminated, truncated, infos
+
+    dirty.env.step = spoiled
+    for trainer in (clean, dirty):
+        for _ in range(60):
+            trainer._take_step()
+            trainer.method.learn(trainer.step)
+    assert clean.method.updates == dirty.method.updates > 0
+    pair = (trainer.agent.model.state_dict().values() for trainer in (clean, dirty))
+    assert all(torch.equal(a, b) for a, b in zip(*pair, strict=True))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_checkpoint_acts_by_itself(make, method):
+    trainer = make(method, "run")
+    trainer._save()
+    agent = Agent.load(trainer.folder.path)
+    assert agent.method == method and type(agent) is find_method(method).agent_class
+    generator = torch.Generator().manual_seed(0)
+    names = ["walker-walk", "pygame-cowboy", "walker-walk"]
+    obs = np.zeros((3, 128), np.float32)
+    action = agent.act(obs, names, np.ones(3, bool), generator=generator)
+    assert action.shape == (3, 16) and np.abs(action).max() <= 1
+    mask = agent.model.action_mask[agent.index(names)].numpy()
+    assert not action[~mask].any()
+
+
+# The command lines
+
+
+def error(capsys, main, *arguments):
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in arguments])
+    assert ended.value.code not in (0, None)
+    told = capsys.readouterr().err
+    assert "Traceback" not in told
+    return told
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_of_the_command_line_leaves_an_eval_json_of_the_same_form(method, tmp_path, capsys):
+    changes = {"steps": 240, "eval_every": 0, "checkpoint_every": 1000}
+    settings = {**SHARED, **OWN[method], **changes}
+    train_main([method, *flags(settings), "--out", str(tmp_path / "run")])
+    assert f"baselines-train {method}" in capsys.readouterr().out or method == "newt"
+    result = json.loads((tmp_path / "run" / "eval.json").read_text())
+    assert set(result["tasks"]) == set(TASKS.split(","))
+    row = result["tasks"]["walker-walk"]
+    assert {"score", "success", "return", "length", "episodes"} <= set(row)
+    assert result["step"] == 240
+    target = tmp_path / "again.json"
+    eval_main(["--checkpoint", str(tmp_path / "run"), "--episodes", "1", "--json", str(target)])
+    assert set(result) - {"step"} <= set(json.loads(target.read_text()))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_help_shows_the_settings(method, capsys):
+    with pytest.raises(SystemExit) as ended:
+        train_main([method, "--help"])
+    assert ended.value.code == 0
+    told = " ".join(capsys.readouterr().out.split())
+    for field in dataclasses.fields(find_method(method).config_class):
+        name = {"imports": "import"}.get(field.name, field.name)
+        assert f"--{name.replace('_', '-')}" in told or f"--{name}." in told, name
+
+
+def test_a_method_comes_first_and_is_known(capsys):
+    assert "a method comes first" in error(capsys, train_main, "--tasks", "walker-walk")
+    told = error(capsys, train_main, "sarsa", "--tasks", "walker-walk")
+    assert "unknown method 'sarsa'" in told and "newt" in told
+    told = error(capsys, train_main, METHODS[0], "--tasks", "walker-wlk")
+    assert "unknown task 'walker-wlk'" in told
+
+
+def test_a_checkpoint_of_another_method_is_one_sentence(make, capsys, tmp_path):
+    trainer = make("newt", "run")
+    trainer._save()
+    path, new = trainer.folder.path, tmp_path / "new"
+    for method in set(METHODS) - {"newt"}:
+        words = ("--tasks", TASKS, "--checkpoint", path, "--out", new)
+        told = error(capsys, train_main, method, *words)
+        assert f"was trained by the method 'newt', not '{method}'" in told
+        assert f"newt-train --checkpoint {path}" in told
+        assert not new.exists()
+
+
+def test_a_method_that_is_not_installed_is_named_with_its_package(monkeypatch):
+    monkeypatch.setattr("newt_agent.methods.entry_points", lambda group: ())
+    with pytest.raises(RunError, match=r"unknown method 'ppo'.*install mmbench-baselines"):
+        find_method("ppo")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_a_killed_run_goes_on_as_if_nothing_had_been(method, tmp_path):
+    settings = {**SHARED, **OWN[method], "steps": 3000, "num_workers": 1, "checkpoint_every": 400}
+    start = [sys.executable, "-c", "from mmbench_baselines.cli import train_main; train_main()"]
+
+    def command(*words):
+        return [*start, *map(str, words)]
+
+    run = tmp_path / "killed"
+    process = subprocess.Popen(command(method, *flags(settings), "--out", run))
+    deadline = time.monotonic() + HANG
+    while not (run / "checkpoints" / "000000800").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    subprocess.run(command("--resume", run), check=True, timeout=HANG)
+    whole = tmp_path / "whole"
+    subprocess.run(command(method, *flags(settings), "--out", whole), check=True, timeout=HANG)
+    assert weights(run) == weights(whole)

@@ -1,0 +1,183 @@
+"""The command `newt-eval`, which evaluates the checkpoint of any method."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from mmbench import catalog
+from mmbench.catalog import GYM, Task
+from mmbench.evaluation.video import (
+    NoVideoError,
+    check_folder,
+    record_episode,
+    told_score,
+    video_name,
+)
+from mmbench.runs import RunError, report_errors
+from mmbench.shell import answer_version
+from newt_agent import __version__
+from newt_agent.cli import USER_ERRORS
+from newt_agent.config import Device, Episodes, RunConfig, Seed, Threads, Workers
+from newt_agent.display import Display
+from newt_agent.settings import check_settings
+
+if TYPE_CHECKING:
+    from newt_agent.agent import Agent
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """Settings of `newt-eval`."""
+
+    checkpoint: str
+    """A run's folder (its last checkpoint), or one of its checkpoints/<step>."""
+    tasks: Annotated[
+        str | None,
+        tyro.conf.arg(help=f"{catalog.SELECTION}. By default those the agent was trained on."),
+    ] = None
+    imports: Annotated[str | None, tyro.conf.arg(name="import")] = None
+    """Modules to import first, separated by commas, which register tasks; those of the training
+    run are imported in any case."""
+    episodes: Episodes = 10
+    """Episodes of each task."""
+    seed: Seed = 0
+    """Seed of the environments and of the planner."""
+    device: Device = "auto"
+    """Where the agent computes."""
+    json: str | None = None
+    """A file for the result, in the form of a run's eval.json."""
+    plan: bool = True
+    """Act by planning; off, the policy's mean acts."""
+    random: bool = False
+    """Evaluate the random policy on the same tasks too."""
+    video: str | None = None
+    """A folder for videos: one more episode of each task, with the task and the score in the
+    picture."""
+    video_format: Literal["mp4", "gif"] = "mp4"
+    """What kind of videos."""
+    skip_missing: bool = False
+    """Leave out tasks that cannot run on this machine, instead of stopping."""
+    num_workers: Workers | None = None
+    """Processes that step the environments; by default one for each core. 0 steps in this one."""
+    threads: Threads | None = None
+    """CPU threads of the agent; by default as many as the run had."""
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+def eval_main(arguments: list[str] | None = None) -> None:
+    """Entry point of `newt-eval`."""
+    evaluate_checkpoint("newt-eval", __version__, arguments)
+
+
+def evaluate_checkpoint(program: str, version: str, arguments: list[str] | None = None) -> None:
+    """Evaluates a checkpoint of any method; the command line is the same for all.
+
+    Args:
+        program: The command line's name.
+        version: Of its package.
+        arguments: Its flags, by default those of the process.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    with report_errors(program, *USER_ERRORS):
+        answer_version(program, version, arguments)
+        description = (
+            "Evaluates a trained agent, and makes videos of it. --version prints the version."
+        )
+        _evaluate(tyro.cli(EvalConfig, args=arguments, prog=program, description=description))
+
+
+def _evaluate(arguments: EvalConfig) -> None:
+    import torch
+
+    from mmbench.evaluation import summarise
+    from mmbench.runs import check_writable, provenance, write_json
+    from newt_agent.agent import Agent
+    from newt_agent.checkpoint import run_config
+    from newt_agent.evaluate import evaluate
+    from newt_agent.planning_agent import PlanningAgent
+    from newt_agent.system import resolve_device
+
+    if arguments.json:
+        check_writable(Path(arguments.json))
+    if arguments.video:
+        check_folder(Path(arguments.video))
+    run = run_config(arguments.checkpoint)
+    threads = arguments.threads or (run.threads if run else None)
+    if threads:
+        torch.set_num_threads(threads)
+    agent = Agent.load(arguments.checkpoint, resolve_device(arguments.device))
+    if isinstance(agent, PlanningAgent):
+        agent.plan = arguments.plan
+    elif not arguments.plan:
+        raise RunError(f"--no-plan: an agent of {agent.method!r} never plans; leave it out")
+    names = arguments.tasks or ",".join(task.name for task in agent.tasks)
+    tasks = _tasks_to_evaluate(names, arguments, run)
+    display = Display()
+    result = {}
+    for kind, policy in (("random", None), ("after", agent)):
+        if kind == "random" and not arguments.random:
+            continue
+        with display.evaluating(kind, arguments.episodes * len(tasks)) as on_episode:
+            episodes = evaluate(
+                policy,
+                tasks,
+                arguments.episodes,
+                arguments.seed,
+                on_episode,
+                skip_missing=arguments.skip_missing,
+                num_workers=arguments.num_workers,
+            )
+        result[kind] = summarise(episodes, tasks)
+        done = {episode.task for episode in episodes}
+        result[kind]["missing"] = [t.versioned_name for t in tasks if t.versioned_name not in done]
+    display.evaluation(result["after"], result.get("random"))
+    if arguments.json:
+        write_json(
+            Path(arguments.json),
+            {
+                **result["after"],
+                "random": result.get("random"),
+                "checkpoint": arguments.checkpoint,
+                "seed": arguments.seed,
+                **provenance(),
+            },
+        )
+    if arguments.video:
+        missing = result["after"]["missing"]
+        _record(agent, [t for t in tasks if t.versioned_name not in missing], arguments, display)
+
+
+def _record(agent: Agent, tasks: Sequence[Task], arguments: EvalConfig, display: Display) -> None:
+    """Makes a video of each task; those whose frames this machine cannot draw are named."""
+    folder = Path(arguments.video or "")
+    folder.mkdir(parents=True, exist_ok=True)
+    for task in tasks:
+        path = folder / video_name(task, arguments.video_format)
+        policy = agent.policy(task.versioned_name, arguments.seed)
+        try:
+            score = record_episode(task, policy, path, arguments.seed)
+        except NoVideoError as error:
+            display.warn(str(error))
+        else:
+            display.say(f"{path}: {told_score(score)}")
+
+
+def _tasks_to_evaluate(
+    names: str, arguments: EvalConfig, run: RunConfig | None
+) -> tuple[Task, ...]:
+    """Selects tasks; a Gymnasium environment keeps the settings that it was trained with."""
+    catalog.import_modules(run.imports if run else None)
+    catalog.import_modules(arguments.imports)
+    tasks = catalog.select(names)
+    if run is None or all(task.domain != GYM.name for task in tasks):
+        return tasks
+    trained = {task.versioned_name: task for task in run.selected()}
+    return tuple(trained.get(task.versioned_name, task) for task in tasks)

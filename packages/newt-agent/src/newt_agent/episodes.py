@@ -1,0 +1,129 @@
+"""The episodes that a run is in the middle of, and how they are brought back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class RunningEpisodes:
+    """Where each of N environments stands: its observation, and all that led there.
+
+    Args:
+        env: A multitask vector environment.
+
+    Attributes:
+        obs: [N, 128], what the next action is chosen from.
+        first: [N] bool, where it starts an episode.
+        returns: [N], summed rewards of the running episodes.
+        lengths: [N] int64, their steps so far.
+    """
+
+    def __init__(self, env: Any) -> None:
+        self._env = env
+        count = env.num_envs
+        longest = max(task.max_episode_steps for task in env.tasks)
+        self.obs = np.zeros(env.observation_space.shape, np.float32)
+        self.first = np.ones(count, bool)
+        self.returns = np.zeros(count)
+        self.lengths = np.zeros(count, np.int64)
+        # Zeros are given by the system page by page, as rows are written.
+        self._actions = np.zeros((count, longest, env.action_space.shape[-1]), np.float32)
+
+    def reset(self, seed: int) -> None:
+        """Starts an episode in every environment."""
+        self.obs, _ = self._env.reset(seed=seed)
+
+    def step(
+        self, actions: np.ndarray, reward: np.ndarray, done: np.ndarray, obs: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Takes in a step.
+
+        Args:
+            actions: [N, 16].
+            reward: [N].
+            done: [N] bool, where an episode ended.
+            obs: [N, 128], what the next action is chosen from.
+
+        Returns:
+            Returns and lengths with this step, [N] each: of the whole episode where it ended.
+        """
+        rows = np.arange(len(done))
+        self._actions[rows, self.lengths] = actions
+        returns, lengths = self.returns + reward, self.lengths + 1
+        self.returns, self.lengths = np.where(done, 0.0, returns), np.where(done, 0, lengths)
+        self.obs, self.first = obs, done
+        return returns, lengths
+
+    def state(self) -> dict[str, Tensor]:
+        """Returns what :meth:`restore` needs, as CPU tensors."""
+        running = np.arange(self._actions.shape[1]) < self.lengths[:, None]
+        return {
+            "obs": torch.from_numpy(self.obs),
+            "first": torch.from_numpy(self.first),
+            "returns": torch.from_numpy(self.returns),
+            "lengths": torch.from_numpy(self.lengths),
+            "actions": torch.from_numpy(self._actions[running]),
+            "episode_rng": torch.from_numpy(self._env.episode_rng.view(np.int64)),
+        }
+
+    def restore(self, state: Mapping[str, Tensor]) -> str:
+        """Brings the environments back to where they were.
+
+        Args:
+            state: What :meth:`state` returned.
+
+        Returns:
+            What did not come back exactly, as a sentence; empty where all did.
+        """
+        self.first = state["first"].numpy().copy()
+        self.returns = state["returns"].numpy().copy()
+        self.lengths = state["lengths"].numpy().copy()
+        running = np.arange(self._actions.shape[1]) < self.lengths[:, None]
+        self._actions[running] = state["actions"].numpy()
+        generators = state["episode_rng"].numpy().view(np.uint64)
+        actions = [own[:n] for own, n in zip(self._actions, self.lengths, strict=True)]
+        self.obs = replay_episodes(self._env, generators, actions)
+        different = np.flatnonzero((self.obs != state["obs"].numpy()).any(1))
+        if not len(different):
+            return ""
+        return (
+            f"task {self._env.tasks[int(different[0])].name!r} did not come back exactly as it "
+            "was: another version of its simulator? The run goes on, but will differ from one "
+            "never stopped"
+        )
+
+
+def replay_episodes(env: Any, generators: np.ndarray, actions: list[np.ndarray]) -> np.ndarray:
+    """Brings environments back to where they were by taking their actions again.
+
+    Works for every simulator, also for those whose state cannot be saved.
+
+    Args:
+        env: A multitask vector environment.
+        generators: [N, 6] uint64, from which each running episode started.
+        actions: For each environment, [steps, 16], its actions since then.
+
+    Returns:
+        The observations, [N, 128].
+    """
+    lengths = np.array([len(own) for own in actions])
+    longest = int(lengths.max())
+    obs, _ = env.reset(options={"rng": generators})
+    batch = np.zeros(env.action_space.shape, np.float32)
+    for tick in range(longest):
+        # Shorter episodes start later, so that all arrive together. What an environment does
+        # before its start is thrown away.
+        positions = tick - (longest - lengths)
+        for i in np.flatnonzero(positions >= 0):
+            batch[i] = actions[i][positions[i]]
+        if tick and (positions == 0).any():
+            env.reset(options={"rng": generators, "reset_mask": positions == 0})
+        obs, *_ = env.step(batch)
+    if longest and (lengths == 0).any():
+        obs, _ = env.reset(options={"rng": generators, "reset_mask": lengths == 0})
+    return obs

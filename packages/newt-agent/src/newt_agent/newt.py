@@ -1,0 +1,287 @@
+"""Newt (arXiv 2511.19584): settings, presets, and how it acts, remembers and learns."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmbench.catalog import Task
+from mmbench.runs import RunError
+from newt_agent.chance import Chance, random_actions
+from newt_agent.config import RunConfig, Size, memory_bytes
+from newt_agent.learner import Learner, OptimizerConfig
+from newt_agent.losses import LossConfig
+from newt_agent.method import Method, Step
+from newt_agent.planner import PlannerConfig
+from newt_agent.planning_agent import PlanningAgent
+from newt_agent.replay import Replay, bytes_per_row
+from newt_agent.settings import Range
+from newt_agent.tensors import entries
+
+LOG_EVERY_UPDATES = 100
+"""Updates between two looks at the losses: each one waits for the device."""
+
+
+@dataclass(frozen=True)
+class NewtConfig(RunConfig):
+    """Settings of `newt-train`. Steps are agent steps, summed over all environments."""
+
+    batch_size: Annotated[int, Range(1, 2**20)] = 1024
+    """Windows of transitions in a batch."""
+    utd: Annotated[float, Range(0, 100)] = 0.075
+    """Updates per step."""
+    seed_steps: Annotated[int, Range(0, 10**12)] = 1_000_000
+    """Steps with random actions, before the first update."""
+    replay_capacity: Annotated[int, Range(1, 10**12)] = 10_000_000
+    """Rows of the replay buffer, over all environments."""
+    plan: bool = True
+    """Act by planning; off, the policy acts."""
+    plan_in_eval: bool = True
+    """Plan in evaluations too; off, the policy's mean acts."""
+    planner: PlannerConfig = field(default_factory=PlannerConfig)
+    """The planner."""
+    loss: LossConfig = field(default_factory=LossConfig)
+    """The losses."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """The optimizers."""
+
+    fixed = (*RunConfig.fixed, "replay_capacity", "planner.horizon")
+
+
+PAPER = NewtConfig()
+"""The settings of the paper (arXiv 2511.19584, table of hyperparameters).
+
+What the paper does and this agent does not do yet: pretraining on demonstrations with a warm-up of
+the learning rate, the half of each batch that comes from them, the planner's anneal from the policy
+(from step 2 to 12 million), images, finetuning, several GPUs. The paper's text encoder is ``clip``;
+here it is ``minilm``, which is shipped.
+"""
+
+QUICKSTART = NewtConfig(
+    tasks="quickstart",
+    steps=60_000,
+    checkpoint_every=15_000,
+    size="XS",
+    envs_per_task=4,
+    batch_size=160,
+    utd=0.23,
+    discount_max=0.98,  # values that look 50 steps ahead are learned sooner
+    seed_steps=8_000,
+    replay_capacity=200_000,
+    eval_every=0,
+    eval_episodes=5,
+    threads=1,  # so small a network is no faster with more
+    planner=PlannerConfig(num_samples=48, num_elites=8, num_pi_trajs=16, iterations=2),
+    # There are no demonstrations whose actions would be worth imitating.
+    loss=LossConfig(bc_coef=0.0),
+    # A short run: larger steps, a target network that follows sooner, and a calm end.
+    optimizer=OptimizerConfig(
+        lr=1e-3, encoder_lr_scale=1.0, policy_eps=1e-8, anneal=0.3, target_tau=0.02
+    ),
+)
+"""Four easy tasks of two domains, sized for minutes on two cores (docs/results/quickstart.md)."""
+
+
+def fit_to_machine(device: str, num_tasks: int) -> NewtConfig:
+    """Settings for any tasks on the machine at hand.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        num_tasks: Number of tasks to train on.
+
+    Returns:
+        The paper's settings with size, batch, planner budget, updates and replay fitted to the
+        cores, the memory and the GPU.
+    """
+    # Half of the memory.
+    rows = int(memory_bytes("cpu") / 2 / bytes_per_row())
+    # A few tasks learn from fewer steps when each step is used more often.
+    utd = min(0.5, max(0.075, 2.0 / num_tasks))
+    common: dict[str, Any] = {
+        "replay_capacity": min(PAPER.replay_capacity, rows),
+        "steps": 500_000 * num_tasks,
+        "seed_steps": 5_000 * num_tasks,
+        "utd": utd,
+        "eval_every": 25_000 * num_tasks,
+        "checkpoint_every": 25_000 * num_tasks,
+    }
+    if device == "cuda":
+        size: Size = "L" if num_tasks > 20 else "B"
+        return dataclasses.replace(PAPER, size=size, loss=LossConfig(bc_coef=0.0), **common)
+    return dataclasses.replace(
+        PAPER,
+        size="S",
+        batch_size=256,
+        planner=QUICKSTART.planner,
+        loss=QUICKSTART.loss,
+        **common,
+    )
+
+
+class Newt(Method):
+    """Trains Newt on tasks of MMBench. Without arguments: four easy tasks, in minutes on two cores.
+
+    The world model learns from the replay of all tasks, and the planner acts (paper, section 3).
+    """
+
+    name = "newt"
+    config_class = NewtConfig
+    agent_class = PlanningAgent
+    presets = ("quickstart", "machine", "paper")
+    learning_rate = "--optimizer.lr"
+
+    agent: PlanningAgent
+
+    def __init__(self, config: NewtConfig, agent: PlanningAgent, rows: Tensor) -> None:
+        self.config = config
+        self.agent = agent
+        agent.planner.config = config.planner
+        agent.plan = config.plan
+        self.updates = 0
+        self.learner = Learner(agent, config.loss, config.optimizer)
+        model = agent.model.config
+        self.replay = Replay(
+            config.replay_capacity,
+            len(rows),
+            config.planner.horizon,
+            rows,
+            model.obs_dim,
+            model.action_dim,
+            agent.device,
+        )
+        self._rows = rows
+        self._action_mask = agent.model.action_mask[rows].cpu().numpy()
+        self._chance = Chance(config.seed, agent.device)
+
+    @classmethod
+    def preset(cls, name: str, device: str, num_tasks: int) -> NewtConfig:
+        if name == "machine":
+            return fit_to_machine(device, num_tasks)
+        return {"quickstart": QUICKSTART, "paper": PAPER}[name]
+
+    @classmethod
+    def check(cls, config: NewtConfig, tasks: Sequence[Task], device: str) -> None:
+        num_envs = len(tasks) * config.envs_per_task
+        check_windows(config.planner.horizon, config.seed_steps, config.steps, tasks, num_envs)
+        check_replay(config.replay_capacity, config.planner.horizon, num_envs, device)
+
+    @classmethod
+    def create_agent(
+        cls, config: NewtConfig, tasks: Sequence[Task], device: torch.device
+    ) -> PlanningAgent:
+        generator = torch.Generator().manual_seed(config.seed)
+        return PlanningAgent.create(
+            tasks, config.size, config.encoder, config.planner, generator, device
+        )
+
+    def begin(self, obs: np.ndarray) -> None:
+        self.replay.start(torch.from_numpy(obs), np.ones(len(obs), bool))
+
+    def act(self, obs: np.ndarray, first: np.ndarray, step: int) -> np.ndarray:
+        if step < self.config.seed_steps:
+            return random_actions(self._chance.numpy, self._action_mask)
+        # After the random phase there is no plan yet to go on from.
+        first = np.ones_like(first) if self.agent.memory is None else first
+        return self.agent.act_on(obs, self._rows, first, True, self._chance.torch)
+
+    def remember(self, step: Step) -> None:
+        self.replay.add(
+            torch.from_numpy(step.next_obs),
+            torch.from_numpy(step.action),
+            torch.from_numpy(step.reward).float(),
+            where=step.valid,
+        )
+        if step.done.any():
+            self.replay.start(torch.from_numpy(step.reset_obs), step.done)
+
+    def learn(self, step: int) -> dict[str, Tensor] | None:
+        self.learner.set_progress(step / self.config.steps)
+        # A product, not a sum over the steps: ten times 0.1 added up is less than 1.
+        due = math.floor(self.config.utd * max(0, step - self.config.seed_steps))
+        latest = None
+        while self.updates < due:
+            batch = self.replay.sample(self.config.batch_size, self._chance.numpy)
+            metrics = self.learner.update(batch, self._chance.torch)
+            self.updates += 1
+            if self.updates % LOG_EVERY_UPDATES == 0:
+                latest = metrics
+        return latest
+
+    def broken(self) -> list[str]:
+        return self.learner.broken
+
+    def evaluated(self) -> PlanningAgent:
+        agent = self.agent.independent()
+        agent.plan = self.config.plan_in_eval
+        return agent
+
+    def state(self) -> dict[str, Tensor]:
+        state = {f"learner/{name}": value for name, value in self.learner.state_dict().items()}
+        state |= {f"replay/{name}": value for name, value in self.replay.state_dict().items()}
+        if self.agent.memory is not None:
+            state["memory"] = self.agent.memory
+        return state | self._chance.state()
+
+    def restore(self, state: dict[str, Tensor], step: int) -> str:
+        self.learner.load_state_dict(entries(state, "learner"))
+        self.replay.load_state_dict(entries(state, "replay"))
+        if "memory" in state:
+            self.agent.memory = state["memory"].to(self.agent.device)
+        return self._chance.restore(state, step)
+
+
+def check_windows(
+    horizon: int, seed_steps: int, steps: int, tasks: Sequence[Task], num_envs: int
+) -> None:
+    """Checks that there is something to learn from when updates begin.
+
+    Args:
+        horizon: Transitions in a window that an update looks at.
+        seed_steps: Steps before the first update.
+        steps: Length of the run.
+        tasks: The tasks.
+        num_envs: Number of environments.
+
+    Raises:
+        RunError: A setting does not fit.
+    """
+    shortest = min(tasks, key=lambda task: task.max_episode_steps)
+    if horizon > shortest.max_episode_steps:
+        raise RunError(
+            f"planner.horizon={horizon}: an episode of {shortest.versioned_name} has only "
+            f"{shortest.max_episode_steps} steps"
+        )
+    if seed_steps < horizon * num_envs:
+        raise RunError(
+            f"seed_steps={seed_steps}: at least {horizon * num_envs}, so that each of "
+            f"{num_envs} environments has taken the {horizon} steps that an update looks at"
+        )
+    if seed_steps >= steps:
+        raise RunError(f"seed_steps={seed_steps}: less than steps={steps}, or nothing is learned")
+
+
+def check_replay(capacity: int, horizon: int, num_envs: int, device: str) -> None:
+    """Checks that a replay buffer holds two windows of each environment, and fits the memory.
+
+    Raises:
+        RunError: It does not.
+    """
+    rows = num_envs * 2 * (horizon + 1)
+    if capacity < rows:
+        raise RunError(
+            f"replay_capacity={capacity}: at least {rows}, two windows of {horizon} transitions of "
+            f"each of {num_envs} environments"
+        )
+    size, memory = capacity * bytes_per_row(), memory_bytes(device)
+    if size > memory:
+        raise RunError(
+            f"replay_capacity={capacity}: these rows take {size / 2**30:,.0f} GiB, "
+            f"and this {'GPU' if device == 'cuda' else 'machine'} has {memory / 2**30:,.0f} GiB"
+        )

@@ -1,0 +1,158 @@
+"""An agent that plans with a world model; Newt trains one."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmbench.catalog import Task
+from newt_agent.agent import Agent, TaskInfo
+from newt_agent.planner import Planner, PlannerConfig
+from newt_agent.task_module import task_tables
+from newt_agent.world_model import SIZES, ModelConfig, TaskContext, WorldModel
+
+POLICY_NOISE = 0.3
+"""Standard deviation of the exploration noise where the policy acts without planning."""
+
+
+class PlanningAgent(Agent):
+    """Acts by planning with a world model, or by its policy.
+
+    The planner's memory (its last plan) lives here, one slot a row of the observations, so one
+    agent serves one batch of environments.
+
+    Args:
+        model: The world model; its task table is in the order of ``tasks``.
+        tasks: What the rows of the table are.
+        encoder: Name of the text encoder that made the table's embeddings.
+        planner: Settings of the planner.
+        plan: Act by planning; off, the policy acts.
+        discount_max: The largest discount to learn and plan with.
+    """
+
+    method = "newt"
+    model: WorldModel
+
+    def __init__(
+        self,
+        model: WorldModel,
+        tasks: Sequence[TaskInfo],
+        encoder: str,
+        planner: PlannerConfig,
+        plan: bool = True,
+        discount_max: float = 1.0,
+    ) -> None:
+        super().__init__(model, tasks, encoder, size_name(model.config), discount_max)
+        self.planner = Planner(model, planner)
+        self.plan = plan
+        self.memory: Tensor | None = None
+
+    @classmethod
+    def create(
+        cls,
+        tasks: Sequence[Task],
+        size: str,
+        encoder: str,
+        planner: PlannerConfig,
+        generator: torch.Generator,
+        device: torch.device | str = "cpu",
+    ) -> PlanningAgent:
+        """Makes an untrained agent for some tasks of the benchmark.
+
+        Args:
+            tasks: The tasks, in the order of the agent's table.
+            size: ``XS``, ``S``, ``B``, ``L`` or ``XL``.
+            encoder: Text encoder of the instructions.
+            planner: Settings of the planner.
+            generator: Source of the initial weights, on the CPU.
+            device: Where the model computes.
+        """
+        model = WorldModel(SIZES[size], *task_tables(tasks, encoder), generator=generator)
+        return cls(model.to(device), TaskInfo.of(tasks), encoder, planner)
+
+    def independent(self) -> PlanningAgent:
+        """Returns an agent with the same networks and no memory yet."""
+        other = copy.copy(self)
+        other.memory = None
+        return other
+
+    def _choose(
+        self,
+        obs: Tensor,
+        task: Tensor,
+        first: Tensor,
+        explore: bool,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        # One dimension more, against which the planner's candidates broadcast.
+        context = self.model.context(task[:, None])
+        z = self.model.encode(obs[:, None], context)
+        if self.plan:
+            return self._plan(z, context, first, explore, generator)
+        return self._follow_policy(z, context, explore, generator)
+
+    def _plan(
+        self,
+        z: Tensor,
+        context: TaskContext,
+        first: Tensor,
+        explore: bool,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        if self.memory is None or len(self.memory) != len(z):
+            if not bool(first.all()):
+                raise ValueError(
+                    f"{len(z)} rows, but the last call had "
+                    f"{0 if self.memory is None else len(self.memory)}: pass first=True for all"
+                )
+            self.memory = self.planner.initial(len(z))
+        discount = self.discount[context.task[:, 0]]
+        action, self.memory = self.planner.plan(
+            z, context, self.memory, first, discount, explore, generator
+        )
+        return action
+
+    def _follow_policy(
+        self, z: Tensor, context: TaskContext, explore: bool, generator: torch.Generator | None
+    ) -> Tensor:
+        mean = self.model.pi(z, context)[0].squeeze(1)
+        if not explore:
+            return mean
+        # The policy's std starts tiny; exploration normally comes from the planner.
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        noisy = (mean + POLICY_NOISE * noise).clamp(-1.0, 1.0)
+        return torch.where(context.action_mask.squeeze(1), noisy, 0.0)
+
+    def _own_description(self) -> dict[str, Any]:
+        return {
+            "model": dataclasses.asdict(self.model.config),
+            "planner": dataclasses.asdict(self.planner.config),
+        }
+
+    @classmethod
+    def _build(
+        cls,
+        about: dict[str, Any],
+        tensors: dict[str, Tensor],
+        tasks: Sequence[TaskInfo],
+        encoder: str,
+        size: str,
+    ) -> PlanningAgent:
+        model = WorldModel(
+            ModelConfig(**about["model"]),
+            tensors["task_embeddings"],
+            tensors["action_mask"],
+            tensors["observation_mask"],
+        )
+        model.load_state_dict(tensors)
+        return cls(model, tasks, encoder, PlannerConfig(**about["planner"]))
+
+
+def size_name(config: ModelConfig) -> str:
+    """Returns the name of a published size, or ``custom`` for another one."""
+    return next((name for name, size in SIZES.items() if size == config), "custom")

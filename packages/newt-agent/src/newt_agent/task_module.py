@@ -1,0 +1,75 @@
+"""The tables of tasks that every network carries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmbench.catalog import Task, action_mask, observation_mask
+from mmbench.language import embed
+
+
+class TaskModule(nn.Module):
+    """A network that knows its tasks by three tables, frozen and saved with the weights.
+
+    Args:
+        task_embeddings: ``[tasks, language]`` float, one instruction embedding a task;
+            ``[tasks, 0]`` for a model without language.
+        action_mask: ``[tasks, action_dim]``, nonzero where the task uses the entry.
+        observation_mask: ``[tasks, obs_dim]``, the same for observations.
+
+    Raises:
+        ValueError: A table has another shape.
+    """
+
+    task_embeddings: Tensor
+    action_mask: Tensor
+    observation_mask: Tensor
+
+    def __init__(
+        self, task_embeddings: Tensor, action_mask: Tensor, observation_mask: Tensor
+    ) -> None:
+        super().__init__()
+        if task_embeddings.ndim != 2:
+            raise ValueError(
+                f"task_embeddings must be [tasks, language], not {list(task_embeddings.shape)}"
+            )
+        tasks = len(task_embeddings)
+        for name, mask in (("action_mask", action_mask), ("observation_mask", observation_mask)):
+            if mask.ndim != 2 or len(mask) != tasks:
+                wanted = [tasks, *mask.shape[1:2]]
+                raise ValueError(f"{name} must be {wanted}, not {list(mask.shape)}")
+        self.register_buffer("task_embeddings", task_embeddings.detach().float().clone())
+        self.register_buffer("action_mask", action_mask != 0)
+        self.register_buffer("observation_mask", observation_mask != 0)
+
+    @property
+    def num_tasks(self) -> int:
+        """Rows of the task table."""
+        return self.task_embeddings.shape[0]
+
+    @property
+    def num_parameters(self) -> int:
+        """Trained parameters: without target networks and the tables."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+
+def task_tables(tasks: Sequence[Task], encoder: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Makes the tables of a :class:`TaskModule` for tasks of the benchmark.
+
+    Args:
+        tasks: The tasks, in the order of the rows.
+        encoder: Text encoder of the instructions.
+
+    Raises:
+        EncoderUnavailableError: An instruction is new, and the encoder is not here.
+    """
+    embeddings = embed([task.instruction for task in tasks], encoder=encoder)
+    return (
+        torch.from_numpy(embeddings),
+        torch.from_numpy(np.stack([action_mask(task) for task in tasks])),
+        torch.from_numpy(np.stack([observation_mask(task) for task in tasks])),
+    )
