@@ -4,3 +4,8 @@ import os
 
 # Messages name commands as their reader types them; tests look for what is typed without uv.
 os.environ.pop("UV_RUN_RECURSION_DEPTH", None)
+
+# One thread each: pytest-xdist runs a process for each core, and more threads only wait for each
+# other. Set before NumPy and PyTorch are imported; processes that tests start inherit it.
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
