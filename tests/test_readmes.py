@@ -9,7 +9,7 @@ from tiny import TINY
 
 from mmbench import catalog
 from mmbench.runs import RunFolder
-from newt_agent import Agent
+from newt_agent import PlanningAgent
 
 ROOT = Path(__file__).parents[1]
 
@@ -17,9 +17,11 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A folder with the run that the READMEs load; its agent has learned nothing."""
+    torch.set_num_threads(1)  # other tests run beside it
     folder = tmp_path_factory.mktemp("readme")
     tasks = catalog.select("quickstart")
-    agent = Agent.create(tasks, "XS", "minilm", TINY.planner, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    agent = PlanningAgent.create(tasks, "XS", "minilm", TINY.planner, generator)
     with RunFolder.create(folder / "runs" / "first", "readme") as made:
         made.publish_checkpoint(0, agent.save)
     return folder

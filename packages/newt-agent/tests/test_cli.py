@@ -340,9 +340,10 @@ def test_a_diverging_run_keeps_the_last_good_checkpoint(tmp_path):
     assert evaluated.returncode == 0, evaluated.stderr
 
 
-def test_eval_writes_the_form_of_a_run(trained, tmp_path):
-    target = tmp_path / "result.json"
-    result = run(EVAL, f"--checkpoint {trained} --episodes 2 --no-plan --random --json {target}")
+def test_eval_writes_the_form_of_a_run_and_a_video_of_each_task(trained, tmp_path):
+    target, videos = tmp_path / "result.json", tmp_path / "new" / "videos"
+    flags = f"--checkpoint {trained} --episodes 2 --no-plan --random --json {target}"
+    result = run(EVAL, f"{flags} --video {videos} --video-format gif")
     assert result.returncode == 0, result.stderr
     written = json.loads(target.read_text())
     own = json.loads((trained / "eval.json").read_text())
@@ -350,18 +351,11 @@ def test_eval_writes_the_form_of_a_run(trained, tmp_path):
     assert written["tasks"]["pygame-cartpole-balance"]["episodes"] == 2
     assert written["tasks"]["pygame-cartpole-balance"]["success"] is None  # undefined
     assert written["random"]["total"]["tasks"] == 1
-    assert "pygame-cartpole-balance" in result.stdout
-
-
-def test_eval_makes_a_video_of_each_task(trained, tmp_path, capsys):
-    videos = tmp_path / "new" / "videos"
-    flags = f"--checkpoint {trained} --episodes 1 --no-plan --num-workers 0 --video-format gif"
-    eval_main([*flags.split(), "--video", str(videos)])
     (path,) = videos.iterdir()
     assert path.name == "pygame-cartpole-balance.gif"
     with Image.open(path) as gif:
         assert gif.n_frames == 251  # of 501
-    assert f"{path}: score 0." in capsys.readouterr().out
+    assert f"{path}: score 0." in result.stdout
 
 
 def test_a_task_that_cannot_be_drawn_is_named_and_costs_no_result(trained, tmp_path, monkeypatch):
