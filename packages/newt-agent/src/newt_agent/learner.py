@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from newt_agent.losses import Batch, LossConfig, policy_loss, world_model_loss
 from newt_agent.maths import RunningScale
+from newt_agent.optimizers import FiniteWatch, optimizer_state, restore_optimizers
 from newt_agent.planning_agent import PlanningAgent
 from newt_agent.settings import Range, check_settings
+from newt_agent.tensors import entries
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,7 @@ class Learner:
             self._policy, lr=optimizer.lr, eps=optimizer.policy_eps, fused=True
         )
         self.scale = RunningScale().to(agent.device)
-        self._names: list[str] = []
-        self._finite: Tensor | None = None
+        self._watch = FiniteWatch()
         self._rates = [
             (one, [group["lr"] for group in one.param_groups])
             for one in (self.optimizer, self.policy_optimizer)
@@ -106,47 +107,23 @@ class Learner:
         self.policy_optimizer.step()
         self.scale.update(policy_metrics["q_spread"])
         metrics |= policy_metrics
-        self._watch(metrics)
+        self._watch.see(metrics)
         return metrics
-
-    def _watch(self, metrics: dict[str, Tensor]) -> None:
-        """Remembers which numbers were ever NaN or infinite, on the device: nothing waits."""
-        finite = torch.isfinite(torch.stack(list(metrics.values())))
-        self._names = list(metrics)
-        self._finite = finite if self._finite is None else self._finite & finite
 
     @property
     def broken(self) -> list[str]:
         """Losses and gradients that were NaN or infinite in any update; waits for the device."""
-        finite = [] if self._finite is None else self._finite.tolist()
-        return [name for name, good in zip(self._names, finite, strict=True) if not good]
+        return self._watch.broken
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns moments, step counts and the scale as flat tensors."""
-        flat = {f"scale/{name}": value for name, value in self.scale.state_dict().items()}
-        for kind, optimizer in self._optimizers().items():
-            for index, slots in optimizer.state_dict()["state"].items():
-                for slot, value in slots.items():
-                    flat[f"{kind}/{index}/{slot}"] = value
-        return flat
+        scale = {f"scale/{name}": value for name, value in self.scale.state_dict().items()}
+        return scale | optimizer_state(self._optimizers())
 
     def load_state_dict(self, flat: dict[str, Tensor]) -> None:
         """Restores :meth:`state_dict`."""
-        self.scale.load_state_dict(
-            {
-                name.removeprefix("scale/"): v
-                for name, v in flat.items()
-                if name.startswith("scale/")
-            }
-        )
-        for kind, optimizer in self._optimizers().items():
-            state: dict[int, dict[str, Tensor]] = {}
-            for name, value in flat.items():
-                owner, _, rest = name.partition("/")
-                if owner == kind:
-                    index, _, slot = rest.partition("/")
-                    state.setdefault(int(index), {})[slot] = value.clone()
-            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        self.scale.load_state_dict(entries(flat, "scale"))
+        restore_optimizers(self._optimizers(), flat)
 
     def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
         return {"optimizer": self.optimizer, "policy_optimizer": self.policy_optimizer}

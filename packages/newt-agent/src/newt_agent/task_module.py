@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmbench.catalog import Task, action_mask, observation_mask
@@ -50,6 +51,29 @@ class TaskModule(nn.Module):
     def num_tasks(self) -> int:
         """Rows of the task table."""
         return self.task_embeddings.shape[0]
+
+    def per_task(
+        self, function: Callable[[Tensor], Tensor], task: Tensor, table: Tensor | None = None
+    ) -> Tensor:
+        """Applies a function of the task's embedding, once a task where that is cheaper.
+
+        Args:
+            function: From ``[rows, language]`` to ``[rows, ...]``, such as the language part of a
+                network's first layer. Without language it returns what all tasks share.
+            task: Indices, any shape.
+            table: ``[tasks, entries]``, learned embeddings; by default those of the instructions.
+
+        Returns:
+            ``[*task, ...]``.
+        """
+        table = self.task_embeddings if table is None else table
+        if table.shape[1] == 0:
+            return function(table)
+        if task.numel() < self.num_tasks:
+            return function(table[task])
+        table = function(table)
+        # An embedding's gradient is summed per task at once; that of an index row by row.
+        return F.embedding(task, table.flatten(1)).unflatten(-1, table.shape[1:])
 
     @property
     def num_parameters(self) -> int:

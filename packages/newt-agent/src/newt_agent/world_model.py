@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from newt_agent.layers import MLP, MLPEnsemble
@@ -220,22 +219,13 @@ class WorldModel(TaskModule):
             task,
             self.action_mask[task],
             self.observation_mask[task],
-            encoder=self._language_term(self.encoder, task),
-            dynamics=self._language_term(self.dynamics, task),
-            reward_net=self._language_term(self.reward_net, task),
-            policy=self._language_term(self.policy, task),
-            q_net=self._language_term(self.q_net, task),
-            target_q_net=self._language_term(self.target_q_net, task),
+            encoder=self.per_task(self.encoder.language_term, task),
+            dynamics=self.per_task(self.dynamics.language_term, task),
+            reward_net=self.per_task(self.reward_net.language_term, task),
+            policy=self.per_task(self.policy.language_term, task),
+            q_net=self.per_task(self.q_net.language_term, task),
+            target_q_net=self.per_task(self.target_q_net.language_term, task),
         )
-
-    def _language_term(self, net: MLP | MLPEnsemble, task: Tensor) -> Tensor:
-        if self.task_embeddings.shape[1] == 0:
-            return net.language_term(self.task_embeddings)  # the bias alone, which broadcasts
-        if task.numel() < self.num_tasks:
-            return net.language_term(self.task_embeddings[task])
-        table = net.language_term(self.task_embeddings)
-        rows = F.embedding(task, table.flatten(1))
-        return rows.unflatten(-1, table.shape[1:])
 
     # The networks
 
