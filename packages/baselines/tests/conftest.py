@@ -1,0 +1,35 @@
+import io
+
+import pytest
+import torch
+from points import points
+from rich.console import Console
+
+from mmbench.runs import RunFolder
+from newt_agent.display import Display
+from newt_agent.train import Trainer
+
+__all__ = ["points"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Several test processes share the cores."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def make_trainer(tmp_path):
+    """Makes trainers of any method in folders of their own, and closes them."""
+    made = []
+
+    def make(method, config, name="run", resume=False) -> Trainer:
+        path = tmp_path / name
+        folder = RunFolder.open(path) if resume else RunFolder.create(path, "test")
+        display = Display(Console(file=io.StringIO(), width=120))
+        made.append(Trainer(method, config, folder, "cpu", display, resume))
+        return made[-1]
+
+    yield make
+    for trainer in made:
+        trainer.close()
