@@ -136,3 +136,36 @@ def test_load_refuses_another_shape():
     replay = make([10, 10], 100)
     with pytest.raises(ValueError, match="2 environments"):
         make([10], 50).load_state_dict(replay.state_dict())
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=4),
+    steps=st.integers(5, 60),
+    rows=st.integers(4, 40),
+    n=st.integers(1, 9),
+    seed=st.integers(0, 100),
+)
+def test_sampled_steps_go_on_to_the_end_of_their_episode(lengths, steps, rows, n, seed):
+    replay = Replay(rows * len(lengths), len(lengths), 1, torch.arange(len(lengths)) + 10)
+    fill(replay, lengths, steps)
+    batch = replay.sample_steps(64, n, np.random.default_rng(seed))
+    env, episode, step = (batch.obs[:, i].long() for i in range(3))
+    assert (batch.task == env + 10).all()
+    limit = torch.tensor(lengths)[env]
+    # The running episode goes to its newest step.
+    end = torch.where(episode == steps // limit, steps % limit, limit)
+    assert (batch.length == (end - step).clamp(max=n)).all() and (batch.length >= 1).all()
+    assert (batch.last_obs[:, 0] == env).all() and (batch.last_obs[:, 1] == episode).all()
+    assert (batch.last_obs[:, 2] == step + batch.length).all()
+    assert (batch.action == 0.5 * (step + 1)[:, None]).all()
+    rewards = step + 1 + torch.arange(n)[:, None]
+    assert (batch.reward == torch.where(rewards <= step + batch.length, rewards, 0)).all()
+
+
+def test_every_step_is_sampled_those_at_the_end_of_an_episode_too():
+    replay = Replay(100, 1, 1, torch.zeros(1, dtype=torch.long))
+    rows = fill(replay, [7], 20)[0]
+    batch = replay.sample_steps(1000, 5, np.random.default_rng(0))
+    starts = {(int(row[1]), int(row[2]) + 1) for row in batch.obs}
+    assert starts == {row for row in rows if row[1] > 0}

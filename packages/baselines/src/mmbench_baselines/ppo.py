@@ -10,7 +10,6 @@ steps in ``minibatches`` parts. Nothing is learned from a step twice after that.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple

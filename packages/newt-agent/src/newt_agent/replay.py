@@ -11,6 +11,8 @@ code samples episodes uniformly, a 25-step task 40 times more often than a 1000-
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -25,6 +27,23 @@ _MAX_TRIES = 1000
 def bytes_per_row(obs_dim: int = 128, action_dim: int = 16) -> int:
     """Memory that a row takes: observation, action and reward in float32, and its step."""
     return 4 * (obs_dim + action_dim + 2)
+
+
+class Steps(NamedTuple):
+    """Steps, each with those that follow it: n in all at most, fewer where its episode ends."""
+
+    obs: Tensor
+    """``[B, obs_dim]``, before the first of them."""
+    action: Tensor
+    """``[B, action_dim]``, of the first."""
+    reward: Tensor
+    """``[n, B]``, of each; 0 after the last."""
+    length: Tensor
+    """``[B]`` int64, how many there are; at least 1."""
+    last_obs: Tensor
+    """``[B, obs_dim]``, after the last."""
+    task: Tensor
+    """``[B]``, indices into the model's table."""
 
 
 class Replay:
@@ -139,6 +158,39 @@ class Replay:
             action=self._action[index[1:]],
             reward=self._reward[index[1:]],
             task=self._task[env_index],
+        )
+
+    def sample_steps(self, batch_size: int, n: int, rng: np.random.Generator) -> Steps:
+        """Samples steps, with those that follow each in its episode; for a replay of horizon 1.
+
+        Every step is sampled equally often, the last ones of an episode too. A running episode
+        ends here with its newest step.
+
+        Args:
+            batch_size: Number of steps.
+            n: The most steps in a row, the sampled one included.
+            rng: Source of chance.
+
+        Raises:
+            ValueError: Some environment has no step yet.
+        """
+        envs, starts = self._sample(batch_size, rng)
+        offsets = np.arange(n + 1)[:, None]
+        slots = (starts + offsets) % self.rows_per_env
+        follows = self._row_step[envs, slots] == self._row_step[envs, slots[0]] + offsets
+        follows &= starts + offsets < self._rows_written[envs]  # what lies there is not older
+        count = np.logical_and.accumulate(follows).sum(0) - 1
+        rows = envs * self.rows_per_env + (starts + np.minimum(offsets, count)) % self.rows_per_env
+        index = torch.from_numpy(rows).to(self.device, non_blocking=True)
+        length = torch.from_numpy(count).to(self.device, non_blocking=True)
+        within = torch.arange(n, device=self.device)[:, None] < length
+        return Steps(
+            obs=self._obs[index[0]],
+            action=self._action[index[1]],
+            reward=torch.where(within, self._reward[index[1:]], 0.0),
+            length=length,
+            last_obs=self._obs[index[-1]],
+            task=self._task[torch.from_numpy(envs).to(self.device, non_blocking=True)],
         )
 
     def _sample(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
