@@ -1,8 +1,7 @@
 """Two tasks that anything learns in seconds, and that only the task itself tells apart.
 
-A point on a line is moved by its action. `RIGHT` and `LEFT` have the same observation, the
-position, and the same cost, its squared distance from a goal; their goals are on both sides of the
-middle.
+A point on a line is moved by its action. `RIGHT` and `LEFT` have one observation, the position,
+and the same cost, its squared distance from a goal; their goals are on both sides of the middle.
 The score of an episode is its mean reward, ``1 - (position - goal)**2``: about 0.4 of random
 actions, 0.75 at best of a policy that does not know its task, and 0.95 of a good one.
 """

@@ -6,7 +6,9 @@ from points import points
 from rich.console import Console
 
 from mmbench.runs import RunFolder
+from newt_agent.config import RunConfig
 from newt_agent.display import Display
+from newt_agent.method import Method
 from newt_agent.train import Trainer
 
 __all__ = ["points"]
@@ -23,12 +25,15 @@ def make_trainer(tmp_path):
     """Makes trainers of any method in folders of their own, and closes them."""
     made = []
 
-    def make(method, config, name="run", resume=False) -> Trainer:
+    def make(
+        method: type[Method], config: RunConfig, name: str = "run", resume: bool = False
+    ) -> Trainer:
         path = tmp_path / name
-        folder = RunFolder.open(path) if resume else RunFolder.create(path, "test")
+        folder = RunFolder.resume(path) if resume else RunFolder.create(path, "test")
         display = Display(Console(file=io.StringIO(), width=120))
-        made.append(Trainer(method, config, folder, "cpu", display, resume))
-        return made[-1]
+        trainer = Trainer(method, config, folder, "cpu", display, resume)
+        made.append(trainer)
+        return trainer
 
     yield make
     for trainer in made:

@@ -224,7 +224,7 @@ class FastTD3Agent(Agent):
     @classmethod
     def _build(
         cls,
-        own: dict[str, Any],
+        about: dict[str, Any],
         tensors: dict[str, Tensor],
         tasks: Sequence[TaskInfo],
         encoder: str,
@@ -232,7 +232,7 @@ class FastTD3Agent(Agent):
     ) -> FastTD3Agent:
         names = ("task_embeddings", "action_mask", "observation_mask")
         tables = [tensors[name] for name in names]
-        model = ActorCritics(own["width"], own["num_atoms"], own["normalise"], tables)
+        model = ActorCritics(about["width"], about["num_atoms"], about["normalise"], tables)
         model.load_state_dict(tensors)
         return cls(model, tasks, encoder, size)
 

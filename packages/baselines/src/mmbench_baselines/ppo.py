@@ -170,14 +170,14 @@ class PPOAgent(Agent):
     @classmethod
     def _build(
         cls,
-        own: dict[str, Any],
+        about: dict[str, Any],
         tensors: dict[str, Tensor],
         tasks: Sequence[TaskInfo],
         encoder: str,
         size: str,
     ) -> PPOAgent:
         names = ("task_embeddings", "action_mask", "observation_mask")
-        model = ActorCritic(own["width"], [tensors[name] for name in names])
+        model = ActorCritic(about["width"], [tensors[name] for name in names])
         model.load_state_dict(tensors)
         return cls(model, tasks, encoder, size)
 
