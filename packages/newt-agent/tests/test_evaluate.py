@@ -139,6 +139,22 @@ def test_a_few_tasks_at_a_time(monkeypatch):
         assert [e.score for e in alone] == pytest.approx([e.score for e in own], rel=0.02)
 
 
+def test_the_workers_go_on_for_the_next_tasks(monkeypatch):
+    pools, processes = [], set()
+
+    def making(**settings):
+        env = make_environments(**settings)
+        pools.append(env.pool)
+        processes.update(worker.pid for worker in env.pool.workers)
+        return env
+
+    monkeypatch.setattr("newt_agent.evaluate.make_environments", making)
+    monkeypatch.setattr("newt_agent.evaluate.MAX_ENVS", 1)
+    evaluate(None, catalog.select("pygame-landing,pygame-point-maze-var1"), 1, 0, num_workers=1)
+    assert len(pools) == 2 and len(processes) == 1
+    assert not pools[0].workers  # ended with the evaluation
+
+
 def test_tasks_that_cannot_run_are_left_out_where_asked_for(monkeypatch):
     without_simulator("dmcontrol", monkeypatch)
     tasks = catalog.select("walker-walk,pygame-landing")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -113,19 +114,24 @@ def evaluate(
     per_task = min(episodes, MAX_ENVS_PER_TASK)
     at_once = max(1, MAX_ENVS // per_task)
     finished = []
-    for start in range(0, len(tasks), at_once):
-        some = tasks[start : start + at_once]
-        try:
-            env = make_environments(tasks=some, envs_per_task=per_task, **settings)
-        except TaskUnavailableError:
-            if not settings.get("skip_missing"):
-                raise
-            continue  # none of these can run here
-        try:
-            policy = _random(env, seed) if agent is None else _acting(agent, env, seed)
-            finished += run_episodes(env, policy, episodes, seed, on_episode, on_step)
-        finally:
-            env.close()
+    with contextlib.ExitStack() as kept:
+        for start in range(0, len(tasks), at_once):
+            some = tasks[start : start + at_once]
+            try:
+                env = make_environments(tasks=some, envs_per_task=per_task, **settings)
+            except TaskUnavailableError:
+                if not settings.get("skip_missing"):
+                    raise
+                continue  # none of these can run here
+            if "workers" not in settings:
+                # Keeps the workers for the next tasks, while the environments come and go.
+                kept.callback(env.pool.leave, env.pool.join())
+                settings["workers"] = env
+            try:
+                policy = _random(env, seed) if agent is None else _acting(agent, env, seed)
+                finished += run_episodes(env, policy, episodes, seed, on_episode, on_step)
+            finally:
+                env.close()
     return finished
 
 
