@@ -34,7 +34,6 @@ def test_no_modules_import_each_other():
     files = modules()
     graph = {name: imports(path, set(files)) for name, path in files.items()}
     assert graph["mmbench.env"] > {"mmbench.domains", "mmbench.catalog"}  # it sees imports
-    graph["newt_agent.display"] -= {"newt_agent.train"}  # one circle that is known: a type
     try:
         graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from outside import without_simulator
 from PIL import Image
 from tiny import TINY
 
@@ -208,6 +209,17 @@ def test_missing_assets_are_one_message(tmp_path):
     result = run(TRAIN, f"{flags} --out {tmp_path / 'run'}", cwd=tmp_path, env=no_assets)
     assert_one_message(result, "ms-pick-apple", "mmbench assets download", "--skip-missing")
     assert not (tmp_path / "run").exists()
+
+
+def test_missing_tasks_need_no_replay(tmp_path, monkeypatch):
+    without_simulator("dmcontrol", monkeypatch)
+    flags = "--tasks walker-walk,pygame-landing --steps 60 --seed-steps 50 --replay-capacity 8 "
+    flags += f"--no-plan --no-plan-in-eval --num-workers 0 --eval-episodes 1 --out {tmp_path}/run "
+    flags += "--size XS --batch-size 4 --threads 1 --utd 0.1"
+    with pytest.raises(SystemExit):
+        train_main(flags.split())
+    train_main([*flags.split(), "--skip-missing"])
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["missing"] == ["walker-walk"]
 
 
 @pytest.mark.skipif(

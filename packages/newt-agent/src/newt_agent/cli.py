@@ -34,11 +34,12 @@ from newt_agent.config import (
     Workers,
     check_checkpoint,
     check_run,
+    train_command,
 )
 from newt_agent.curves import draw_curves
 from newt_agent.display import Display, duration, is_scored
 from newt_agent.method import Method
-from newt_agent.methods import find_method, train_command
+from newt_agent.methods import find_method
 from newt_agent.settings import check_settings
 
 USER_ERRORS = (
@@ -204,7 +205,8 @@ def _train(method: type[Method], program: str, arguments: list[str]) -> None:
     preset, config = parse_training(method, program, arguments)
     device = resolve_device(config.device)
     tasks = config.selected()
-    method.check(config, tasks, device)
+    if not config.skip_missing:  # else the trainer checks, which knows the tasks that can run
+        method.check(config, tasks, device)
     if config.checkpoint is None:  # its embeddings come with it
         embed([task.instruction for task in tasks], encoder=config.encoder)
     if config.wandb:

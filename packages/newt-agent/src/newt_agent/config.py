@@ -14,7 +14,7 @@ from mmbench import catalog
 from mmbench.catalog import Task
 from mmbench.language import ENCODERS
 from mmbench.runs import RunError
-from newt_agent.methods import train_command
+from mmbench.shell import command
 from newt_agent.settings import Range, check_settings
 
 Size = Literal["XS", "S", "B", "L", "XL"]
@@ -243,3 +243,9 @@ def memory_bytes(device: str) -> int:
 
         return torch.cuda.get_device_properties("cuda").total_memory
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def train_command(method: str, *words: object) -> str:
+    """Returns the command that trains by a method, as the reader types it."""
+    program = ("newt-train",) if method == "newt" else ("baselines-train", method)
+    return command(*program, *words)

@@ -9,13 +9,10 @@ A package offers a method by an entry point in its pyproject.toml::
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
+from typing import Any
 
 from mmbench.runs import RunError, one_line
 from mmbench.shell import command
-
-if TYPE_CHECKING:
-    from newt_agent.method import Method
 
 GROUP = "newt_agent.methods"
 _BASELINES = ("bc", "brc", "fast_td3", "ppo", "tdmpc2")
@@ -26,8 +23,8 @@ def method_names() -> list[str]:
     return sorted({entry.name for entry in entry_points(group=GROUP)})
 
 
-def find_method(name: str) -> type[Method]:
-    """Returns a method's class.
+def find_method(name: str) -> Any:
+    """Returns a method's class, a subclass of :class:`newt_agent.method.Method`.
 
     Raises:
         RunError: No installed package has it, or its module cannot be imported.
@@ -42,9 +39,3 @@ def find_method(name: str) -> type[Method]:
         return found[0].load()
     except Exception as error:  # a foreign module may raise anything
         raise RunError(f"method {name!r} ({found[0].value}): {one_line(error)}") from error
-
-
-def train_command(method: str, *words: object) -> str:
-    """Returns the command that trains by a method, as the reader types it."""
-    program = ("newt-train",) if method == "newt" else ("baselines-train", method)
-    return command(*program, *words)

@@ -17,14 +17,19 @@ from mmbench.runs import RunError, RunFolder, one_line, provenance
 from newt_agent.agent import Agent
 from newt_agent.chance import environment_seed
 from newt_agent.checkpoint import TrainingState, load_training_state, save_checkpoint
-from newt_agent.config import RunConfig, check_checkpoint, check_resumption, check_run
+from newt_agent.config import (
+    RunConfig,
+    check_checkpoint,
+    check_resumption,
+    check_run,
+    train_command,
+)
 from newt_agent.display import Display, RecentScores, RunProgress
 from newt_agent.episodes import RunningEpisodes
 from newt_agent.evaluate import evaluate, make_environments
 from newt_agent.finite import BrokenAgentError, UnusableNumberError, check_numbers, non_finite
 from newt_agent.loggers import Loggers
 from newt_agent.method import Method, Step
-from newt_agent.methods import train_command
 from newt_agent.system import stop_requests
 
 _EVAL_SEED = 1_000_000
