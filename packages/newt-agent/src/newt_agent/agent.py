@@ -83,6 +83,11 @@ class Agent(ABC):
         """Where the networks compute."""
         return self.model.action_mask.device
 
+    @property
+    def language_dim(self) -> int:
+        """Entries of the instructions' embeddings that the networks read; 0 if they read none."""
+        return self.model.task_embeddings.shape[1]
+
     def limit_discount(self, largest: float) -> None:
         """Learns and plans with at most this discount in every task.
 
@@ -219,7 +224,7 @@ class Agent(ABC):
         return {
             "method": self.method,
             "size": self.size,
-            "encoder": {"name": self.encoder, "dim": self.model.task_embeddings.shape[1]},
+            "encoder": {"name": self.encoder, "dim": self.language_dim},
             "discount_max": self.discount_max,
             "tasks": [dataclasses.asdict(task) for task in self.tasks],
             **self._own_description(),

@@ -280,10 +280,14 @@ def _run(
         parameters = trainer.agent.model.num_parameters
         left_out = len(trainer.env.missing)
         of = f" of {len(trainer.tasks) + left_out}" if left_out else ""
+        reads = f" (text encoder {trainer.agent.encoder})" if trainer.agent.language_dim else ""
         display.say(
             f"{len(trainer.tasks)}{of} tasks, {trainer.env.num_envs} environments, size "
-            f"{config.size} with {parameters:,} parameters (text encoder {trainer.agent.encoder})"
+            f"{config.size} with {parameters:,} parameters{reads}"
         )
+        summary = trainer.method.summary()
+        if summary:
+            display.say(summary)
         results = trainer.run()
     except Interrupted:
         again = train_command(method.name, "--resume", folder.path)

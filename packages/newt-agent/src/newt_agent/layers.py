@@ -161,6 +161,7 @@ class MLPEnsemble(nn.Module):
         language_dim: Size of the task embedding, 0 for none.
         hidden_dim: Size of both hidden layers.
         out_dim: Size of the output, which is 0 initially.
+        dropout: Part of the first layer's outputs (before its norm) that training leaves out.
         generator: Source of the initial weights (on the CPU); None is PyTorch's global one.
     """
 
@@ -173,10 +174,12 @@ class MLPEnsemble(nn.Module):
         hidden_dim: int,
         out_dim: int,
         *,
+        dropout: float = 0.0,
         generator: torch.Generator | None = None,
     ):
         super().__init__()
         self.num = num
+        self.dropout = dropout
         self.weight_x = _parameter(num, hidden_dim, x_dim, generator=generator)
         self.weight_extra = _parameter(num, hidden_dim, extra_dim, generator=generator)
         self.weight_language = (
@@ -206,6 +209,8 @@ class MLPEnsemble(nn.Module):
         term: Tensor,
         heads: Tensor | None = None,
         detach: bool = False,
+        train: bool = False,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Apply the members.
 
@@ -215,6 +220,8 @@ class MLPEnsemble(nn.Module):
             term: ``[..., num, hidden_dim]`` from `language_term`.
             heads: Indices of the members to compute; None is all.
             detach: Let gradients reach the inputs but not the weights.
+            train: Apply dropout, if there is any.
+            generator: Source of the dropout, on the device of `x`; None is the global one.
 
         Returns:
             ``[num or len(heads), ..., out_dim]``; the leading dimensions are those of the three
@@ -234,6 +241,9 @@ class MLPEnsemble(nn.Module):
         h = h + term.flatten(-2)
         lead = h.shape[:-1]
         h = h.view(-1, num, hidden)
+        if train and self.dropout:
+            kept = 1.0 - self.dropout
+            h = h * torch.empty_like(h).bernoulli_(kept, generator=generator).div_(kept)
         h = F.layer_norm(h, (hidden,))
         h = mish(torch.addcmul(pick(self.norm1_bias), h, pick(self.norm1_weight)))
         h = h.transpose(0, 1)

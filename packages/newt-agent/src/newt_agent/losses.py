@@ -47,6 +47,8 @@ class LossConfig:
     """Weight of the value loss."""
     rho: Annotated[float, Range(0, 1)] = 0.5
     """Decay of the weight of a step with its distance into the window."""
+    normalise_rho: bool = True
+    """Divide these weights by their sum."""
     entropy_coef: Annotated[float, Range(0, 1e6)] = 1e-4
     """Weight of the policy's entropy, which is scaled by the number of action entries."""
     bc_coef: Annotated[float, Range(0, 1e6)] = 1.0
@@ -54,6 +56,10 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         check_settings(self, "loss.")
+
+    def time_weights(self, steps: int, device: torch.device) -> Tensor:
+        """Weights of the steps of a window, ``[steps]``."""
+        return time_weights(steps, self.rho, device, self.normalise_rho)
 
 
 @torch.no_grad()
@@ -99,8 +105,8 @@ def world_model_loss(
     All terms are measured along the imagined rollout, and gradients flow through all of it.
     Consistency: mean squared error to the encoding of what was observed, which is held
     constant. Reward and value: cross-entropy to two-hot targets. Each is a sum over time with
-    weights ``rho**t``, t = 0..H, normalised to sum to 1 (so the H weights of the terms that
-    have only H steps sum to less), and a mean over the batch and the heads.
+    weights ``rho**t``, t = 0..H, by default normalised to sum to 1 (so the H weights of the terms
+    that have only H steps sum to less), and a mean over the batch and the heads.
 
     Args:
         model: The model.
@@ -114,7 +120,7 @@ def world_model_loss(
         of which the first is encoded.
     """
     horizon = batch.action.shape[0]
-    weights = time_weights(horizon + 1, config.rho, batch.obs.device)[:horizon]
+    weights = config.time_weights(horizon + 1, batch.obs.device)[:horizon]
     first, later = (None, None) if batch.image is None else (batch.image[0], batch.image[1:])
 
     context = model.context(batch.task)
@@ -129,7 +135,7 @@ def world_model_loss(
 
     vmin, vmax = model.config.vmin, model.config.vmax
     reward_logits = model.reward(zs[:-1], batch.action, context)
-    value_logits = model.Q(zs[:-1], batch.action, context)
+    value_logits = model.Q(zs[:-1], batch.action, context, train=True, generator=generator)
     consistency = (zs[1:] - observed).square().mean((1, 2)) @ weights
     reward = two_hot_cross_entropy(reward_logits, batch.reward, vmin, vmax).mean(1) @ weights
     value = two_hot_cross_entropy(value_logits, target, vmin, vmax).mean((0, 2)) @ weights
@@ -192,10 +198,13 @@ def policy_loss(
         The loss and detached scalars to log.
     """
     zs, context = zs.detach(), model.context(batch.task)
-    weights = time_weights(len(zs), config.rho, zs.device)
+    weights = config.time_weights(len(zs), zs.device)
     action, info = model.sample_action(zs, context, generator)
     heads = sample_heads(model.num_q, zs.device, generator)
-    q = model.decode(model.Q(zs, action, context, heads=heads, detach=True)).mean(0)
+    logits = model.Q(
+        zs, action, context, heads=heads, detach=True, train=True, generator=generator
+    )
+    q = model.decode(logits).mean(0)
 
     horizon = batch.action.shape[0]
     bc = _imitation(action, info["mask"], batch.action).mean(1) @ weights[:horizon]
@@ -236,7 +245,7 @@ def pretrain_policy_loss(
         The loss and detached scalars to log.
     """
     horizon = batch.action.shape[0]
-    weights = time_weights(horizon + 1, config.rho, zs.device)[:horizon] / horizon
+    weights = config.time_weights(horizon + 1, zs.device)[:horizon] / horizon
     context = model.context(batch.task)
     action, info = model.sample_action(zs[:horizon].detach(), context, generator)
     bc = _imitation(action, info["mask"], batch.action).mean(1) @ weights

@@ -86,10 +86,12 @@ def decode_two_hot(logits: Tensor, bins: Tensor) -> Tensor:
     return symexp(logits.softmax(dim=-1) @ bins)
 
 
-def time_weights(steps: int, rho: float, device: torch.device | None = None) -> Tensor:
-    """Weights ``rho**t`` of the steps of a rollout, divided by their sum."""
+def time_weights(
+    steps: int, rho: float, device: torch.device | None = None, normalise: bool = True
+) -> Tensor:
+    """Weights ``rho**t`` of the steps of a rollout, divided by their sum if asked."""
     weights = rho ** torch.arange(steps, dtype=torch.float32, device=device)
-    return weights / weights.sum()
+    return weights / weights.sum() if normalise else weights
 
 
 def gaussian_log_prob(noise: Tensor, log_std: Tensor) -> Tensor:

@@ -168,6 +168,20 @@ class Method(ABC):
             Why the run will differ from one never stopped, as a sentence; empty if it will not.
         """
 
+    def behind(self, step: int) -> bool:
+        """Whether :meth:`learn` is to be called again before the next step.
+
+        So that a stop is heeded in the middle of very many updates. Must follow from what is saved.
+
+        Args:
+            step: Agent steps taken.
+        """
+        return False
+
+    def summary(self) -> str:
+        """Returns what to say of the networks when a run starts, as a sentence; or nothing."""
+        return ""
+
     def evaluated(self) -> Agent:
         """Returns the agent to evaluate; acting with it changes nothing of the training."""
         return self.agent

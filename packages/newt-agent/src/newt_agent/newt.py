@@ -27,6 +27,8 @@ from newt_agent.tensors import entries
 
 LOG_EVERY_UPDATES = 100
 """Updates between two looks at the losses: each one waits for the device."""
+MOST_UPDATES = 20
+"""Updates after which a stop is heeded, whatever is due."""
 
 
 @dataclass(frozen=True)
@@ -203,8 +205,7 @@ class Newt(Method):
 
     def learn(self, step: int) -> dict[str, Tensor] | None:
         self.learner.set_progress(step / self.config.steps)
-        # A product, not a sum over the steps: ten times 0.1 added up is less than 1.
-        due = math.floor(self.config.utd * max(0, step - self.config.seed_steps))
+        due = min(self.due(step), self.updates + MOST_UPDATES)
         latest = None
         while self.updates < due:
             batch = self.replay.sample(self.config.batch_size, self._chance.numpy)
@@ -213,6 +214,14 @@ class Newt(Method):
             if self.updates % LOG_EVERY_UPDATES == 0:
                 latest = metrics
         return latest
+
+    def due(self, step: int) -> int:
+        """Updates of the run's first ``step`` steps."""
+        # A product, not a sum over the steps: ten times 0.1 added up is less than 1.
+        return math.floor(self.config.utd * max(0, step - self.config.seed_steps))
+
+    def behind(self, step: int) -> bool:
+        return self.updates < self.due(step)
 
     def broken(self) -> list[str]:
         return self.learner.broken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -153,6 +153,6 @@ class PlanningAgent(Agent):
         return cls(model, tasks, encoder, PlannerConfig(**about["planner"]))
 
 
-def size_name(config: ModelConfig) -> str:
-    """Returns the name of a published size, or ``custom`` for another one."""
-    return next((name for name, size in SIZES.items() if size == config), "custom")
+def size_name(config: ModelConfig, sizes: Mapping[str, ModelConfig] = SIZES) -> str:
+    """Returns the name of a size, or ``custom`` for another one."""
+    return next((name for name, size in sizes.items() if size == config), "custom")

@@ -77,7 +77,7 @@ class TaskModule(nn.Module):
 
     @property
     def num_parameters(self) -> int:
-        """Trained parameters: without target networks and the tables."""
+        """Trained parameters: without target networks and frozen tables."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
 
@@ -92,8 +92,12 @@ def task_tables(tasks: Sequence[Task], encoder: str) -> tuple[Tensor, Tensor, Te
         EncoderUnavailableError: An instruction is new, and the encoder is not here.
     """
     embeddings = embed([task.instruction for task in tasks], encoder=encoder)
+    return torch.from_numpy(embeddings), *task_masks(tasks)
+
+
+def task_masks(tasks: Sequence[Task]) -> tuple[Tensor, Tensor]:
+    """Makes the masks of a :class:`TaskModule`, of actions and of observations."""
     return (
-        torch.from_numpy(embeddings),
         torch.from_numpy(np.stack([action_mask(task) for task in tasks])),
         torch.from_numpy(np.stack([observation_mask(task) for task in tasks])),
     )

@@ -146,16 +146,19 @@ class Trainer:
         if "before" not in self.results:
             self.results["before"] = self._evaluate("before", self.method.evaluated())
             self._save()  # so that nothing of this is repeated after an early stop
-        while self.step < self.config.steps:
+        while self.step < self.config.steps or self.method.behind(self.step):
             if self._evaluation_due:
                 self.results["latest"] = self._evaluate("eval", self.method.evaluated())
                 self._evaluation_due = False
             self._heed_stop()
-            self._take_step()
+            if not self.method.behind(self.step):
+                self._take_step()
             metrics = self.method.learn(self.step)
             if metrics is not None:
                 self._loggers.losses(self.step, {n: float(value) for n, value in metrics.items()})
             self._display.advance(self.progress)
+            if self.method.behind(self.step):
+                continue
             self._evaluation_due = self._passed(self.config.eval_every)
             if self._passed(self.config.checkpoint_every):
                 self._save()

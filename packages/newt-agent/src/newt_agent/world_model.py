@@ -66,6 +66,8 @@ class ModelConfig:
     """Size of the padded action."""
     image_dim: int = 0
     """Size of the image features (768 for DINOv2 base), 0 for none."""
+    q_dropout: float = 0.0
+    """Dropout in the first layer of the value ensemble while it is trained (TD-MPC2: 0.01)."""
 
     def __post_init__(self):
         if self.latent_dim % self.simnorm_dim:
@@ -197,6 +199,7 @@ class WorldModel(TaskModule):
             language,
             config.mlp_dim,
             config.num_bins,
+            dropout=config.q_dropout,
             generator=generator,
         )
         self.target_q_net = copy.deepcopy(self.q_net).requires_grad_(False)
@@ -274,6 +277,8 @@ class WorldModel(TaskModule):
         target: bool = False,
         heads: Tensor | None = None,
         detach: bool = False,
+        train: bool = False,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Predict the return as logits.
 
@@ -284,6 +289,8 @@ class WorldModel(TaskModule):
             target: Use the target network.
             heads: Indices of the heads to compute; None is all.
             detach: Let gradients reach `z` and `action` but not the weights.
+            train: Apply the model's dropout, if it has any.
+            generator: Source of the dropout, on the model's device.
 
         Returns:
             ``[num_q or len(heads), ..., num_bins]``.
@@ -291,7 +298,7 @@ class WorldModel(TaskModule):
         net = self.target_q_net if target else self.q_net
         term = context.target_q_net if target else context.q_net
         term = term.detach() if detach else term
-        return net(z, _mask(action, context), term, heads, detach)
+        return net(z, _mask(action, context), term, heads, detach, train, generator)
 
     def decode(self, logits: Tensor) -> Tensor:
         """Turn reward or value logits ``[..., num_bins]`` into scalars ``[...]``."""

@@ -1,0 +1,276 @@
+"""TD-MPC2 (arXiv 2310.16828): planning with a latent world model, and a learned vector a task.
+
+Newt has its world model, planner and losses from TD-MPC2, so they are imported from newt_agent.
+What this method has of its own, and Newt has not:
+
+* A task enters as a learned vector of 96 entries with a norm of at most 1, not as language. It is
+  trained with the world model, and all networks read it.
+* While they are trained, the value heads have 1 % dropout in their first layers.
+* The steps of a window weigh ``rho**t``, which is not divided by the sum.
+* The policy imitates no actions.
+* The updates that the random phase went without are made up for at its end. Of a single task there
+  is one for each agent step.
+* A single task has no vector, and the networks of the paper: 5M parameters at size B. For many
+  tasks there are as many parameters as Newt's of the same size: see `MULTITASK_SIZES`.
+
+The paper learns many tasks from a fixed dataset. Here they are learned online, with Newt's batch
+and updates per step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor, nn
+
+from mmbench.catalog import Task
+from mmbench.language import encoder_dim
+from newt_agent.agent import TaskInfo
+from newt_agent.config import Size, Steps, memory_bytes
+from newt_agent.losses import LossConfig
+from newt_agent.newt import PAPER as NEWT_PAPER
+from newt_agent.newt import QUICKSTART, Newt, NewtConfig
+from newt_agent.planner import PlannerConfig
+from newt_agent.planning_agent import PlanningAgent, size_name
+from newt_agent.replay import bytes_per_row
+from newt_agent.settings import Range
+from newt_agent.task_module import task_masks
+from newt_agent.world_model import SIZES, ModelConfig, WorldModel
+
+EMBEDDING_DIM = 96
+"""Entries of a task's learned vector."""
+MAX_NORM = 1.0
+"""The most that its norm may be."""
+INIT_RANGE = 0.02
+"""Its entries start uniformly between minus and plus this."""
+DROPOUT = 0.01
+"""Of the first layers of the value heads."""
+SEED_EPISODES, LEAST_SEED_STEPS = 5, 1000
+"""Random episodes of each task before the first update, and the least number of steps."""
+
+_WIDTHS = {"XS": 110, "S": 320, "B": 592, "L": 1152, "XL": 2176}
+MULTITASK_SIZES = {
+    name: dataclasses.replace(SIZES[name], mlp_dim=width, q_dropout=DROPOUT)
+    for name, width in _WIDTHS.items()
+}
+"""Networks for many tasks. Newt's first layers read 384 entries of language where these read 96;
+hidden layers that are up to a quarter wider (at XS, more) make up for it. So the parameters are
+within 5 % of Newt's, for 2 to 200 tasks."""
+SINGLE_TASK_SIZES = {
+    name: dataclasses.replace(config, q_dropout=DROPOUT) for name, config in SIZES.items()
+}
+"""Networks for one task."""
+
+
+@dataclass(frozen=True)
+class TDMPC2Config(NewtConfig):
+    """Settings of TD-MPC2; the defaults are those of its paper for a single task."""
+
+    steps: Steps = 1_000_000
+    """Length of the run."""
+    checkpoint_every: Steps = 50_000
+    """Steps between checkpoints."""
+    eval_every: Annotated[int, Range(0, 10**12)] = 50_000
+    """Steps between evaluations; 0 evaluates at the start and at the end only."""
+    size: Size = "B"
+    """Size of the networks. Of many tasks, with as many parameters as Newt's: S 2M, B 7M, L 20M,
+    XL 79M, XS 0.2M; of a single task: S 1.3M, B 5M, L 16M, XL 70M, XS 0.1M."""
+    batch_size: Annotated[int, Range(1, 2**20)] = 256
+    """Windows of transitions in a batch."""
+    utd: Annotated[float, Range(0, 100)] = 1.0
+    """Updates per step, the random steps included: they are made up for after the random phase."""
+    seed_steps: Annotated[int, Range(0, 10**12)] = 0
+    """Steps with random actions, before the first update; 0 is as many as 5 episodes have and at
+    least 1,000, of each task, but half of the run at most."""
+    replay_capacity: Annotated[int, Range(1, 10**12)] = 1_000_000
+    """Rows of the replay buffer, over all environments."""
+    loss: LossConfig = field(default_factory=lambda: LossConfig(bc_coef=0.0, normalise_rho=False))
+    """The losses."""
+
+    def seeded(self, tasks: Sequence[Task]) -> TDMPC2Config:
+        """Returns the settings with a number of random steps that is not 0."""
+        if self.seed_steps:
+            return self
+        longest = max(task.max_episode_steps for task in tasks)
+        steps = len(tasks) * max(LEAST_SEED_STEPS, SEED_EPISODES * longest)
+        return dataclasses.replace(self, seed_steps=min(steps, self.steps // 2))
+
+
+class TaskVectorModel(WorldModel):
+    """A world model that learns a vector for each task.
+
+    Its ``task_embeddings`` are a parameter ``[tasks, 96]`` instead of a frozen table. Call
+    `limit_norms` after each step of the optimizer.
+
+    Args:
+        config: Sizes.
+        action_mask: ``[tasks, action_dim]``, nonzero where the task uses the entry.
+        observation_mask: ``[tasks, obs_dim]``, the same for observations.
+        generator: Source of the initial weights (a CPU generator); None is PyTorch's global one.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        action_mask: Tensor,
+        observation_mask: Tensor,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        table = torch.empty(len(action_mask), EMBEDDING_DIM)
+        table.uniform_(-INIT_RANGE, INIT_RANGE, generator=generator)
+        super().__init__(config, table, action_mask, observation_mask, generator)
+        del self.task_embeddings  # the frozen table
+        self.task_embeddings = nn.Parameter(table)
+
+    @torch.no_grad()
+    def limit_norms(self) -> None:
+        """Scales every vector that is too long to the greatest norm."""
+        self.task_embeddings.renorm_(2, 0, MAX_NORM)
+
+    def parameter_groups(
+        self, lr: float, encoder_lr_scale: float, policy: bool = False
+    ) -> list[dict[str, Any]]:
+        """As of the world model, and the vectors."""
+        groups = super().parameter_groups(lr, encoder_lr_scale, policy)
+        return [*groups, {"params": [self.task_embeddings], "lr": lr}]
+
+
+class TDMPC2Agent(PlanningAgent):
+    """Acts by planning. It knows the tasks that it was trained on by their learned vectors."""
+
+    method = "tdmpc2"
+
+    def __init__(
+        self,
+        model: WorldModel,
+        tasks: Sequence[TaskInfo],
+        encoder: str,
+        planner: PlannerConfig,
+        plan: bool = True,
+        discount_max: float = 1.0,
+    ) -> None:
+        super().__init__(model, tasks, encoder, planner, plan, discount_max)
+        vectors = isinstance(model, TaskVectorModel)
+        self.size = size_name(model.config, MULTITASK_SIZES if vectors else SINGLE_TASK_SIZES)
+
+    @property
+    def language_dim(self) -> int:
+        """0: no instruction is read."""
+        return 0
+
+    @classmethod
+    def create(
+        cls,
+        tasks: Sequence[Task],
+        size: str,
+        encoder: str,
+        planner: PlannerConfig,
+        generator: torch.Generator,
+        device: torch.device | str = "cpu",
+    ) -> TDMPC2Agent:
+        """Makes an untrained agent; arguments as of `PlanningAgent.create`."""
+        masks = task_masks(tasks)
+        model: WorldModel
+        if len(tasks) == 1:
+            none = torch.zeros(1, 0)
+            model = WorldModel(SINGLE_TASK_SIZES[size], none, *masks, generator=generator)
+        else:
+            model = TaskVectorModel(MULTITASK_SIZES[size], *masks, generator=generator)
+        return cls(model.to(device), TaskInfo.of(tasks), encoder, planner)
+
+    @classmethod
+    def _build(
+        cls,
+        own: dict[str, Any],
+        tensors: dict[str, Tensor],
+        tasks: Sequence[TaskInfo],
+        encoder: str,
+        size: str,
+    ) -> TDMPC2Agent:
+        config = ModelConfig(**own["model"])
+        masks = tensors["action_mask"], tensors["observation_mask"]
+        vectors = tensors["task_embeddings"]
+        model = (
+            TaskVectorModel(config, *masks)
+            if vectors.shape[1]
+            else WorldModel(config, vectors, *masks)
+        )
+        model.load_state_dict(tensors)
+        return cls(model, tasks, encoder, PlannerConfig(**own["planner"]))
+
+
+class TDMPC2(Newt):
+    """Trains TD-MPC2 on tasks of MMBench: Newt's ancestor, with learned vectors for the tasks.
+
+    A single task is learned as in its paper.
+    """
+
+    name = "tdmpc2"
+    config_class = TDMPC2Config
+    agent_class = TDMPC2Agent
+    presets = ("machine", "paper")
+
+    def __init__(self, config: TDMPC2Config, agent: TDMPC2Agent, rows: Tensor) -> None:
+        trained = {agent.tasks[row].name for row in rows.tolist()}
+        tasks = [task for task in config.selected() if task.versioned_name in trained]
+        super().__init__(config.seeded(tasks), agent, rows)
+        if isinstance(agent.model, TaskVectorModel):
+            limit_norms = agent.model.limit_norms
+            self.learner.optimizer.register_step_post_hook(lambda *_: limit_norms())
+
+    @classmethod
+    def preset(cls, name: str, device: str, num_tasks: int) -> TDMPC2Config:
+        config = TDMPC2Config()
+        if num_tasks > 1:
+            config = dataclasses.replace(
+                config,
+                size="L" if num_tasks > 20 else "B",
+                batch_size=NEWT_PAPER.batch_size,
+                utd=NEWT_PAPER.utd,
+                steps=500_000 * num_tasks,
+                eval_every=25_000 * num_tasks,
+                checkpoint_every=25_000 * num_tasks,
+                replay_capacity=NEWT_PAPER.replay_capacity,
+            )
+        if name == "paper":
+            return config
+        rows = int(memory_bytes("cpu") / 2 / bytes_per_row())
+        config = dataclasses.replace(config, replay_capacity=min(config.replay_capacity, rows))
+        if device == "cuda":
+            return config
+        return dataclasses.replace(config, size="S", batch_size=256, planner=QUICKSTART.planner)
+
+    @classmethod
+    def check(cls, config: TDMPC2Config, tasks: Sequence[Task], device: str) -> None:
+        super().check(config.seeded(tasks), tasks, device)
+
+    @classmethod
+    def create_agent(
+        cls, config: TDMPC2Config, tasks: Sequence[Task], device: torch.device
+    ) -> TDMPC2Agent:
+        generator = torch.Generator().manual_seed(config.seed)
+        return TDMPC2Agent.create(
+            tasks, config.size, config.encoder, config.planner, generator, device
+        )
+
+    def due(self, step: int) -> int:
+        # Nothing is subtracted for the random steps, so that theirs are all due at their end.
+        return math.floor(self.config.utd * step) if step >= self.config.seed_steps else 0
+
+    def summary(self) -> str:
+        model = self.agent.model
+        newt = newt_parameters(self.agent.size, model.num_tasks, encoder_dim(self.config.encoder))
+        return f"TD-MPC2 has {model.num_parameters:,} parameters, Newt of the same size {newt:,}"
+
+
+def newt_parameters(size: str, num_tasks: int, language_dim: int) -> int:
+    """Counts Newt's parameters."""
+    with torch.device("meta"):
+        config = SIZES[size]
+        tables = torch.zeros(num_tasks, language_dim), torch.ones(num_tasks, config.action_dim)
+        return WorldModel(config, *tables).num_parameters
