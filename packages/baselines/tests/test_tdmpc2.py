@@ -16,6 +16,7 @@ from mmbench_baselines.tdmpc2 import (
     TDMPC2Agent,
     TDMPC2Config,
     newt_parameters,
+    with_seed_steps,
 )
 from newt_agent.agent import Agent
 from newt_agent.layers import MLPEnsemble
@@ -278,9 +279,9 @@ def test_a_single_task_is_saved_loaded_and_learned(tmp_path):
 )
 def test_random_steps(tasks, steps, seed_steps):
     config = TDMPC2Config(tasks=tasks, steps=steps)
-    assert config.seeded(config.selected()).seed_steps == seed_steps
+    assert with_seed_steps(config, config.selected()).seed_steps == seed_steps
     own = dataclasses.replace(config, seed_steps=77)
-    assert own.seeded(own.selected()).seed_steps == 77
+    assert with_seed_steps(own, own.selected()).seed_steps == 77
 
 
 def test_updates_of_the_random_steps_are_made_up_for_at_their_end():

@@ -92,13 +92,14 @@ class TDMPC2Config(NewtConfig):
     loss: LossConfig = field(default_factory=lambda: LossConfig(bc_coef=0.0, normalise_rho=False))
     """The losses."""
 
-    def seeded(self, tasks: Sequence[Task]) -> TDMPC2Config:
-        """Returns the settings with a number of random steps that is not 0."""
-        if self.seed_steps:
-            return self
-        longest = max(task.max_episode_steps for task in tasks)
-        steps = len(tasks) * max(LEAST_SEED_STEPS, SEED_EPISODES * longest)
-        return dataclasses.replace(self, seed_steps=min(steps, self.steps // 2))
+
+def with_seed_steps(config: NewtConfig, tasks: Sequence[Task]) -> NewtConfig:
+    """Returns the settings with a number of random steps that is not 0."""
+    if config.seed_steps:
+        return config
+    longest = max(task.max_episode_steps for task in tasks)
+    steps = len(tasks) * max(LEAST_SEED_STEPS, SEED_EPISODES * longest)
+    return dataclasses.replace(config, seed_steps=min(steps, config.steps // 2))
 
 
 class TaskVectorModel(WorldModel):
@@ -186,13 +187,13 @@ class TDMPC2Agent(PlanningAgent):
     @classmethod
     def _build(
         cls,
-        own: dict[str, Any],
+        about: dict[str, Any],
         tensors: dict[str, Tensor],
         tasks: Sequence[TaskInfo],
         encoder: str,
         size: str,
     ) -> TDMPC2Agent:
-        config = ModelConfig(**own["model"])
+        config = ModelConfig(**about["model"])
         masks = tensors["action_mask"], tensors["observation_mask"]
         vectors = tensors["task_embeddings"]
         model = (
@@ -201,7 +202,7 @@ class TDMPC2Agent(PlanningAgent):
             else WorldModel(config, vectors, *masks)
         )
         model.load_state_dict(tensors)
-        return cls(model, tasks, encoder, PlannerConfig(**own["planner"]))
+        return cls(model, tasks, encoder, PlannerConfig(**about["planner"]))
 
 
 class TDMPC2(Newt):
@@ -218,7 +219,7 @@ class TDMPC2(Newt):
     def __init__(self, config: TDMPC2Config, agent: TDMPC2Agent, rows: Tensor) -> None:
         trained = {agent.tasks[row].name for row in rows.tolist()}
         tasks = [task for task in config.selected() if task.versioned_name in trained]
-        super().__init__(config.seeded(tasks), agent, rows)
+        super().__init__(with_seed_steps(config, tasks), agent, rows)
         if isinstance(agent.model, TaskVectorModel):
             limit_norms = agent.model.limit_norms
             self.learner.optimizer.register_step_post_hook(lambda *_: limit_norms())
@@ -246,12 +247,12 @@ class TDMPC2(Newt):
         return dataclasses.replace(config, size="S", batch_size=256, planner=QUICKSTART.planner)
 
     @classmethod
-    def check(cls, config: TDMPC2Config, tasks: Sequence[Task], device: str) -> None:
-        super().check(config.seeded(tasks), tasks, device)
+    def check(cls, config: NewtConfig, tasks: Sequence[Task], device: str) -> None:
+        super().check(with_seed_steps(config, tasks), tasks, device)
 
     @classmethod
     def create_agent(
-        cls, config: TDMPC2Config, tasks: Sequence[Task], device: torch.device
+        cls, config: NewtConfig, tasks: Sequence[Task], device: torch.device
     ) -> TDMPC2Agent:
         generator = torch.Generator().manual_seed(config.seed)
         return TDMPC2Agent.create(

@@ -201,9 +201,7 @@ def policy_loss(
     weights = config.time_weights(len(zs), zs.device)
     action, info = model.sample_action(zs, context, generator)
     heads = sample_heads(model.num_q, zs.device, generator)
-    logits = model.Q(
-        zs, action, context, heads=heads, detach=True, train=True, generator=generator
-    )
+    logits = model.Q(zs, action, context, heads=heads, detach=True, train=True, generator=generator)
     q = model.decode(logits).mean(0)
 
     horizon = batch.action.shape[0]

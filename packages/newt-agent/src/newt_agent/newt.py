@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -136,7 +136,7 @@ class Newt(Method):
     name = "newt"
     config_class = NewtConfig
     agent_class = PlanningAgent
-    presets = ("quickstart", "machine", "paper")
+    presets: ClassVar[tuple[str, ...]] = ("quickstart", "machine", "paper")
     learning_rate = "--optimizer.lr"
 
     agent: PlanningAgent
