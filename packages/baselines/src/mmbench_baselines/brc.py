@@ -1,0 +1,613 @@
+"""BRC (arXiv 2505.23150, "Bigger, Regularized, Categorical"): a soft actor-critic for many tasks.
+
+What makes it: a large residual critic with LayerNorm and weight decay; values as distributions,
+trained by cross-entropy; and rewards divided, task by task, so that returns fit one range.
+
+The published method learns a vector of 32 entries for each task. Here the networks read the
+embedding of the task's instruction, as those of the other methods do; ``--embedding learned`` is
+the published way. "Two heads" are two whole networks, as published, computed as one.
+
+Not from the paper: the critic is narrower by default, as wide as ``--size`` says; tasks with fewer
+action entries than others aim at less entropy, and one temperature serves all.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mmbench.catalog import Task
+from newt_agent.agent import Agent, TaskInfo
+from newt_agent.chance import Chance, random_actions
+from newt_agent.config import RunConfig, memory_bytes
+from newt_agent.losses import Batch
+from newt_agent.maths import gaussian_log_prob, tanh_log_det
+from newt_agent.method import Method, Step
+from newt_agent.newt import LOG_EVERY_UPDATES, check_replay, check_windows
+from newt_agent.optimizers import FiniteWatch, optimizer_state, restore_optimizers
+from newt_agent.replay import Replay, bytes_per_row
+from newt_agent.settings import Range
+from newt_agent.task_module import TaskModule, task_masks, task_tables
+from newt_agent.tensors import entries
+
+WIDTHS = {"XS": 128, "S": 256, "B": 512, "L": 1024, "XL": 4096}
+"""Width of the critics; XL is the published one. The actor is as wide, but 256 at most."""
+CRITIC_DEPTH, ACTOR_DEPTH, ACTOR_WIDTH = 2, 1, 256
+LEARNED_DIM = 32
+"""Entries of a task's learned vector."""
+NUM_BINS, LARGEST_VALUE = 101, 10.0
+"""Values lie on bins between minus and plus this, evenly."""
+LOG_STD_MIN, LOG_STD_MAX = -10.0, 2.0
+FIRST_TEMPERATURE = 0.1
+SEED_STEPS = 5000
+"""Random steps of each environment."""
+
+Embedding = Literal["language", "learned"]
+
+
+@dataclass(frozen=True)
+class BRCConfig(RunConfig):
+    """Settings of `baselines-train brc`. Steps are agent steps, summed over environments.
+
+    --size is the width of the critics' layers: XS 128, S 256, B 512, L 1024, XL 4096 (as
+    published). The actor's have 256, or 128 at XS.
+    """
+
+    embedding: Embedding = "language"
+    """What tells tasks apart: the embedding of the instruction, or a learned vector of 32 entries,
+    as published."""
+    batch_size: Annotated[int, Range(1, 2**20)] = 1024
+    """Steps in a batch (256 for a single task)."""
+    updates_per_step: Annotated[float, Range(0, 1000)] = 2.0
+    """Updates for each step that all environments take together."""
+    seed_steps: Annotated[int, Range(0, 10**12)] = 0
+    """Steps with random actions, before the first update; 0 is 5,000 of each environment, but half
+    of the run at most."""
+    replay_capacity: Annotated[int, Range(1, 10**12)] = 10_000_000
+    """Rows of the replay buffer, over all environments (1,000,000 a task as published)."""
+    lr: Annotated[float, Range(0, 1e30)] = 3e-4
+    """Learning rate of actor, critics and temperature."""
+    weight_decay: Annotated[float, Range(0, 1e6)] = 1e-4
+    """Weight decay of AdamW, of actor and critics."""
+    tau: Annotated[float, Range(0, 1)] = 0.005
+    """Rate at which the target critics follow."""
+
+    fixed = (*RunConfig.fixed, "replay_capacity", "embedding")
+
+
+class Dense(nn.Module):
+    """Several linear layers as one batched matmul, orthogonal with a gain of sqrt(2).
+
+    Args:
+        num: How many.
+        inputs: Size of the input.
+        outputs: Size of the output.
+        generator: Source of the initial weights (on the CPU); None is PyTorch's global one.
+    """
+
+    def __init__(
+        self, num: int, inputs: int, outputs: int, generator: torch.Generator | None
+    ) -> None:
+        super().__init__()
+        weight = torch.empty(num, outputs, inputs)
+        for each in weight:
+            nn.init.orthogonal_(each, gain=math.sqrt(2), generator=generator)
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(torch.zeros(num, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``[num, batch, inputs]`` to ``[num, batch, outputs]``."""
+        return torch.baddbmm(self.bias[:, None], x, self.weight.transpose(1, 2))
+
+
+class Norm(nn.Module):
+    """LayerNorm, with a scale and a shift of each of several networks."""
+
+    def __init__(self, num: int, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(num, 1, size))
+        self.bias = nn.Parameter(torch.zeros(num, 1, size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises ``[num, batch, size]``."""
+        return torch.addcmul(self.bias, F.layer_norm(x, x.shape[-1:]), self.weight)
+
+
+class BroNet(nn.Module):
+    """Several residual networks on one input.
+
+    Dense, LayerNorm and ReLU; then blocks of Dense, LayerNorm, ReLU, Dense and LayerNorm, to whose
+    output their input is added; then a linear layer.
+
+    Args:
+        num: How many.
+        x_dim: Size of the input.
+        task_dim: Size of the task's embedding, which is a second input.
+        width: Of all layers.
+        depth: Number of blocks.
+        out_dim: Size of the output.
+        generator: Source of the initial weights (on the CPU); None is PyTorch's global one.
+    """
+
+    def __init__(
+        self,
+        num: int,
+        x_dim: int,
+        task_dim: int,
+        width: int,
+        depth: int,
+        out_dim: int,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.x_dim = x_dim
+        self.first = Dense(num, x_dim + task_dim, width, generator)
+        self.norm = Norm(num, width)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                Dense(num, width, width, generator),
+                Norm(num, width),
+                nn.ReLU(),
+                Dense(num, width, width, generator),
+                Norm(num, width),
+            )
+            for _ in range(depth)
+        )
+        self.last = Dense(num, width, out_dim, generator)
+
+    def task_term(self, embedding: Tensor) -> Tensor:
+        """What embeddings ``[rows, task_dim]`` add to the first layer: ``[rows, num, width]``.
+
+        So each task's is multiplied once, however many rows of a batch have the task.
+        """
+        weight, bias = self.first.weight[..., self.x_dim :], self.first.bias
+        return F.linear(embedding, weight.flatten(0, 1), bias.flatten()).unflatten(-1, bias.shape)
+
+    def forward(self, x: Tensor, term: Tensor) -> Tensor:
+        """Applies the networks.
+
+        Args:
+            x: ``[batch, x_dim]``.
+            term: ``[batch, num, width]`` from :meth:`task_term`.
+
+        Returns:
+            ``[num, batch, out_dim]``.
+        """
+        weight = self.first.weight[..., : self.x_dim].flatten(0, 1)
+        h = (F.linear(x, weight).view_as(term) + term).transpose(0, 1)
+        h = F.relu(self.norm(h))
+        for block in self.blocks:
+            h = h + block(h)
+        return self.last(h)
+
+
+class Critic(BroNet):
+    """Two networks that predict values, and the tasks' learned vectors if there are any."""
+
+    def __init__(
+        self,
+        learned: int,
+        x_dim: int,
+        task_dim: int,
+        width: int,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(2, x_dim, task_dim, width, CRITIC_DEPTH, NUM_BINS, generator)
+        vectors = torch.randn(learned, LEARNED_DIM, generator=generator)
+        self.vectors = nn.Parameter(vectors) if learned else None
+
+
+class ActorCritic(TaskModule):
+    """The actor, two critics and their target networks.
+
+    Args:
+        width: Of the critics.
+        tables: Task embeddings, action and observation masks; see :class:`TaskModule`. Embeddings
+            of 0 entries are learned vectors.
+        generator: Source of the initial weights (on the CPU); None is PyTorch's global one.
+    """
+
+    bins: Tensor
+
+    def __init__(
+        self, width: int, tables: Sequence[Tensor], generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__(*tables)
+        self.width = width
+        obs_dim, action_dim = self.observation_mask.shape[1], self.action_mask.shape[1]
+        language = self.task_embeddings.shape[1]
+        task_dim = language or LEARNED_DIM
+        self.actor = BroNet(
+            1, obs_dim, task_dim, min(width, ACTOR_WIDTH), ACTOR_DEPTH, 2 * action_dim, generator
+        )
+        learned = 0 if language else self.num_tasks
+        self.critic = Critic(learned, obs_dim + action_dim, task_dim, width, generator)
+        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        bins = torch.linspace(-LARGEST_VALUE, LARGEST_VALUE, NUM_BINS)
+        self.register_buffer("bins", bins, persistent=False)
+
+    def embeddings(self, critic: Critic) -> Tensor:
+        """What tells the tasks apart, ``[tasks, entries]``; learned vectors have norm 1."""
+        if critic.vectors is None:
+            return self.task_embeddings
+        return F.normalize(critic.vectors, dim=1)
+
+    def sample_action(
+        self, obs: Tensor, task: Tensor, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Samples actions of the policy, a Gaussian squashed by a tanh.
+
+        Args:
+            obs: ``[batch, 128]``.
+            task: ``[batch]``, indices.
+            generator: Source of the noise, on the model's device.
+
+        Returns:
+            The action ``[batch, 16]`` and the mode of the Gaussian squashed, 0 at masked entries,
+            and the log-density of the action over the others ``[batch]``.
+        """
+        table = self.embeddings(self.critic).detach()  # learned by the critic alone
+        term = self.per_task(self.actor.task_term, task, table)
+        mask = self.action_mask[task]
+        seen = torch.where(self.observation_mask[task], obs, 0.0)
+        mean, raw = self.actor(seen, term).squeeze(0).chunk(2, dim=-1)
+        log_std = LOG_STD_MIN + 0.5 * (LOG_STD_MAX - LOG_STD_MIN) * (torch.tanh(raw) + 1)
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        # Selections, not products: 0 * NaN is NaN.
+        before = torch.where(mask, mean + log_std.exp() * noise, 0.0)
+        density = gaussian_log_prob(noise, log_std) - tanh_log_det(before)
+        log_prob = torch.where(mask, density, 0.0).sum(-1)
+        return torch.tanh(before), torch.tanh(torch.where(mask, mean, 0.0)), log_prob
+
+    def logits(self, obs: Tensor, action: Tensor, task: Tensor, target: bool = False) -> Tensor:
+        """Predicts returns of divided rewards.
+
+        Args:
+            obs: ``[batch, 128]``.
+            action: ``[batch, 16]``.
+            task: ``[batch]``, indices.
+            target: Use the target networks.
+
+        Returns:
+            Logits of the bins, ``[2, batch, bins]``.
+        """
+        critic = self.target_critic if target else self.critic
+        term = self.per_task(critic.task_term, task, self.embeddings(critic))
+        seen = torch.where(self.observation_mask[task], obs, 0.0)
+        done = torch.where(self.action_mask[task], action, 0.0)
+        return critic(torch.cat([seen, done], dim=-1), term)
+
+    @torch.no_grad()
+    def update_target(self, tau: float) -> None:
+        """Moves the target critics a fraction ``tau`` towards the others."""
+        target, online = self.target_critic.parameters(), self.critic.parameters()
+        torch._foreach_lerp_(list(target), list(online), tau)
+
+
+def project(probability: Tensor, value: Tensor, bins: Tensor) -> Tensor:
+    """Moves a distribution onto evenly spaced bins; mass and mean stay the same.
+
+    Args:
+        probability: ``[batch, n]``, of each value.
+        value: ``[batch, n]``; those beyond the bins count as the ends.
+        bins: ``[num_bins]``, rising.
+
+    Returns:
+        ``[batch, num_bins]``, the probability of each bin.
+    """
+    last = len(bins) - 1
+    position = (value.clamp(bins[0], bins[-1]) - bins[0]) * (last / (bins[-1] - bins[0]))
+    # A NaN must stay visible in the weight, but as an index it would be out of bounds.
+    lower = torch.nan_to_num(position, nan=0.0).floor().clamp(0, last - 1)
+    weight = position - lower
+    result = probability.new_zeros(len(probability), len(bins))
+    result.scatter_add_(1, lower.long(), probability * (1 - weight))
+    return result.scatter_add_(1, lower.long() + 1, probability * weight)
+
+
+class RewardNormaliser:
+    """What each task's rewards are divided by, so that values fit the bins.
+
+    It follows the largest discounted return from any step on, by magnitude, of all finished
+    episodes. An episode that was cut by its time limit goes on, for this, with its mean reward.
+
+    Args:
+        discount: ``[tasks]``.
+        target_entropy: ``[tasks]``, negative.
+
+    Attributes:
+        largest: ``[tasks]``, that return; 0 before the first episode.
+    """
+
+    def __init__(self, discount: Tensor, target_entropy: Tensor) -> None:
+        self.largest = torch.zeros_like(discount)
+        self._discount = discount
+        self._target_entropy = target_entropy
+
+    def see(self, task: int, rewards: np.ndarray, discount: float, cut: bool) -> None:
+        """Takes in a finished episode.
+
+        Args:
+            task: Its index.
+            rewards: ``[steps]``.
+            discount: Of the task.
+            cut: It ended by its time limit, not in a final state.
+        """
+        later = rewards.mean() / (1 - discount) if cut else 0.0
+        largest = 0.0
+        for reward in rewards[::-1].tolist():
+            later = reward + discount * later
+            largest = max(largest, abs(later))
+        self.largest[task].clamp_(min=largest)
+
+    def divisors(self, temperature: Tensor) -> Tensor:
+        """Returns what to divide rewards by, ``[tasks]``; the bonus for entropy fits in too."""
+        bonus = -temperature * self._target_entropy / (2 * (1 - self._discount))
+        return ((self.largest + bonus) / LARGEST_VALUE).clamp(min=1e-8)
+
+
+class BRCAgent(Agent):
+    """Acts by the mode of the policy; exploring, by a sample of it."""
+
+    method = "brc"
+    model: ActorCritic
+
+    def _choose(
+        self,
+        obs: Tensor,
+        task: Tensor,
+        first: Tensor,
+        explore: bool,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        action, mode, _ = self.model.sample_action(obs, task, generator)
+        return action if explore else mode
+
+    def _own_description(self) -> dict[str, Any]:
+        return {"width": self.model.width}
+
+    @classmethod
+    def _build(
+        cls,
+        about: dict[str, Any],
+        tensors: dict[str, Tensor],
+        tasks: Sequence[TaskInfo],
+        encoder: str,
+        size: str,
+    ) -> BRCAgent:
+        names = ("task_embeddings", "action_mask", "observation_mask")
+        model = ActorCritic(about["width"], [tensors[name] for name in names])
+        model.load_state_dict(tensors)
+        return cls(model, tasks, encoder, size)
+
+
+class BRC(Method):
+    """Trains BRC on tasks of MMBench: off-policy and without a model, with a large critic.
+
+    A soft actor-critic whose categorical critic learns all tasks from the replay of each.
+    """
+
+    name = "brc"
+    config_class = BRCConfig
+    agent_class = BRCAgent
+    presets = ("machine", "paper")
+
+    agent: BRCAgent
+
+    def __init__(self, config: BRCConfig, agent: BRCAgent, rows: Tensor) -> None:
+        config = with_seed_steps(config, len(rows))
+        self.config = config
+        self.agent = agent
+        self.updates = 0
+        model = agent.model
+        self._log_temperature = torch.tensor(
+            math.log(FIRST_TEMPERATURE), device=agent.device, requires_grad=True
+        )
+        self._optimizers: dict[str, Optimizer] = {
+            **{
+                name: torch.optim.AdamW(
+                    net.parameters(), config.lr, weight_decay=config.weight_decay, fused=True
+                )
+                for name, net in (("critic", model.critic), ("actor", model.actor))
+            },
+            "temperature": torch.optim.Adam(
+                [self._log_temperature], config.lr, betas=(0.5, 0.999), fused=True
+            ),
+        }
+        self._target_entropy = -0.5 * model.action_mask.sum(1)
+        self._normaliser = RewardNormaliser(agent.discount, self._target_entropy)
+        self._replay = Replay(
+            config.replay_capacity,
+            len(rows),
+            1,
+            rows,
+            model.observation_mask.shape[1],
+            model.action_mask.shape[1],
+            agent.device,
+        )
+        self._rows = rows
+        self._action_mask = model.action_mask[rows].cpu().numpy()
+        self._rewards: list[list[float]] = [[] for _ in rows]  # of the running episodes
+        self._chance = Chance(config.seed, agent.device)
+        self._watch = FiniteWatch()
+
+    @classmethod
+    def preset(cls, name: str, device: str, num_tasks: int) -> BRCConfig:
+        config = BRCConfig(
+            batch_size=1024 if num_tasks > 1 else 256,
+            replay_capacity=1_000_000 * num_tasks,
+            steps=1_000_000 * num_tasks,
+            eval_every=50_000 * num_tasks,
+            checkpoint_every=50_000 * num_tasks,
+        )
+        if name == "paper":
+            return dataclasses.replace(config, size="XL", embedding="learned")
+        rows = int(memory_bytes("cpu") / 2 / bytes_per_row())
+        return dataclasses.replace(
+            config,
+            size="L" if device == "cuda" else "S",
+            replay_capacity=min(config.replay_capacity, rows),
+        )
+
+    @classmethod
+    def check(cls, config: BRCConfig, tasks: Sequence[Task], device: str) -> None:
+        num_envs = len(tasks) * config.envs_per_task
+        seed_steps = with_seed_steps(config, num_envs).seed_steps
+        check_windows(1, seed_steps, config.steps, tasks, num_envs)
+        check_replay(config.replay_capacity, 1, num_envs, device)
+
+    @classmethod
+    def create_agent(
+        cls, config: BRCConfig, tasks: Sequence[Task], device: torch.device
+    ) -> BRCAgent:
+        generator = torch.Generator().manual_seed(config.seed)
+        if config.embedding == "learned":
+            tables = (torch.zeros(len(tasks), 0), *task_masks(tasks))
+        else:
+            tables = task_tables(tasks, config.encoder)
+        model = ActorCritic(WIDTHS[config.size], tables, generator).to(device)
+        return BRCAgent(model, TaskInfo.of(tasks), config.encoder, config.size)
+
+    def summary(self) -> str:
+        model = self.agent.model
+        actor = min(model.width, ACTOR_WIDTH)
+        tasks = "instructions" if model.critic.vectors is None else "learned vectors"
+        return f"two critics of width {model.width}, an actor of width {actor}; tasks by {tasks}"
+
+    def begin(self, obs: np.ndarray) -> None:
+        self._replay.start(torch.from_numpy(obs), np.ones(len(obs), bool))
+
+    def act(self, obs: np.ndarray, first: np.ndarray, step: int) -> np.ndarray:
+        if step < self.config.seed_steps:
+            return random_actions(self._chance.numpy, self._action_mask)
+        return self.agent.act_on(obs, self._rows, first, True, self._chance.torch)
+
+    def remember(self, step: Step) -> None:
+        self._replay.add(
+            torch.from_numpy(step.next_obs),
+            torch.from_numpy(step.action),
+            torch.from_numpy(step.reward).float(),
+            where=step.valid,
+        )
+        for env, rewards in enumerate(self._rewards):
+            rewards.append(float(step.reward[env]))
+        if step.done.any():
+            self._replay.start(torch.from_numpy(step.reset_obs), step.done)
+            tasks, discounts = self._rows.tolist(), self.agent.discount.tolist()
+            for env in np.flatnonzero(step.done):
+                task, episode = tasks[env], np.array(self._rewards[env])
+                if step.valid[env]:
+                    self._normaliser.see(task, episode, discounts[task], bool(step.truncated[env]))
+                self._rewards[env] = []
+
+    def learn(self, step: int) -> dict[str, Tensor] | None:
+        steps = max(0, step - self.config.seed_steps) / len(self._rows)
+        due = math.floor(self.config.updates_per_step * steps)
+        latest = None
+        while self.updates < due:
+            metrics = self.update(self._replay.sample(self.config.batch_size, self._chance.numpy))
+            self.updates += 1
+            if self.updates % LOG_EVERY_UPDATES == 0:
+                latest = metrics
+        return latest
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """Takes one step of critics, target networks, actor and temperature, in this order.
+
+        Args:
+            batch: Windows of one step.
+
+        Returns:
+            Losses and statistics as scalars on the device; nothing waits for it.
+        """
+        model, task = self.agent.model, batch.task
+        obs, next_obs = batch.obs
+        temperature = self._log_temperature.detach().exp()
+
+        target = self._target(batch.reward[0], next_obs, task, temperature)
+        log_probs = model.logits(obs, batch.action[0], task).log_softmax(-1)
+        critic_loss = -(target * log_probs).sum(-1).mean(1).sum()
+        critic_grad = self._descend("critic", critic_loss)
+        model.update_target(self.config.tau)
+
+        action, _, log_prob = model.sample_action(obs, task, self._chance.torch)
+        value = model.logits(obs, action, task).softmax(-1).mean(0) @ model.bins
+        actor_loss = (temperature * log_prob - value).mean()
+        actor_grad = self._descend("actor", actor_loss)
+
+        excess = (-log_prob.detach() - self._target_entropy[task]).mean()
+        self._descend("temperature", self._log_temperature.exp() * excess)
+        metrics = {
+            "critic_loss": critic_loss.detach(),
+            "critic_grad_norm": critic_grad,
+            "actor_loss": actor_loss.detach(),
+            "actor_grad_norm": actor_grad,
+            "value": value.detach().mean(),
+            "entropy": -log_prob.detach().mean(),
+            "temperature": temperature,
+        }
+        self._watch.see(metrics)
+        return metrics
+
+    @torch.no_grad()
+    def _target(
+        self, reward: Tensor, next_obs: Tensor, task: Tensor, temperature: Tensor
+    ) -> Tensor:
+        """The distribution of the return after a step, ``[batch, bins]``."""
+        model = self.agent.model
+        action, _, log_prob = model.sample_action(next_obs, task, self._chance.torch)
+        # The mean of both networks, not the lesser: without a maximum there is little to correct.
+        probability = model.logits(next_obs, action, task, target=True).softmax(-1).mean(0)
+        reward = reward / self._normaliser.divisors(temperature)[task]
+        later = model.bins - temperature * log_prob[:, None]
+        value = reward[:, None] + self.agent.discount[task][:, None] * later
+        return project(probability, value, model.bins)
+
+    def _descend(self, name: str, loss: Tensor) -> Tensor:
+        """Takes a step of an optimizer; no other parameters get gradients. Returns their norm."""
+        optimizer = self._optimizers[name]
+        (group,) = optimizer.param_groups
+        gradients = torch.autograd.grad(loss, group["params"])
+        for parameter, gradient in zip(group["params"], gradients, strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+        return nn.utils.get_total_norm(gradients)
+
+    def broken(self) -> list[str]:
+        return self._watch.broken
+
+    def state(self) -> dict[str, Tensor]:
+        state = optimizer_state(self._optimizers) | self._chance.state()
+        state |= {f"replay/{name}": value for name, value in self._replay.state_dict().items()}
+        return state | {
+            "log_temperature": self._log_temperature.detach(),
+            "largest": self._normaliser.largest,
+            "lengths": torch.tensor([len(rewards) for rewards in self._rewards]),
+            "rewards": torch.tensor(sum(self._rewards, []), dtype=torch.float64),
+        }
+
+    def restore(self, state: dict[str, Tensor], step: int) -> str:
+        restore_optimizers(self._optimizers, state)
+        self._replay.load_state_dict(entries(state, "replay"))
+        self._log_temperature.data.copy_(state["log_temperature"])
+        self._normaliser.largest.copy_(state["largest"])
+        parts = state["rewards"].split(state["lengths"].tolist())
+        self._rewards = [rewards.tolist() for rewards in parts]
+        return self._chance.restore(state, step)
+
+
+def with_seed_steps(config: BRCConfig, num_envs: int) -> BRCConfig:
+    """Returns the settings with a number of random steps that is not 0."""
+    if config.seed_steps:
+        return config
+    return dataclasses.replace(config, seed_steps=min(SEED_STEPS * num_envs, config.steps // 2))
