@@ -29,7 +29,7 @@ from newt_agent.method import Step
 TINY = BRCConfig(
     tasks="point-right,point-left",
     size="XS",
-    steps=2000,
+    steps=1600,
     seed_steps=400,
     envs_per_task=8,
     num_workers=0,
@@ -40,9 +40,9 @@ TINY = BRCConfig(
     batch_size=64,
     updates_per_step=6,
     replay_capacity=20_000,
-    lr=1e-3,
+    lr=2e-3,
     tau=0.1,
-    discount_max=0.6,
+    discount_max=0.5,
 )
 TASKS = catalog.select("walker-walk,pygame-pong")
 BINS = torch.linspace(-10, 10, 101)
@@ -280,18 +280,18 @@ def test_target_networks_follow_by_tau():
         torch.testing.assert_close(target, old + 0.25 * (online - old))
 
 
-def test_the_temperature_falls_while_there_is_more_entropy_than_is_aimed_at():
+@pytest.mark.parametrize(("aim", "move"), [(-100.0, -TINY.lr), (100.0, TINY.lr)])
+def test_the_temperature_falls_while_there_is_more_entropy_than_is_aimed_at(aim, move):
     one = method()
+    one._target_entropy[:] = aim
     metrics = one.update(batch())
-    aim = -sum(task.action_dim for task in TASKS) / 4
-    assert metrics["entropy"] > aim
     assert metrics["temperature"].item() == pytest.approx(0.1)
     # Adam's first step is the learning rate.
-    assert one._log_temperature.item() == pytest.approx(math.log(0.1) - TINY.lr)
-    one._target_entropy = torch.full((2,), 100.0)
-    for _ in range(20):
-        one.update(batch())
-    assert one._log_temperature.item() > math.log(0.1) - TINY.lr
+    assert one._log_temperature.item() == pytest.approx(math.log(0.1) + move)
+
+
+def test_the_aim_is_half_the_number_of_action_entries():
+    assert method()._target_entropy.tolist() == [-task.action_dim / 2 for task in TASKS]
 
 
 def test_what_masked_entries_hold_changes_no_loss_and_no_weight():

@@ -1,0 +1,208 @@
+"""What do updates and acting cost in each method, and how near are they to the machine's limit?
+
+Every method is built as for a large run: 200 tasks, size L, and the batch of its preset `paper`.
+No environment is stepped; observations and rewards are noise. For one update, and for choosing the
+actions of some environments, it prints the matrix arithmetic (counted by PyTorch), the time (the
+best of some), the share of the fastest large matrix product of the same run, and the number of
+operations that PyTorch was asked for:
+
+    uv run python benchmarks/methods.py [--device cuda] [--threads 2] [--methods newt,brc]
+"""
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmbench import catalog
+from newt_agent.method import Method, Step
+from newt_agent.methods import find_method
+from newt_agent.planning_agent import PlanningAgent
+
+REPEATS = 2
+FILL = 4
+"""Steps of each environment to learn from."""
+PLANNED = 2
+"""Environments that are planned for; 200 would take minutes on a CPU."""
+
+
+NUM_ENVS = 200
+OFF_POLICY = {"seed_steps": FILL * NUM_ENVS, "replay_capacity": 100 * NUM_ENVS}
+OWN: dict[str, dict[str, Any]] = {
+    "newt": {**OFF_POLICY, "utd": 1 / NUM_ENVS},
+    "tdmpc2": {**OFF_POLICY, "utd": 1 / NUM_ENVS},
+    "brc": {**OFF_POLICY, "updates_per_step": 1.0},
+    "fast_td3": {**OFF_POLICY, "updates_per_step": 1.0},
+    "ppo": {"epochs": 1},
+}
+"""Settings with which few updates are due, and memory is small."""
+
+
+class Dispatches(TorchDispatchMode):
+    """Counts operations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        """Counts one."""
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+@dataclass
+class Cost:
+    """Of one call."""
+
+    flops: float
+    seconds: float
+    dispatches: float
+
+
+def synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def cost(prepare: Callable[[], None], call: Callable[[], int], device: torch.device) -> Cost:
+    """Measures a call.
+
+    Args:
+        prepare: What has to come before each call, and is not measured.
+        call: Returns how many times it did its work.
+        device: Where it does it.
+    """
+    seconds = []
+    for _ in range(1 + REPEATS):
+        prepare()
+        synchronise(device)
+        start = time.perf_counter()
+        times = call()
+        synchronise(device)
+        seconds.append((time.perf_counter() - start) / times)
+    prepare()
+    with FlopCounterMode(display=False) as flops, Dispatches() as dispatches:
+        times = call()
+    return Cost(flops.get_total_flops() / times, min(seconds[1:]), dispatches.count / times)
+
+
+def matmul_peak(device: torch.device) -> float:
+    """Arithmetic of the fastest large product, a second."""
+    size = 8192 if device.type == "cuda" else 2048
+    a, b = torch.randn(2, size, size, device=device)
+    best = 0.0
+    for _ in range(10):
+        synchronise(device)
+        start = time.perf_counter()
+        a @ b
+        synchronise(device)
+        best = max(best, 2 * size**3 / (time.perf_counter() - start))
+    return best
+
+
+class Driver:
+    """Feeds noise to a method."""
+
+    def __init__(self, name: str, device: torch.device) -> None:
+        self.tasks = catalog.select("all")
+        kind = find_method(name)
+        config = kind.preset("paper", device.type, len(self.tasks))
+        self.config = dataclasses.replace(config, size="L", **OWN[name])
+        agent = kind.create_agent(self.config, self.tasks, device)
+        self.rows = torch.arange(len(self.tasks), device=device)
+        self.method: Method = kind(self.config, agent, self.rows)
+        self.rng = np.random.default_rng(0)
+        self.step = 0
+        self.method.begin(self.observations())
+        self.on_policy = hasattr(config, "rollout")
+        if not self.on_policy:
+            for _ in range(FILL):
+                self.collect()
+
+    def observations(self) -> np.ndarray:
+        """Noise."""
+        return self.rng.normal(size=(len(self.tasks), 128)).astype(np.float32)
+
+    def collect(self) -> None:
+        """Acts, by chance where the method begins so, and remembers a step."""
+        obs, no = self.observations(), np.zeros(len(self.tasks), bool)
+        action = self.method.act(obs, no, self.step)
+        reward, later = self.rng.uniform(size=len(obs)), self.observations()
+        self.method.remember(Step(obs, action, reward, later, no, no, ~no, later))
+        self.step += len(obs)
+
+    def prepare(self) -> None:
+        """Lets an update be due."""
+        if self.on_policy:
+            for _ in range(self.config.rollout):
+                self.collect()
+        else:
+            self.step += len(self.tasks)
+
+    def update(self) -> int:
+        """Learns; returns the number of updates."""
+        before = self.method.updates
+        self.method.learn(self.step)
+        return self.method.updates - before
+
+    @property
+    def batch(self) -> int:
+        """Rows of an update."""
+        if self.on_policy:
+            return self.config.rollout * len(self.tasks) // self.config.minibatches
+        return self.config.batch_size
+
+    @property
+    def acting(self) -> int:
+        """Environments to act in."""
+        return PLANNED if isinstance(self.method.agent, PlanningAgent) else len(self.tasks)
+
+    def act(self) -> int:
+        """Chooses actions, once."""
+        obs, first = self.observations()[: self.acting], np.ones(self.acting, bool)
+        self.method.agent.act_on(obs, self.rows[: self.acting], first, explore=True)
+        return 1
+
+
+def row(name: str, what: str, batch: str, cost: Cost, peak: float) -> str:
+    share = cost.flops / cost.seconds / peak
+    return (
+        f"{name:10}{what:8}{batch:>16}{cost.flops / 1e9:>12,.1f}{1e3 * cost.seconds:>12,.1f}"
+        f"{share:>8.0%}{cost.dispatches:>12,.0f}"
+    )
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--methods", default=",".join(OWN))
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.set_float32_matmul_precision("high")
+    device = torch.device(arguments.device)
+    peak = matmul_peak(device)
+    print(f"largest matrix product {peak / 1e9:,.0f} GFLOP/s, {arguments.threads} threads")
+    print(
+        f"{'method':10}{'what':8}{'rows':>16}{'GFLOP':>12}{'ms':>12}{'peak':>8}{'dispatches':>12}"
+    )
+    for name in arguments.methods.split(","):
+        driver = Driver(name, device)
+        update = cost(driver.prepare, driver.update, device)
+        print(row(name, "update", f"batch {driver.batch:,}", update, peak), flush=True)
+        act = cost(lambda: None, driver.act, device)
+        print(row(name, "act", f"{driver.acting} envs", act, peak), flush=True)
+        peak = max(peak, matmul_peak(device))
+
+
+if __name__ == "__main__":
+    main()
