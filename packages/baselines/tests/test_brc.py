@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from points import IGNORANT
 
 from mmbench import catalog
-from mmbench.runs import publish_folder
+from mmbench.runs import RunError, publish_folder
 from mmbench_baselines.brc import (
     BRC,
     WIDTHS,
@@ -330,6 +330,13 @@ def test_random_steps():
     assert with_seed_steps(config, 20).seed_steps == 100_000
     assert with_seed_steps(dataclasses.replace(config, steps=3000), 2).seed_steps == 1500
     assert with_seed_steps(dataclasses.replace(config, seed_steps=7), 2).seed_steps == 7
+
+
+def test_a_discount_of_1_is_refused():
+    endless = [dataclasses.replace(TASKS[0], discount=1.0)]
+    with pytest.raises(RunError, match="walker-walk.*--discount-max"):
+        BRC.check(dataclasses.replace(TINY, discount_max=1.0), endless, "cpu")
+    BRC.check(TINY, endless, "cpu")
 
 
 def test_presets():

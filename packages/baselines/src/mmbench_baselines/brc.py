@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mmbench.catalog import Task
+from mmbench.runs import RunError
 from newt_agent.agent import Agent, TaskInfo
 from newt_agent.chance import Chance, random_actions
 from newt_agent.config import RunConfig, memory_bytes
@@ -461,6 +462,12 @@ class BRC(Method):
 
     @classmethod
     def check(cls, config: BRCConfig, tasks: Sequence[Task], device: str) -> None:
+        for task in tasks:
+            if min(task.discount, config.discount_max) >= 1:
+                raise RunError(
+                    f"task {task.versioned_name!r} has the discount 1, with which returns have no "
+                    "bound to divide rewards by: give a smaller one with --discount-max 0.99"
+                )
         num_envs = len(tasks) * config.envs_per_task
         seed_steps = with_seed_steps(config, num_envs).seed_steps
         check_windows(1, seed_steps, config.steps, tasks, num_envs)
