@@ -36,6 +36,12 @@ SHARED = {
     "threads": 1,
 }
 OWN = {
+    "brc": {
+        "batch_size": 16,
+        "updates_per_step": 0.5,
+        "seed_steps": 100,
+        "replay_capacity": 2000,
+    },
     "fast_td3": {
         "batch_size": 16,
         "updates_per_step": 0.5,
@@ -51,6 +57,14 @@ OWN = {
         "plan_in_eval": False,
     },
     "ppo": {"rollout": 20, "minibatches": 2, "epochs": 2},
+    "tdmpc2": {
+        "batch_size": 16,
+        "utd": 0.05,
+        "seed_steps": 100,
+        "replay_capacity": 2000,
+        "plan": False,
+        "plan_in_eval": False,
+    },
 }
 """Settings with which a method learns something within that many steps."""
 

@@ -6,8 +6,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from points import IGNORANT
 
 from mmbench import catalog
@@ -19,7 +17,6 @@ from mmbench_baselines.brc import (
     BRCConfig,
     BroNet,
     RewardNormaliser,
-    project,
     with_seed_steps,
 )
 from newt_agent.agent import Agent
@@ -143,28 +140,6 @@ def test_rewards_of_a_batch_are_divided_by_what_is_known_when_it_is_sampled():
 
 
 # Distributions
-
-probabilities = st.lists(st.floats(0, 1), min_size=5, max_size=5).filter(lambda p: sum(p) > 0.1)
-
-
-@settings(max_examples=200, deadline=None)
-@given(probabilities, st.lists(st.floats(-10, 10), min_size=5, max_size=5))
-def test_a_projection_preserves_mass_and_mean(probability, value):
-    weights = torch.tensor([probability], dtype=torch.float64)
-    weights = weights / weights.sum()
-    values, bins = torch.tensor([value], dtype=torch.float64), BINS.double()
-    projected = project(weights, values, bins)
-    assert (projected >= 0).all()
-    assert projected.sum().item() == pytest.approx(1)
-    assert (projected @ bins).item() == pytest.approx((weights * values).sum().item(), abs=1e-5)
-
-
-def test_a_projection_by_hand():
-    bins = torch.tensor([-1.0, 0.0, 1.0])
-    probability = torch.tensor([[0.5, 0.25, 0.25]])
-    # A quarter of 0.5 goes up; beyond the ends nothing is lost; what lies on a bin stays there.
-    projected = project(probability, torch.tensor([[-0.75, 3.0, 0.0]]), bins)
-    torch.testing.assert_close(projected, torch.tensor([[0.375, 0.375, 0.25]]))
 
 
 def test_the_target_is_the_shifted_mean_of_both_target_networks():

@@ -28,6 +28,7 @@ from torch.optim import Optimizer
 
 from mmbench.catalog import Task
 from mmbench.runs import RunError
+from mmbench_baselines.fast_td3 import project
 from newt_agent.agent import Agent, TaskInfo
 from newt_agent.chance import Chance, random_actions
 from newt_agent.config import RunConfig, memory_bytes
@@ -293,27 +294,6 @@ class ActorCritic(TaskModule):
         """Moves the target critics a fraction ``tau`` towards the others."""
         target, online = self.target_critic.parameters(), self.critic.parameters()
         torch._foreach_lerp_(list(target), list(online), tau)
-
-
-def project(probability: Tensor, value: Tensor, bins: Tensor) -> Tensor:
-    """Moves a distribution onto evenly spaced bins; mass and mean stay the same.
-
-    Args:
-        probability: ``[batch, n]``, of each value.
-        value: ``[batch, n]``; those beyond the bins count as the ends.
-        bins: ``[num_bins]``, rising.
-
-    Returns:
-        ``[batch, num_bins]``, the probability of each bin.
-    """
-    last = len(bins) - 1
-    position = (value.clamp(bins[0], bins[-1]) - bins[0]) * (last / (bins[-1] - bins[0]))
-    # A NaN must stay visible in the weight, but as an index it would be out of bounds.
-    lower = torch.nan_to_num(position, nan=0.0).floor().clamp(0, last - 1)
-    weight = position - lower
-    result = probability.new_zeros(len(probability), len(bins))
-    result.scatter_add_(1, lower.long(), probability * (1 - weight))
-    return result.scatter_add_(1, lower.long() + 1, probability * weight)
 
 
 class RewardNormaliser:
