@@ -5,10 +5,11 @@ trained by cross-entropy; and rewards divided, task by task, so that returns fit
 
 The published method learns a vector of 32 entries for each task. Here the networks read the
 embedding of the task's instruction, as those of the other methods do; ``--embedding learned`` is
-the published way. "Two heads" are two whole networks, as published, computed as one.
+the published way.
 
-Not from the paper: the critic is narrower by default, as wide as ``--size`` says; tasks with fewer
-action entries than others aim at less entropy, and one temperature serves all.
+Ours to choose: the critic has the width that ``--size`` says, 4096 only at XL; its two heads are two
+whole networks; each task aims at the entropy of its own action entries, and one temperature serves
+all. As published, observations are not normalised.
 """
 
 from __future__ import annotations
