@@ -6,7 +6,7 @@ actions of some environments, it prints the matrix arithmetic (counted by PyTorc
 best of some), the share of the fastest large matrix product of the same run, and the number of
 operations that PyTorch was asked for:
 
-    uv run python benchmarks/methods.py [--device cuda] [--threads 2] [--methods newt,brc]
+    uv run python benchmarks/methods.py [--device cuda] [--size L] [--methods newt,brc]
 """
 
 import argparse
@@ -111,11 +111,11 @@ def matmul_peak(device: torch.device) -> float:
 class Driver:
     """Feeds noise to a method."""
 
-    def __init__(self, name: str, device: torch.device) -> None:
+    def __init__(self, name: str, size: str, device: torch.device) -> None:
         self.tasks = catalog.select("all")
         kind = find_method(name)
         config = kind.preset("paper", device.type, len(self.tasks))
-        self.config = dataclasses.replace(config, size="L", **OWN[name])
+        self.config = dataclasses.replace(config, size=size, **OWN[name])
         agent = kind.create_agent(self.config, self.tasks, device)
         self.rows = torch.arange(len(self.tasks), device=device)
         self.method: Method = kind(self.config, agent, self.rows)
@@ -185,6 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--size", default="L")
     parser.add_argument("--methods", default=",".join(OWN))
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -196,7 +197,7 @@ def main() -> None:
         f"{'method':10}{'what':8}{'rows':>16}{'GFLOP':>12}{'ms':>12}{'peak':>8}{'dispatches':>12}"
     )
     for name in arguments.methods.split(","):
-        driver = Driver(name, device)
+        driver = Driver(name, arguments.size, device)
         update = cost(driver.prepare, driver.update, device)
         print(row(name, "update", f"batch {driver.batch:,}", update, peak), flush=True)
         act = cost(lambda: None, driver.act, device)

@@ -7,9 +7,9 @@ The published method learns a vector of 32 entries for each task. Here the netwo
 embedding of the task's instruction, as those of the other methods do; ``--embedding learned`` is
 the published way.
 
-Ours to choose: the critic has the width that ``--size`` says, 4096 only at XL; its two heads are two
-whole networks; each task aims at the entropy of its own action entries, and one temperature serves
-all. As published, observations are not normalised.
+Ours to choose: the critic has the width that ``--size`` says, 4096 only at XL; its two heads are
+two whole networks; each task aims at the entropy of its own action entries, and one temperature
+serves all. As published, observations are not normalised.
 """
 
 from __future__ import annotations
