@@ -1,6 +1,8 @@
 """What holds for every registered task."""
 
+import copy
 import math
+import pickle
 import subprocess
 import sys
 
@@ -52,6 +54,9 @@ def test_registered_without_time_limit(task):
     spec = gym.spec(task.id)
     assert spec.max_episode_steps is None
     assert isinstance(spec.entry_point, str)
+    env = gym.make(task.id)
+    assert env.spec.max_episode_steps == task.max_episode_steps
+    assert "TimeLimit" not in repr(env)
 
 
 @every_task
@@ -135,6 +140,20 @@ def test_restored_state_continues(task, fresh, at):
         restored.set_state(state)
         assert_same_arrays(restored.get_state(), state)
         assert rollout(restored, actions[at:]) == expected
+
+
+@every_task
+def test_copies_go_on_as_the_original_does(task, fresh):
+    env = fresh(task.name, seed=2, render_mode="rgb_array")
+    actions = actions_for(env, 200)
+    rollout(env, actions[:60])
+    env.render()
+    copies = [copy.deepcopy(env), pickle.loads(pickle.dumps(env))]
+    expected = rollout(env, actions[60:])
+    for other in copies:
+        assert rollout(other, actions[60:]) == expected
+        np.testing.assert_array_equal(other.render(), env.render())
+        assert other.np_random.bit_generator.state == env.np_random.bit_generator.state
 
 
 @every_task

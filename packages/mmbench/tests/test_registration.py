@@ -135,7 +135,7 @@ STEPS = """
 import gymnasium as gym, json, numpy as np
 import mmbench
 
-env = gym.make("mmbench/spring-hold-v0", obs="state+rgb")
+env = gym.make("mmbench/spring-hold-v0", obs="state+rgb", info="full")
 obs, info = env.reset(seed=3)
 assert env.observation_space.contains(obs) and info["instruction"].startswith("A mass")
 assert info["action_mask"].sum() == 1 and info["observation_mask"].sum() == 2
@@ -146,7 +146,7 @@ assert (first[0] == obs["state"]).all()
 truncated = [False]
 while not truncated[0]:
     _, reward, _, truncated, infos = many.step(np.zeros((3, 16), np.float32))
-print(json.dumps(infos["score"].tolist()))
+print(json.dumps(infos["final_info"]["score"].tolist()))
 many.close()
 """
 

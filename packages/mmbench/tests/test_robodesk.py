@@ -59,9 +59,9 @@ def placed(name: str, **positions: object) -> TaskEnv:
 @pytest.mark.parametrize("task", ALL, ids=lambda task: task.id)
 def test_sizes_are_the_catalogues(task):
     env = TaskEnv(task)
-    obs, info = env.reset(seed=0)
-    assert info["observation_mask"].sum() == task.obs_dim == 73
-    assert info["action_mask"].sum() == task.action_dim == 5
+    obs, _ = env.reset(seed=0)
+    assert env.observation_mask.sum() == task.obs_dim == 73
+    assert env.action_mask.sum() == task.action_dim == 5
     assert np.count_nonzero(obs[73:]) == 0 and obs[72] != 0
     obs, reward, terminated, truncated, info = env.step(np.ones(16))
     assert 0 <= reward <= 10

@@ -32,7 +32,7 @@ class Counting:
         score = self.episode.copy()
         self.episode[truncated] += 1
         self.step_number[truncated] = 0
-        infos = {"score": score, "success": np.array([math.nan, 1.0])}
+        infos = {"final_info": {"score": score, "success": np.array([math.nan, 1.0])}}
         obs = np.zeros((2, 128), np.float32)
         return obs, np.array([1.0, 2.0]), np.zeros(2, bool), truncated, infos
 

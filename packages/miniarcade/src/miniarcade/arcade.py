@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 
 from miniarcade.registry import Task, get_task
@@ -24,14 +26,17 @@ class ArcadeEnv(gym.Env[np.ndarray, np.ndarray]):
 
     An episode never terminates; it is truncated after `task.max_episode_steps`. Every `info`
     holds `score`, that of the episode so far in [0, 1], and `success`, 1.0 or 0.0 at this step,
-    or NaN where the game knows none. The last step's are the episode's.
+    or NaN where the game knows none. The last step's are the episode's. Copies and pickles go on
+    where the episode is.
 
     Attributes:
         task: The record of the task.
         game: The game itself, for those who step it without this wrapper.
+        spec: Gymnasium's, if `gymnasium.make` made it; `max_episode_steps` is the task's.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": 30}
+    _spec: EnvSpec | None = None
 
     def __init__(self, task: Task | str, render_mode: str | None = None) -> None:
         """Makes the environment; the first `reset` starts an episode.
@@ -136,6 +141,20 @@ class ArcadeEnv(gym.Env[np.ndarray, np.ndarray]):
             self._window = Viewer(f"MiniArcade: {self.task.name}", self.metadata["render_fps"])
         self._window.show(self._canvas.to_fine_array())
         return None
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """What Gymnasium made it from, with the task's length; None if Gymnasium did not."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        # Here and not where the id is registered: there, `gymnasium.make` would put a TimeLimit
+        # around it, which counts on past a restored state.
+        self._spec = spec and dataclasses.replace(spec, max_episode_steps=self._length)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_canvas": None, "_window": None}
 
     def close(self) -> None:
         """Closes the window, if there is one."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import operator
-from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 
 from miniarcade.snapshot import (
@@ -21,10 +21,13 @@ from miniarcade.snapshot import (
 from miniarcade.undefined import UNDEFINED
 from mmbench import catalog
 from mmbench.catalog import MAX_ACTION_DIM, MAX_OBS_DIM, Task, action_mask, observation_mask
-from mmbench.domains import make_simulator
+from mmbench.domains import Simulator, make_simulator
+from mmbench.spaces import action_space, check_obs, observation_space
 
-FRAME_SHAPE = (224, 224, 3)
-OBS_MODES = ("state", "rgb", "state+rgb")
+INFO_MODES = ("score", "rng", "full")
+
+_MADE_ANEW = ("_simulator", "_write_state", "_checker", "_window")
+"""Attributes that a copy makes for itself."""
 
 
 class TaskEnv(gymnasium.Env):
@@ -38,10 +41,19 @@ class TaskEnv(gymnasium.Env):
     ``truncated`` is True at the task's fixed episode length. ``terminated`` is always False in the
     benchmark; only a task from outside may end its episodes (``task.terminates``).
     Every ``info`` holds ``score`` (of the episode so far; NaN where a task from outside has none)
-    and ``success`` (of the step just taken; NaN where the task defines none). The reset's ``info``
-    also holds ``task``, ``instruction``, ``action_mask`` (16), ``observation_mask`` (128) and
-    ``rng``, the generator from which the episode started:
-    ``reset(options={"rng": info["rng"]})`` starts it again.
+    and ``success`` (of the step just taken; NaN where the task defines none).
+
+    A copy (``copy.deepcopy``) and a pickle hold the state, as :meth:`get_state` does, and go on
+    from it.
+
+    Attributes:
+        task: The task's record, with its ``instruction``.
+        action_mask: (16,) float32, 1 for the task's own entries of an action.
+        observation_mask: (128,) float32, the same for an observation.
+        episode_rng: (6,) uint64, the generator from which the last reset started its episode:
+            ``reset(options={"rng": env.unwrapped.episode_rng})`` starts it again.
+        spec: Gymnasium's, if it was made by ``gymnasium.make``; ``max_episode_steps`` is the
+            task's length.
 
     Args:
         task: A name, an id, or a record of the catalogue.
@@ -49,12 +61,15 @@ class TaskEnv(gymnasium.Env):
         unify: Pad observations to 128 and actions to 16 entries. False gives the task's own
             sizes.
         render_mode: None, ``rgb_array`` or ``human``.
+        info: ``score``: infos hold what is said above. ``rng``: also ``rng``, the attribute
+            ``episode_rng``. ``full``: the reset's info holds ``task`` (its name),
+            ``instruction`` and both masks, too.
 
     Raises:
         UnknownTaskError: No task has this name.
         TaskUnavailableError: The task's simulator is not installed.
-        ValueError: ``obs`` or ``render_mode`` is not one of the above, or the task has no state
-            to observe.
+        ValueError: ``obs``, ``render_mode`` or ``info`` is not one of the above, or the task has
+            no state to observe.
 
     Source: arXiv 2511.19584, section 2.
     """
@@ -64,15 +79,19 @@ class TaskEnv(gymnasium.Env):
         "render_fps": 30,
     }
 
+    _spec: EnvSpec | None = None
+
     def __init__(
         self,
         task: str | Task,
         obs: str = "state",
         unify: bool = True,
         render_mode: str | None = None,
+        info: str = "score",
     ) -> None:
         self.task = task if isinstance(task, Task) else catalog.get(task)
         check_obs(obs, [self.task])
+        check_info(info)
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(
                 f"unknown render mode {render_mode!r}: one of "
@@ -80,6 +99,11 @@ class TaskEnv(gymnasium.Env):
             )
         self.obs_mode = obs
         self.render_mode = render_mode
+        self.info_mode = info
+        self.action_mask = action_mask(self.task)
+        self.observation_mask = observation_mask(self.task)
+        self.episode_rng = np.zeros(6, np.uint64)
+        self._tells_rng = info != "score"
         self._has_success = self.task.has_success
         self._has_score = self.task.has_score
         self._length = self.task.max_episode_steps
@@ -96,10 +120,14 @@ class TaskEnv(gymnasium.Env):
         self._over = False
         self._return = 0.0
         self._checker: Checker | None = None
-        self._simulator = make_simulator(self.task, frames=obs != "state" or bool(render_mode))
-        beside_frame = obs == "state+rgb"
-        simulator = self._simulator
+        self._simulator = self._make_simulator()
+
+    def _make_simulator(self) -> Simulator:
+        frames = self.obs_mode != "state" or bool(self.render_mode)
+        simulator = make_simulator(self.task, frames)
+        beside_frame = self.obs_mode == "state+rgb"
         self._write_state = simulator.observe_beside_frame if beside_frame else simulator.observe
+        return simulator
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -109,8 +137,8 @@ class TaskEnv(gymnasium.Env):
         Args:
             seed: Restarts the environment's generator, an integer of any type, at least 0; None
                 goes on with it.
-            options: ``rng``, six uint64 as in the info of an earlier reset: starts that
-                episode again.
+            options: ``rng``, six uint64 that were ``episode_rng`` once: starts that episode
+                again.
 
         Returns:
             The first observation and the info described above.
@@ -119,15 +147,15 @@ class TaskEnv(gymnasium.Env):
             ClosedEnvironmentError: The environment is closed.
             ValueError: The seed or the generator is not one.
         """
-        rng = self.begin(seed, options.get("rng") if options else None)
-        info = {
-            **self._info(*self.progress),
-            "task": self.task.name,
-            "instruction": self.task.instruction,
-            "action_mask": action_mask(self.task),
-            "observation_mask": observation_mask(self.task),
-            "rng": rng,
-        }
+        self.begin(seed, options.get("rng") if options else None)
+        info = self._info(*self.progress)
+        if self.info_mode == "full":
+            info |= {
+                "task": self.task.name,
+                "instruction": self.task.instruction,
+                "action_mask": self.action_mask.copy(),
+                "observation_mask": self.observation_mask.copy(),
+            }
         if self.render_mode == "human":
             self.render()
         return self._observation(), info
@@ -155,23 +183,19 @@ class TaskEnv(gymnasium.Env):
     # What `reset` and `step` are made of, without their infos and new arrays: the vector
     # environment calls these and has the observation written where it is needed.
 
-    def begin(self, seed: int | None = None, rng: np.ndarray | None = None) -> np.ndarray:
-        """Starts an episode; see :meth:`reset`.
-
-        Returns:
-            The generator from which it started, packed.
-        """
+    def begin(self, seed: int | None = None, rng: np.ndarray | None = None) -> None:
+        """Starts an episode; see :meth:`reset`."""
         self._check_open()
         words = None if rng is None else generator_words(rng)  # refused before anything changes
         super().reset(seed=None if seed is None else checked_seed(seed))
         if words is not None:
             unpack_generator(self.np_random, words)
-        started_from = pack_generator(self.np_random)
+            self._np_random_seed = -1  # as Gymnasium says that it is unknown
+        self.episode_rng = pack_generator(self.np_random)
         self._simulator.reset(self.np_random)
         self._elapsed = 0
         self._over = False
         self._return = 0.0
-        return started_from
 
     def advance(self, action: np.ndarray) -> tuple[float, bool, bool, float, float]:
         """Takes one agent step; see :meth:`step`.
@@ -243,6 +267,17 @@ class TaskEnv(gymnasium.Env):
         self._window.show(frame)
         return None
 
+    @property
+    def spec(self) -> EnvSpec | None:
+        """What Gymnasium made it from, with the task's length; None if Gymnasium did not."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        # Here and not where the id is registered: there, `gymnasium.make` would put a TimeLimit
+        # around it, which counts on past a restored state.
+        self._spec = spec and dataclasses.replace(spec, max_episode_steps=self._length)
+
     def get_state(self) -> dict[str, np.ndarray]:
         """Returns the whole state of the environment as arrays, for :meth:`set_state`.
 
@@ -291,6 +326,21 @@ class TaskEnv(gymnasium.Env):
         if progress.rng is not None:
             unpack_generator(self.np_random, progress.rng)
 
+    def __getstate__(self) -> dict[str, Any]:
+        self._check_open()
+        own = {name: value for name, value in vars(self).items() if name not in _MADE_ANEW}
+        return {**own, "_saved": None if self._elapsed is None else self.get_state()}
+
+    def __setstate__(self, own: dict[str, Any]) -> None:
+        saved = own.pop("_saved")
+        vars(self).update(own)
+        self._checker = self._window = None
+        self._simulator = self._make_simulator()
+        if saved is not None:
+            self._simulator.reset(self.np_random)  # builds the scene
+            self.set_state(saved)
+            self._over = own["_over"]
+
     def close(self) -> None:
         """Frees the simulator and the window. May be called twice."""
         self._closed, self._elapsed = True, None
@@ -326,34 +376,18 @@ class TaskEnv(gymnasium.Env):
             raise ClosedEnvironmentError(f"{self.task.name}: the environment is closed")
 
     def _info(self, score: float, success: float) -> dict[str, Any]:
-        return {"score": score if self._has_score else UNDEFINED, "success": success}
+        info = {"score": score if self._has_score else UNDEFINED, "success": success}
+        return {**info, "rng": self.episode_rng.copy()} if self._tells_rng else info
 
 
-def check_obs(obs: str, tasks: Sequence[Task]) -> None:
-    """Checks an observation mode, and that the tasks have what it shows.
+def check_info(info: str) -> None:
+    """Checks what infos shall hold.
 
     Raises:
-        ValueError: There is no such mode, or a task has frames only.
+        ValueError: There is no such choice.
     """
-    if obs not in OBS_MODES:
-        raise ValueError(f"unknown observation mode {obs!r}: one of {', '.join(OBS_MODES)}")
-    stateless = [task.name for task in tasks if task.obs_dim == 0]
-    if stateless and obs != "rgb":
-        raise ValueError(f'the observations of {stateless[0]} are images: pass obs="rgb"')
-
-
-def action_space(size: int = MAX_ACTION_DIM) -> spaces.Box:
-    """The actions of a task with ``size`` entries, by default padded."""
-    return spaces.Box(-1.0, 1.0, (size,), np.float32)
-
-
-def observation_space(obs: str, size: int = MAX_OBS_DIM) -> spaces.Space:
-    """The observations of a mode with ``size`` entries in the state, by default padded."""
-    state = spaces.Box(-np.inf, np.inf, (size,), np.float32)
-    rgb = spaces.Box(0, 255, FRAME_SHAPE, np.uint8)
-    if obs == "state":
-        return state
-    return rgb if obs == "rgb" else spaces.Dict({"state": state, "rgb": rgb})
+    if info not in INFO_MODES:
+        raise ValueError(f"unknown info {info!r}: one of {', '.join(INFO_MODES)}")
 
 
 def checked_seed(seed: Any) -> int:

@@ -79,7 +79,8 @@ def run_episodes(
             # An episode that a failure cut short says nothing of the policy.
             if left[names[i]] and not restarted[i]:
                 left[names[i]] -= 1
-                score, success = float(infos["score"][i]), float(infos["success"][i])
+                last = infos["final_info"]
+                score, success = float(last["score"][i]), float(last["success"][i])
                 done = Episode(names[i], score, success, float(returns[i]), int(lengths[i]))
                 finished.append(done)
                 if on_episode:

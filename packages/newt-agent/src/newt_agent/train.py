@@ -203,7 +203,10 @@ class Trainer:
             raise BrokenAgentError("a loss became NaN or infinite")
         obs, reward, terminated, truncated, infos = self.env.step(actions)
         done = terminated | truncated
-        final = np.where(done[:, None], infos["final_obs"], obs) if done.any() else obs
+        final = obs
+        if done.any():
+            final = obs.copy()
+            final[done] = np.stack(infos["final_obs"][done])
         check_numbers(self.env.tasks, reward, final, obs)
         restarted = infos.get("restarted", np.zeros_like(done))
         self.method.remember(
@@ -219,8 +222,8 @@ class Trainer:
         ended = [
             Episode(
                 self.env.tasks[i].versioned_name,
-                float(infos["score"][i]),
-                float(infos["success"][i]),
+                float(infos["final_info"]["score"][i]),
+                float(infos["final_info"]["success"][i]),
                 float(returns[i]),
                 int(lengths[i]),
             )

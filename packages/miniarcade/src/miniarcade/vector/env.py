@@ -15,6 +15,7 @@ from gymnasium.vector.utils import batch_space
 
 from miniarcade.registry import Task, get_task
 from miniarcade.vector.game import STEP
+from miniarcade.vector.infos import checked_autoreset_mode, final_infos, infos_of
 
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
@@ -27,12 +28,16 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """N environments of one task, stepped as arrays.
 
     Observations, rewards, truncations and infos are to the last bit those of N single
-    environments with the seeds `seed`, ..., `seed + N - 1`. An episode that ends is followed by
-    the next in the same step (`AutoresetMode.SAME_STEP`): the observation and `info` are then
-    those of the new episode, and `info["final_obs"]` and `info["final_info"]` those of the last
-    step of the old one. All arrays returned are the caller's to keep.
+    environments with the seeds `seed`, ..., `seed + N - 1`, in Gymnasium's `SyncVectorEnv`. All
+    arrays returned are the caller's to keep.
+
+    By default an episode that ends is followed by the next in the same step (`SAME_STEP`): the
+    observation and `info` are then those of the new episode, and `info["final_obs"]` and
+    `info["final_info"]` those of the last step of the old one. With `NEXT_STEP` the step after an
+    end resets, whatever the action; with `DISABLED` the caller does, by `reset` with a mask.
 
     Attributes:
+        autoreset_mode: When an environment is reset whose episode has ended; also in `metadata`.
         task: The record of the task.
         game: The N games.
     """
@@ -43,17 +48,25 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
 
-    def __init__(self, task: Task | str, num_envs: int = 1, render_mode: str | None = None) -> None:
+    def __init__(
+        self,
+        task: Task | str,
+        num_envs: int = 1,
+        render_mode: str | None = None,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
+    ) -> None:
         """Makes the environments; the first `reset` starts the episodes.
 
         Args:
             task: A record, or the id or name of one, that has a vector game.
             num_envs: N.
             render_mode: `"rgb_array"` or None.
+            autoreset_mode: Gymnasium's `AutoresetMode`, or its name: `"SameStep"`, `"NextStep"`
+                or `"Disabled"`.
 
         Raises:
-            ValueError: If there is no such task or render mode, the task has no vector game, or
-                there are no environments.
+            ValueError: If there is no such task or mode, the task has no vector game, or there
+                are no environments.
         """
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(
@@ -61,6 +74,8 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             )
         if num_envs < 1:
             raise ValueError(f"num_envs={num_envs}: at least 1")
+        self.autoreset_mode = checked_autoreset_mode(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.task = task = get_task(task) if isinstance(task, str) else task
         self.game = task.make_vector_game(num_envs)
         self.num_envs = num_envs
@@ -78,6 +93,7 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._steps = np.zeros(num_envs, np.int64)  # of the running episodes
         self._returns = np.zeros(num_envs)
         self._everywhere = np.ones(num_envs, bool)
+        self._over = np.zeros(num_envs, bool)  # episodes whose end no reset has followed
         self._canvas: Canvas | None = None
 
     @property  # type: ignore[misc]
@@ -91,6 +107,12 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """The seeds that they came from."""
         self._seed_missing()
         return tuple(self._seeds)
+
+    def __getstate__(self) -> dict[str, Any]:
+        raise TypeError(
+            "a vector environment can be neither copied nor pickled: its games share their arrays. "
+            "Copy single environments, or make another one"
+        )
 
     def reset(
         self,
@@ -130,7 +152,7 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
                 self._generators[i], self._seeds[i] = np_random(seeds[i])
             self._start(i)
         self._started = True
-        return self.game.observe(), _select(self._infos(), mask)
+        return self.game.observe(), infos_of(self._infos(), mask)
 
     def step(
         self, actions: np.ndarray
@@ -145,31 +167,39 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             (N,), always False, truncated (N,) and the infos, with their masks.
 
         Raises:
-            ResetNeeded: Before the first reset.
+            ResetNeeded: Before the first reset, or where an episode is over and `DISABLED`.
             ValueError: If the actions have the wrong shape or a NaN.
         """
         if not self._started:
             raise ResetNeeded("cannot call env.step() before calling env.reset()")
-        rewards = self.game.step(self._read_actions(actions))
+        actions = self._read_actions(actions)
+        over = self._over.nonzero()[0]
+        if len(over) and self.autoreset_mode is AutoresetMode.DISABLED:
+            raise ResetNeeded(
+                f"the episodes of the environments {over.tolist()} are over, and autoreset_mode is "
+                "Disabled: reset(options={'reset_mask': ...}) them first"
+            )
+        for i in over:
+            self.game.rngs[i] = np.random.default_rng(0)  # it steps too, and draws from another
+        rewards = self.game.step(actions)
         self._steps += STEP
         self._returns += rewards
+        for i in over:
+            self._start(i)
+            rewards[i] = 0.0
         truncated = self._steps >= self.task.max_episode_steps
-        observations = self.game.observe()
-        infos = self._infos()
         ended = truncated.nonzero()[0]
+        observations, final = self.game.observe(), {}
         if len(ended):
-            final_obs = np.full(self.num_envs, None, object)
-            for i in ended:
-                final_obs[i] = observations[i].copy()
-                self._start(i)
-            observations = self.game.observe()
-            final_info, infos = _select(infos, truncated), self._infos()
-            infos |= {
-                "final_obs": final_obs,
-                "_final_obs": truncated.copy(),
-                "final_info": final_info,
-                "_final_info": truncated.copy(),
-            }
+            if self.autoreset_mode is AutoresetMode.SAME_STEP:
+                last, last_infos = [observations[i].copy() for i in ended], self._infos()
+                for i in ended:
+                    self._start(i)
+                observations = self.game.observe()
+                final = final_infos(last, last_infos, truncated)
+            else:
+                self._over[:] = truncated
+        infos = infos_of(self._infos(), self._everywhere) | final
         return observations, rewards, np.zeros(self.num_envs, bool), truncated, infos
 
     def render(self) -> tuple[np.ndarray, ...] | None:
@@ -205,6 +235,7 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self.game.reset(i, self._generators[i])
         self._steps[i] = 0
         self._returns[i] = 0.0
+        self._over[i] = False
 
     def _read_actions(self, actions: np.ndarray) -> np.ndarray:
         """The actions as clipped float64."""
@@ -222,7 +253,7 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise ValueError(f"an action of {self.task.id} holds NaN: {actions}")
         return actions
 
-    def _infos(self) -> dict[str, Any]:
+    def _infos(self) -> dict[str, np.ndarray]:
         """Score and success of all environments."""
         success = self.game.success()
         if self.task.score_metric == "success":
@@ -230,20 +261,7 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         else:
             score = (self._returns - self._score_low) / self._score_range
             score = np.minimum(np.maximum(score, _ZERO), _ONE)
-        return {
-            "score": score,
-            "_score": self._everywhere.copy(),
-            "success": success,
-            "_success": self._everywhere.copy(),
-        }
-
-
-def _select(infos: dict[str, Any], mask: np.ndarray) -> dict[str, Any]:
-    """The infos of some environments, with 0 for the others, as Gymnasium fills up."""
-    return {
-        key: np.where(mask, array, False) if key[0] == "_" else np.where(mask, array, 0.0)
-        for key, array in infos.items()
-    }
+        return {"score": score, "success": success}
 
 
 def _seeds(seed: int | Sequence[int | None] | None, count: int) -> Sequence[int | None]:

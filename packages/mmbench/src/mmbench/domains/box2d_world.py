@@ -104,7 +104,7 @@ class Box2DSimulator(Simulator):
         """Raises NotImplementedError."""
         raise NotImplementedError(
             "Box2D cannot save its state: the impulses of its contacts are out of reach. Start the "
-            "episode again from its generator (the reset's info['rng']) and repeat its actions"
+            "episode again from its generator (episode_rng) and repeat its actions"
         )
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:

@@ -135,7 +135,7 @@ class GymnasiumSimulator(Simulator):
         """Raises NotImplementedError."""
         raise NotImplementedError(
             f"{self._name}: a Gymnasium environment cannot save its state. Start the episode "
-            "again from its generator (the reset's info['rng']) and repeat its actions"
+            "again from its generator (episode_rng) and repeat its actions"
         )
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:

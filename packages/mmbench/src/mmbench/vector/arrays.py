@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 
 from mmbench.catalog import MAX_ACTION_DIM, MAX_OBS_DIM
-from mmbench.env import FRAME_SHAPE
+from mmbench.spaces import FRAME_SHAPE
 
 _CACHE_LINE = 64
 """Bytes to which every array is aligned, so that no two of them share a line."""
@@ -32,6 +32,9 @@ class SharedArrays:
         num_workers: W.
         file: Descriptor of memory that another process has made; None makes it.
         private: No other process will use it, and a forked child gets a copy.
+
+    Attributes:
+        finals: What is of a step, and of the last step of an episode, in pairs.
     """
 
     def __init__(
@@ -59,7 +62,8 @@ class SharedArrays:
             return array.reshape(shape)
 
         self.actions = take(np.float32, n, MAX_ACTION_DIM)  # written by the parent
-        # Observations, padded with zeros, and the last ones of episodes where truncated.
+        # Observations, padded with zeros. Where an episode has ended and the next one has begun in
+        # the same step, what is called final is of the last step of the old one.
         self.state = take(np.float32, n, MAX_OBS_DIM) if states else None
         self.final_state = take(np.float32, n, MAX_OBS_DIM) if states else None
         self.frames = take(np.uint8, n, *FRAME_SHAPE) if frames else None
@@ -67,16 +71,31 @@ class SharedArrays:
         self.reward = take(np.float64, n)
         self.score = take(np.float64, n)
         self.success = take(np.float64, n)
+        self.final_score = take(np.float64, n)
+        self.final_success = take(np.float64, n)
         self.truncated = take(np.bool_, n)  # episodes that ended in their last step
         self.terminated = take(np.bool_, n)  # those of them that ended by themselves
+        self.over = take(np.bool_, n)  # episodes whose end is not followed by a reset as yet
         self.failed = take(np.bool_, n)  # raised in its last step
         self.idle = take(np.bool_, n)  # left alone in its next step: an end has still to be told
         self.built = take(np.bool_, n)
         self.rng = take(np.uint64, n, 6)  # generators from which the running episodes started
+        self.final_rng = take(np.uint64, n, 6)
         self.seconds = take(np.float64, n)  # that steps have taken, resets included
         # By worker: the environment that it works on, or -1, and the last order carried out.
         self.current = take(np.int64, num_workers)
         self.done = take(np.int64, num_workers)
+        self.finals = [
+            (now, last)
+            for now, last in (
+                (self.state, self.final_state),
+                (self.frames, self.final_frames),
+                (self.score, self.final_score),
+                (self.success, self.final_success),
+                (self.rng, self.final_rng),
+            )
+            if now is not None and last is not None
+        ]
 
 
 def anonymous_file() -> IO[bytes]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mmbench.vector.arrays import SharedArrays
 from mmbench.vector.pool import Worker, WorkerLost, WorkerPool
-from mmbench.vector.worker import REQUEST, WHOLE, Raised, rows_of
+from mmbench.vector.worker import REQUEST, WHOLE, Modes, Raised, rows_of
 
 
 class Crew:
@@ -30,7 +30,7 @@ class Crew:
         pool: The workers, which other crews may use as well.
         arrays: The arrays of the environments.
         owner: (N,) int64, the worker of each.
-        modes: Their observation mode and their render mode.
+        modes: What they have in common.
         time_limit: Seconds that a worker may take for an order.
     """
 
@@ -39,7 +39,7 @@ class Crew:
         pool: WorkerPool,
         arrays: SharedArrays,
         owner: np.ndarray,
-        modes: tuple[str, str | None],
+        modes: Modes,
         time_limit: float,
     ) -> None:
         self.arrays = arrays
@@ -73,7 +73,7 @@ class Crew:
             worker = self._pool.worker(number)
             self.arrays.current[number] = -1
             with contextlib.suppress(WorkerLost):  # the next order will say so
-                worker.open(self._set, next(self._numbers), self.arrays, *self._modes)
+                worker.open(self._set, next(self._numbers), self.arrays, self._modes)
             self._workers[number] = worker
 
     def order(self, part: int) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium.error import ClosedEnvironmentError
+from gymnasium.error import ClosedEnvironmentError, ResetNeeded
+from gymnasium.vector import AutoresetMode
 
 from mmbench.catalog import EnvironmentFailure, Task, imported
 from mmbench.vector.arrays import SharedArrays
@@ -14,7 +15,7 @@ from mmbench.vector.costs import step_costs
 from mmbench.vector.crew import Crew
 from mmbench.vector.grouping import group
 from mmbench.vector.pool import WorkerLost, WorkerPool
-from mmbench.vector.worker import WHOLE, rows_of
+from mmbench.vector.worker import WHOLE, Modes, rows_of
 
 MAX_FAILURES = 10
 """Restarts of one environment without a whole episode in between, before it is an error."""
@@ -39,8 +40,7 @@ class Fleet:
 
     Args:
         tasks: The task of each environment.
-        obs: ``state``, ``rgb`` or ``state+rgb``.
-        render_mode: None or ``rgb_array``.
+        modes: What they have in common.
         pool: The workers, which other fleets may use as well.
         restarts: Rebuild environments that fail, instead of raising.
         time_limit: Seconds that a worker may take for an order.
@@ -49,23 +49,23 @@ class Fleet:
     def __init__(
         self,
         tasks: Sequence[Task],
-        obs: str,
-        render_mode: str | None,
+        modes: Modes,
         pool: WorkerPool,
         restarts: bool,
         time_limit: float,
     ) -> None:
         count, num_workers = len(tasks), max(1, min(pool.size, len(tasks)))
-        self.owner = group([task.domain for task in tasks], step_costs(tasks, obs), num_workers)
-        self.arrays = SharedArrays(count, obs, num_workers, private=pool.size == 0)
+        costs = step_costs(tasks, modes.obs)
+        self.owner = group([task.domain for task in tasks], costs, num_workers)
+        self.arrays = SharedArrays(count, modes.obs, num_workers, private=pool.size == 0)
         self.failures = np.zeros(count, np.int64)
-        self._crew = Crew(pool, self.arrays, self.owner, (obs, render_mode), time_limit)
+        self._crew = Crew(pool, self.arrays, self.owner, modes, time_limit)
         self._tasks = tasks
         self._pool = pool
         self._restarts = restarts
         self._dead: set[int] = set()  # environments that a failure has ended
         self._restarted = np.zeros(count, bool)  # brought back, which is still to be told
-        self._last = np.zeros((2, count))  # score and success of the episodes that so ended
+        self._same_step = modes.autoreset is AutoresetMode.SAME_STEP
         self._failures_in_a_row = np.zeros(count, np.int64)
         self._closed = ""
 
@@ -114,6 +114,21 @@ class Fleet:
             self._recover(failures)
         self.arrays.idle[indices] = self._restarted[indices] = False
 
+    def check_running(self, part: int) -> None:
+        """Checks that an episode is running, or its end to be told, in every environment of a part.
+
+        Raises:
+            ResetNeeded: One is over.
+        """
+        self.settle()
+        over = self.arrays.over & ~self.arrays.idle
+        for i in self._indices(part):
+            if over[i]:
+                raise ResetNeeded(
+                    f"the episode of {self._tasks[i].name!r} (environment {i}) is over, and "
+                    "autoreset_mode is Disabled: reset(options={'reset_mask': ...}) it first"
+                )
+
     def order(self, part: int, actions: np.ndarray) -> None:
         """Has the environments of a part step, without waiting for them.
 
@@ -141,12 +156,7 @@ class Fleet:
         failures |= self._raised(part) | self._non_finite(part)
         if failures:
             self._recover(failures)
-        rows = rows_of(part)
-        restarted = self._restarted[rows].copy()
-        if restarted.any():
-            self.arrays.score[rows][restarted] = self._last[0, rows][restarted]
-            self.arrays.success[rows][restarted] = self._last[1, rows][restarted]
-        return restarted
+        return self._restarted[rows_of(part)].copy()
 
     def received(self, part: int) -> None:
         """Ends a step whose results the caller has, failures and ends of episodes included."""
@@ -346,15 +356,16 @@ class Fleet:
         arrays = self.arrays
         lost = np.flatnonzero(np.isin(self.owner, self._crew.lost)).tolist()
         dead = self._dead.union(indices, lost)
-        # What is to be told of an episode that ended before stays.
-        rows = [i for i in dead - self._dead if not self._restarted[i]]
-        for now, last in (
-            (arrays.state, arrays.final_state),
-            (arrays.frames, arrays.final_frames),
-        ):
-            if now is not None and last is not None:
-                last[rows] = np.nan_to_num(now[rows], posinf=0.0, neginf=0.0)
-        self._last[:, rows] = arrays.score[rows], arrays.success[rows]
+        # What is to be told of an episode that ended before stays. It lies where the last step of
+        # an episode does, which is about to be overwritten where no new episode has begun.
+        fresh = sorted(dead - self._dead)
+        rows = [i for i in fresh if not arrays.idle[i]]
+        for now, last in arrays.finals:
+            kept = rows if self._same_step else fresh
+            last[kept] = now[kept]
+        if arrays.final_state is not None:
+            final = arrays.final_state[rows]
+            arrays.final_state[rows] = np.nan_to_num(final, posinf=0.0, neginf=0.0)
         arrays.reward[rows] = 0.0
         arrays.truncated[rows], arrays.terminated[rows] = True, False
         self._dead = dead
@@ -373,4 +384,8 @@ class Fleet:
                 continue
             self.arrays.failed[rows] = False
             self.arrays.idle[rows] = self._restarted[rows] = True
+            if not self._same_step:  # the end is told with the last observation, then comes a reset
+                for now, last in self.arrays.finals:
+                    now[rows] = last[rows]
+                self.arrays.over[rows] = True
             self._dead.clear()

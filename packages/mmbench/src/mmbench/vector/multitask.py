@@ -9,25 +9,32 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from miniarcade.vector.infos import checked_autoreset_mode
 from mmbench import catalog
 from mmbench.catalog import Task, TaskUnavailableError, action_mask, observation_mask
 from mmbench.domains import unavailable
-from mmbench.env import action_space, check_obs, checked_seed, generator_words, observation_space
+from mmbench.env import check_info, checked_seed, generator_words
+from mmbench.spaces import action_space, check_obs, observation_space
 from mmbench.vector.fleet import Fleet
+from mmbench.vector.infos import Infos
 from mmbench.vector.pool import WorkerPool, available_cores
-from mmbench.vector.worker import WHOLE, rows_of
+from mmbench.vector.worker import WHOLE, Modes, rows_of
 
 
 class MultitaskVectorEnv(VectorEnv):
     """N = tasks x ``envs_per_task`` environments, task-major in the order given.
 
     Made by ``gym.make_vec("mmbench:mmbench/multitask-v0", tasks=...)``. Spaces are those of
-    :class:`mmbench.env.TaskEnv`, batched. Episodes end by truncation only; an environment whose
-    episode ends is reset within the same step (``AutoresetMode.SAME_STEP``): the observation
-    returned is then the new episode's first, ``infos["final_obs"]`` (N, 128) holds the last one
-    of the old where ``infos["_final_obs"]`` (N,) is True, and ``infos["final_info"]`` its score
-    and success. ``infos["score"]`` and ``infos["success"]`` (N,) are those of the step just
-    taken, also where an episode ended.
+    :class:`mmbench.env.TaskEnv`, batched. Infos are those of Gymnasium's own vector environments:
+    ``score`` and ``success`` (N,), and ``_score`` and ``_success`` (N,) bool, where there are any.
+
+    Episodes end by truncation only. An environment whose episode ends is reset within the same
+    step: its observation, score and success are then the new episode's first. What was the last
+    of the old one is in ``infos["final_obs"]``, (N,) objects, None elsewhere, and in
+    ``infos["final_info"]``, a dict of the same form as ``infos``. ``infos["_final_obs"]`` and
+    ``infos["_final_info"]`` (N,) say where. With ``autoreset_mode="NextStep"`` the observation and
+    the info are the last of the old episode, and the next step resets, whatever the action: its
+    reward is 0. With ``"Disabled"`` the caller resets, by ``reset(options={"reset_mask": ...})``.
 
     The environments live in worker processes, each of which owns several and writes what a step
     returns into shared memory. Trajectories depend on seeds and actions only, not on the number
@@ -42,6 +49,8 @@ class MultitaskVectorEnv(VectorEnv):
     The workers answer to the process that made them and not to its forked children.
 
     Attributes:
+        autoreset_mode: When environments are reset, Gymnasium's ``AutoresetMode``; also in
+            ``metadata``.
         tasks: The N task records.
         action_mask: (N, 16) float32.
         observation_mask: (N, 128) float32.
@@ -65,6 +74,9 @@ class MultitaskVectorEnv(VectorEnv):
         obs: ``state``, ``rgb`` or ``state+rgb``.
         skip_missing: Leave out tasks that cannot run here instead of raising.
         render_mode: None or ``rgb_array``.
+        info: ``score``, ``rng`` or ``full``, as in :class:`mmbench.env.TaskEnv`.
+        autoreset_mode: ``SameStep``, ``NextStep`` or ``Disabled``, or Gymnasium's
+            ``AutoresetMode``.
         copy: Whether observations are the caller's to keep. False returns views of shared
             memory, which the next step overwrites.
         on_error: What to do about an environment that raises, hangs, dies with its worker, or
@@ -89,6 +101,7 @@ class MultitaskVectorEnv(VectorEnv):
 
     metadata = {
         "render_modes": ["rgb_array"],
+        "render_fps": 30,
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
 
@@ -102,6 +115,8 @@ class MultitaskVectorEnv(VectorEnv):
         obs: str = "state",
         skip_missing: bool = False,
         render_mode: str | None = None,
+        info: str = "score",
+        autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
         copy: bool = True,
         on_error: str = "raise",
         time_limit: float = 120.0,
@@ -118,6 +133,9 @@ class MultitaskVectorEnv(VectorEnv):
             raise ValueError(f"time_limit={time_limit}: more than 0 seconds")
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"unknown render mode {render_mode!r}: rgb_array, or None")
+        check_info(info)
+        self.autoreset_mode = checked_autoreset_mode(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         catalog.import_modules(imports)
         asked = catalog.select(tasks)
         check_obs(obs, asked)
@@ -147,8 +165,10 @@ class MultitaskVectorEnv(VectorEnv):
         else:
             self.pool = workers.pool
         self.num_workers = min(self.pool.size, self.num_envs)
-        self._fleet = Fleet(self.tasks, obs, render_mode, self.pool, self._restarts, time_limit)
+        modes = Modes(obs, render_mode, self.autoreset_mode)
+        self._fleet = Fleet(self.tasks, modes, self.pool, self._restarts, time_limit)
         self._arrays = self._fleet.arrays
+        self._infos = Infos(self.tasks, info, self.autoreset_mode, self._arrays)
         self.failures = self._fleet.failures
         try:
             self._fleet.build(progress)
@@ -173,6 +193,23 @@ class MultitaskVectorEnv(VectorEnv):
         return self._arrays.seconds.copy()
 
     # Gymnasium's interface
+
+    @property  # type: ignore[misc]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
+        """Copies of the environments' generators."""
+        return self.get_attr("np_random")
+
+    @property
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The seeds that they came from; -1 for one that was given as ``rng``."""
+        return self.get_attr("np_random_seed")
+
+    def __getstate__(self) -> dict[str, Any]:
+        raise TypeError(
+            "a multitask vector environment can be neither copied nor pickled: its environments "
+            "live in worker processes. Save call('get_state'), or make another one and reset it "
+            "with options={'rng': env.episode_rng}"
+        )
 
     def reset(
         self,
@@ -209,8 +246,7 @@ class MultitaskVectorEnv(VectorEnv):
         self._started = not mask.all()
         self._fleet.reset(np.flatnonzero(mask), seeds, generators)
         self._started = True
-        infos = {"score": self._arrays.score.copy(), "success": self._arrays.success.copy()}
-        return self._observations(self._arrays.state, self._arrays.frames), infos
+        return self._observations(rows_of(WHOLE)), self._infos.of_reset(mask)
 
     def step(
         self, actions: np.ndarray
@@ -306,6 +342,8 @@ class MultitaskVectorEnv(VectorEnv):
             name, own = self.tasks[rows][bad[0]].name, actions[bad[0]].tolist()
             raise ValueError(f"{name}: NaN in the action in row {bad[0]}: {own}")
         self._check_started()
+        if self.autoreset_mode is AutoresetMode.DISABLED:
+            self._fleet.check_running(part)
         self._started = self.num_workers > 0  # an exception leaves workers, but not us, in order
         self._fleet.order(part, actions)
         self._started = True
@@ -316,38 +354,21 @@ class MultitaskVectorEnv(VectorEnv):
         rows, arrays = rows_of(part), self._arrays
         ended = arrays.truncated[rows].copy()
         terminated = arrays.terminated[rows] & ended
-        infos: dict[str, Any] = {
-            "score": arrays.score[rows].copy(),
-            "success": arrays.success[rows].copy(),
-        }
-        if ended.any():
-            final = {name: values.copy() for name, values in infos.items()}
-            final |= {f"_{name}": ended.copy() for name in infos}
-            last = self._observations(arrays.final_state, arrays.final_frames, rows, ended)
-            infos |= {"final_obs": last, "_final_obs": ended.copy()}
-            infos |= {"final_info": final, "_final_info": ended.copy()}
+        infos = self._infos.of_step(rows, ended)
         if self._restarts:
-            infos["restarted"] = restarted
-        obs = self._observations(arrays.state, arrays.frames, rows)
+            infos |= {"restarted": restarted, "_restarted": np.ones_like(restarted)}
+        obs = self._observations(rows)
         reward = arrays.reward[rows].copy()
         self._fleet.received(part)
         return obs, reward, terminated, ended & ~terminated, infos
 
-    def _observations(
-        self,
-        state: np.ndarray | None,
-        frames: np.ndarray | None,
-        rows: slice = slice(None),
-        where: np.ndarray | None = None,
-    ) -> Any:
-        """Some rows in the form of the observation space; zeros unless True in ``where``."""
-        parts = {}
-        for name, array in (("state", state), ("rgb", frames)):
-            if array is not None and where is None:
-                parts[name] = array[rows].copy() if self._copy else array[rows]
-            elif array is not None:
-                parts[name] = np.zeros_like(array[rows])
-                parts[name][where] = array[rows][where]
+    def _observations(self, rows: slice) -> Any:
+        """Some rows in the form of the observation space."""
+        parts = {
+            name: array[rows].copy() if self._copy else array[rows]
+            for name, array in (("state", self._arrays.state), ("rgb", self._arrays.frames))
+            if array is not None
+        }
         return parts if len(parts) > 1 else next(iter(parts.values()))
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mmbench.vector.arrays import SharedArrays, anonymous_file
-from mmbench.vector.worker import CLOSE, OPEN, ORDER, REQUEST, EnvironmentSet
+from mmbench.vector.worker import CLOSE, OPEN, ORDER, REQUEST, EnvironmentSet, Modes
 
 _POLL_MILLISECONDS = 200
 """Time between two looks at whether a worker that is waited for is still there."""
@@ -116,11 +116,9 @@ class WorkerProcess:
         """Process id."""
         return self._process.pid
 
-    def open(
-        self, which: int, turn: int, arrays: SharedArrays, obs: str, render_mode: str | None
-    ) -> None:
+    def open(self, which: int, turn: int, arrays: SharedArrays, modes: Modes) -> None:
         """Has the worker begin a set of environments on some arrays."""
-        sizes = self.request(len(arrays.actions), obs, len(arrays.done), render_mode)
+        sizes = self.request(len(arrays.actions), len(arrays.done), modes)
         self.order(which, turn, OPEN, sizes, arrays.file)
 
     def order(self, which: int, turn: int, what: int, *files: Any) -> None:
@@ -240,9 +238,9 @@ class LocalWorker:
         self.pid = os.getpid()
         self._sets: dict[int, EnvironmentSet] = {}
 
-    def open(self, which: int, turn: int, arrays: SharedArrays, *modes: Any) -> None:
+    def open(self, which: int, turn: int, arrays: SharedArrays, modes: Modes) -> None:
         """Begins a set of environments on some arrays."""
-        self._sets[which] = EnvironmentSet(arrays, 0, *modes)
+        self._sets[which] = EnvironmentSet(arrays, 0, modes)
 
     def order(self, which: int, turn: int, what: int, *files: Any) -> None:
         """Carries out an order."""

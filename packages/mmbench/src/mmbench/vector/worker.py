@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from gymnasium.vector import AutoresetMode
 
 from mmbench.catalog import Task, import_modules
 from mmbench.env import TaskEnv
@@ -42,6 +43,20 @@ def rows_of(part: int) -> slice:
     return slice(None) if part == WHOLE else slice(part, None, 2)
 
 
+class Modes(NamedTuple):
+    """What all environments of a set have in common.
+
+    Attributes:
+        obs: ``state``, ``rgb`` or ``state+rgb``.
+        render: None or ``rgb_array``.
+        autoreset: When an environment whose episode has ended is reset.
+    """
+
+    obs: str
+    render: str | None
+    autoreset: AutoresetMode
+
+
 class Raised(NamedTuple):
     """What a request raised, and the environment at work, or -1."""
 
@@ -59,17 +74,13 @@ class EnvironmentSet:
     Args:
         arrays: The shared arrays.
         worker: Number of this worker.
-        obs: ``state``, ``rgb`` or ``state+rgb``.
-        render_mode: None or ``rgb_array``.
+        modes: See :class:`Modes`.
     """
 
-    def __init__(
-        self, arrays: SharedArrays, worker: int, obs: str, render_mode: str | None
-    ) -> None:
+    def __init__(self, arrays: SharedArrays, worker: int, modes: Modes) -> None:
         self.arrays = arrays
         self._worker = worker
-        self._obs = obs
-        self._render_mode = render_mode
+        self._modes = modes
         self._envs: dict[int, TaskEnv] = {}
         self._rows: list[list[tuple[Any, ...]]] = [[], [], []]
         self._tracebacks: dict[int, str] = {}
@@ -96,7 +107,7 @@ class EnvironmentSet:
                 self.arrays.current[self._worker] = i
                 if i in self._envs:
                     self._envs.pop(i).close()
-                self._envs[i] = TaskEnv(task, obs=self._obs, render_mode=self._render_mode)
+                self._envs[i] = TaskEnv(task, self._modes.obs, render_mode=self._modes.render)
                 self.arrays.built[i] = True
         finally:
             self._arrange()
@@ -106,8 +117,8 @@ class EnvironmentSet:
         for i, (seed, generator) in begins.items():
             self.arrays.current[self._worker] = i
             env = self._envs[i]
-            self.arrays.rng[i] = env.begin(seed, generator)
-            self.arrays.score[i], self.arrays.success[i] = env.progress
+            env.begin(seed, generator)
+            self._tell_start(i, env)
             env.observe(*self._targets(i, env))
 
     def step(self, part: int) -> None:
@@ -116,8 +127,9 @@ class EnvironmentSet:
         One that raises is marked as failed, and the others go on.
         """
         arrays, worker, clock = self.arrays, self._worker, time.perf_counter
+        same_step = self._modes.autoreset is AutoresetMode.SAME_STEP
         # A memory view takes one number faster than an array does.
-        current, idle = arrays.current.data, arrays.idle.data
+        current, idle, over = arrays.current.data, arrays.idle.data, arrays.over.data
         rewards = arrays.reward.data
         terminations, truncations = arrays.terminated.data, arrays.truncated.data
         scores, successes = arrays.score.data, arrays.success.data
@@ -128,12 +140,21 @@ class EnvironmentSet:
                 continue
             current[worker] = i
             try:
-                rewards[i], terminated, truncated, scores[i], successes[i] = env.advance(action)
-                terminations[i] = terminated
-                truncations[i] = ended = terminated or truncated
-                if ended:
-                    env.observe(final_state, final_frame)
-                    arrays.rng[i] = env.begin()
+                if over[i]:  # only where the step after an end resets
+                    env.begin()
+                    self._tell_start(i, env)
+                    arrays.reward[i], terminations[i], truncations[i] = 0.0, False, False
+                else:
+                    rewards[i], terminated, truncated, scores[i], successes[i] = env.advance(action)
+                    terminations[i] = terminated
+                    truncations[i] = ended = terminated or truncated
+                    if ended and same_step:
+                        env.observe(final_state, final_frame)
+                        self._tell_end(i)
+                        env.begin()
+                        self._tell_start(i, env)
+                    elif ended:
+                        over[i] = True
                 env.observe(state, frame)
             except Exception:
                 arrays.failed[i] = True
@@ -142,6 +163,19 @@ class EnvironmentSet:
             seconds[i] += now - began
             began = now
         current[worker] = -1
+
+    def _tell_start(self, i: int, env: TaskEnv) -> None:
+        """Writes of an episode that has begun all but its first observation."""
+        arrays = self.arrays
+        arrays.score[i], arrays.success[i] = env.progress
+        arrays.rng[i] = env.episode_rng
+        arrays.over[i] = False
+
+    def _tell_end(self, i: int) -> None:
+        """Keeps of an episode that has ended all but its last observation."""
+        arrays = self.arrays
+        arrays.final_score[i], arrays.final_success[i] = arrays.score[i], arrays.success[i]
+        arrays.final_rng[i] = arrays.rng[i]
 
     def tracebacks(self, indices: Sequence[int]) -> dict[int, str]:
         """Returns what some environments raised when they last failed."""
@@ -256,10 +290,10 @@ def _receive(orders: socket.socket) -> tuple[bytes, array.array[int]]:
 
 def _open(number: int, request: int, memory: int) -> EnvironmentSet:
     with open(request, "rb") as file:
-        num_envs, obs, num_workers, render_mode = pickle.load(file)
-    arrays = SharedArrays(num_envs, obs, num_workers, memory)
+        num_envs, num_workers, modes = pickle.load(file)
+    arrays = SharedArrays(num_envs, modes.obs, num_workers, memory)
     os.close(memory)  # the mapping has its own
-    return EnvironmentSet(arrays, number, obs, render_mode)
+    return EnvironmentSet(arrays, number, modes)
 
 
 def _answer(environments: EnvironmentSet, request: int) -> None:
