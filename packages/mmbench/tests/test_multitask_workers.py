@@ -201,7 +201,7 @@ def test_all_workers_may_die_at_once(use):
         assert env.get_attr("task") == env.tasks
     np.testing.assert_array_equal(env.reset(seed=3)[0], alone.reset(seed=3)[0])
     expected = alone.step(batch)
-    expected[4]["restarted"] = np.zeros(5, bool)
+    expected[4].update(restarted=np.zeros(5, bool), _restarted=np.ones(5, bool))
     assert_same(env.step(batch), expected)
     assert env.failures.sum() == 2
     env.close()

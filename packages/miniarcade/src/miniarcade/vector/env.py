@@ -15,7 +15,12 @@ from gymnasium.vector.utils import batch_space
 
 from miniarcade.registry import Task, get_task
 from miniarcade.vector.game import STEP
-from miniarcade.vector.infos import checked_autoreset_mode, final_infos, infos_of
+from miniarcade.vector.infos import (
+    checked_autoreset_mode,
+    final_infos,
+    infos_of,
+    infos_of_all,
+)
 
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
@@ -173,10 +178,11 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         if not self._started:
             raise ResetNeeded("cannot call env.step() before calling env.reset()")
         actions = self._read_actions(actions)
-        over = self._over.nonzero()[0]
-        if len(over) and self.autoreset_mode is AutoresetMode.DISABLED:
+        same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
+        over = () if same_step else self._over.nonzero()[0].tolist()
+        if over and self.autoreset_mode is AutoresetMode.DISABLED:
             raise ResetNeeded(
-                f"the episodes of the environments {over.tolist()} are over, and autoreset_mode is "
+                f"the episodes of the environments {over} are over, and autoreset_mode is "
                 "Disabled: reset(options={'reset_mask': ...}) them first"
             )
         for i in over:
@@ -189,17 +195,16 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             rewards[i] = 0.0
         truncated = self._steps >= self.task.max_episode_steps
         ended = truncated.nonzero()[0]
-        observations, final = self.game.observe(), {}
-        if len(ended):
-            if self.autoreset_mode is AutoresetMode.SAME_STEP:
-                last, last_infos = [observations[i].copy() for i in ended], self._infos()
-                for i in ended:
-                    self._start(i)
-                observations = self.game.observe()
-                final = final_infos(last, last_infos, truncated)
-            else:
-                self._over[:] = truncated
-        infos = infos_of(self._infos(), self._everywhere) | final
+        observations, infos = self.game.observe(), self._infos()
+        if len(ended) and same_step:
+            final = final_infos([observations[i].copy() for i in ended], infos, truncated)
+            for i in ended:
+                self._start(i)
+            observations = self.game.observe()
+            infos = infos_of_all(self._infos(), self._everywhere) | final
+        else:
+            self._over[ended] = True
+            infos = infos_of_all(infos, self._everywhere)
         return observations, rewards, np.zeros(self.num_envs, bool), truncated, infos
 
     def render(self) -> tuple[np.ndarray, ...] | None:

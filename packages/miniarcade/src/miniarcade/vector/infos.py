@@ -26,16 +26,17 @@ def checked_autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
         raise ValueError(f"autoreset_mode={mode!r}: one of {known}") from None
 
 
+def infos_of_all(values: Mapping[str, np.ndarray], everywhere: np.ndarray) -> dict[str, Any]:
+    """Infos about all environments: the arrays (N, ...) themselves, with copies of the mask."""
+    return {**values, **{f"_{name}": everywhere.copy() for name in values}}
+
+
 def infos_of(values: Mapping[str, np.ndarray], mask: np.ndarray) -> dict[str, Any]:
-    """Infos about the environments of a mask (N,), from arrays (N, ...); all are the caller's."""
+    """Infos about the environments of a mask (N,), copied from arrays (N, ...)."""
     infos: dict[str, Any] = {}
-    everywhere = mask.all()
     for name, array in values.items():
-        if everywhere:
-            infos[name] = array.copy()
-        else:
-            infos[name] = np.full(array.shape, 0 if array.dtype != object else None, array.dtype)
-            infos[name][mask] = array[mask]
+        infos[name] = np.full(array.shape, 0 if array.dtype != object else None, array.dtype)
+        infos[name][mask] = array[mask]
         infos[f"_{name}"] = mask.copy()
     return infos
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from miniarcade.vector.infos import final_infos, infos_of
+from miniarcade.vector.infos import final_infos, infos_of, infos_of_all
 from mmbench.catalog import Task, action_mask, observation_mask
 from mmbench.vector.arrays import SharedArrays
 
@@ -50,7 +50,8 @@ class Infos:
 
     def of_step(self, rows: slice, ended: np.ndarray) -> dict[str, Any]:
         """Infos of a step of some rows, (n,) of which have ended their episodes."""
-        infos = infos_of(_take(self._now, rows), self._everywhere[rows])
+        now = {name: column[rows].copy() for name, column in self._now.items()}
+        infos = infos_of_all(now, self._everywhere[rows])
         if self._mode is AutoresetMode.SAME_STEP:
             if ended.any():
                 last = self._last_observations(rows, ended)
