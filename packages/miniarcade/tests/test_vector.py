@@ -1,5 +1,8 @@
 """The vector environments: the results of single environments, to the last bit."""
 
+import copy
+import dataclasses
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -23,8 +26,8 @@ def make(name, num_envs=NUM_ENVS, **kwargs):
     return env
 
 
-def singles(name, num_envs=NUM_ENVS, autoreset_mode=AutoresetMode.SAME_STEP):
-    return SyncVectorEnv([lambda: ArcadeEnv(name)] * num_envs, autoreset_mode=autoreset_mode)
+def singles(task, mode=AutoresetMode.SAME_STEP):
+    return SyncVectorEnv([lambda: ArcadeEnv(task)] * NUM_ENVS, autoreset_mode=mode)
 
 
 def actions_for(env, count, seed=0):
@@ -107,7 +110,7 @@ def test_random_numbers_are_drawn_inside_episodes():
 @every_task
 def test_some_environments_reset_earlier(task, mode):
     """With a mask, as Gymnasium defines it; afterwards their episodes end at other steps."""
-    env, expected = make(task.name, autoreset_mode=mode.value), singles(task.name, NUM_ENVS, mode)
+    env, expected = make(task.name, autoreset_mode=mode.value), singles(task.name, mode)
     assert env.autoreset_mode is env.metadata["autoreset_mode"] is mode
     env.reset(seed=0)
     expected.reset(seed=0)
@@ -127,6 +130,25 @@ def test_some_environments_reset_earlier(task, mode):
         assert_same_bits(mine[0], theirs[0])
         assert_same_infos(mine[-1], theirs[-1])
     assert ends == NUM_ENVS
+
+
+def test_the_step_that_resets_draws_nothing_else():
+    """All games step, also those whose episodes are over."""
+    task = dataclasses.replace(miniarcade.get_task("pong"), max_episode_steps=3)
+    env = VectorArcadeEnv(task, NUM_ENVS, autoreset_mode=AutoresetMode.NEXT_STEP)
+    env.reset(seed=0)
+    step = env.game.step
+    env.game.step = lambda actions: [rng.random() for rng in env.game.rngs] and step(actions)
+    for actions in actions_for(env, 3):
+        env.step(actions)
+    generators = copy.deepcopy(env.np_random)
+    observations, rewards, *_ = env.step(actions)
+    game = task.make_game()
+    for generator, mine, observation in zip(generators, env.np_random, observations, strict=True):
+        game.reset(generator)
+        assert generator.bit_generator.state == mine.bit_generator.state
+        assert observation.tolist() == np.float32(game.observe()).tolist()
+    assert not rewards.any()
 
 
 def test_what_is_over_has_to_be_reset_where_autoreset_is_disabled():
@@ -194,8 +216,8 @@ def test_results_are_the_callers():
         copies += [array.copy() for array in new]
         observations[0] = rewards[0] = infos["score"][0] = 7.0
         copies[-5][0] = copies[-4][0] = copies[-2][0] = 7.0
-    for array, copy in zip(results, copies, strict=True):
-        np.testing.assert_array_equal(array, copy)
+    for array, kept in zip(results, copies, strict=True):
+        np.testing.assert_array_equal(array, kept)
 
 
 def test_wrong_use():

@@ -187,6 +187,10 @@ def test_a_copy_before_the_first_reset_and_after_the_end():
     rollout(env, actions(200))
     with pytest.raises(gym.error.ResetNeeded, match="over"):
         copy.deepcopy(env).step(actions(1)[0])
+    env.reset(seed=0)
+    env._over = True  # as where a task from outside terminates
+    with pytest.raises(gym.error.ResetNeeded, match="over"):
+        copy.deepcopy(env).step(actions(1)[0])
     env.close()
     with pytest.raises(ClosedEnvironmentError):
         copy.deepcopy(env)
