@@ -158,8 +158,8 @@ def test_what_masked_entries_hold_changes_nothing(make, method):
         assert not actions[dirty.env.action_mask == 0].any()
         obs, reward, terminated, truncated, infos = step(actions)
         obs = np.where(masks > 0, obs, 1e6).astype(np.float32)
-        if "final_obs" in infos:
-            infos["final_obs"] = np.where(masks > 0, infos["final_obs"], -1e6).astype(np.float32)
+        for i in np.flatnonzero(infos.get("_final_obs", [])):
+            infos["final_obs"][i][masks[i] == 0] = -1e6
         return obs, reward, terminated, truncated, infos
 
     dirty.env.step = spoiled
