@@ -14,7 +14,8 @@ class Fault:
     """Takes the place of ``TaskEnv.advance``: some good steps, then a fault.
 
     Args:
-        kind: ``raise``, ``kill``, ``segfault``, ``hang``, ``nan`` (a reward), or ``none``.
+        kind: ``raise``, ``kill``, ``segfault``, ``hang``, ``nan`` or ``huge`` (a reward), or
+            ``none``.
         after: Good steps before it.
         length: Of the episodes.
         seconds: Of a step.
@@ -42,12 +43,19 @@ class Fault:
                 time.sleep(10_000)
             if self.kind == "nan":
                 reward = math.nan
+            if self.kind == "huge":
+                reward = -2e18
         return reward, False, self.steps % self.length == 0, 0.0, math.nan
 
 
 def write_nan(state: np.ndarray, frame: np.ndarray | None = None) -> None:
     """Takes the place of ``TaskEnv.observe``."""
     state[2] = math.nan
+
+
+def write_huge(state: np.ndarray, frame: np.ndarray | None = None) -> None:
+    """Takes the place of ``TaskEnv.observe``."""
+    state[2] = 2.0**61
 
 
 class Counting:

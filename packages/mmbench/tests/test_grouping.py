@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmbench import catalog
-from mmbench.vector.costs import measured_costs, step_costs
-from mmbench.vector.grouping import group
+from mmbench.vector.grouping import group, measured_costs, step_costs
 
 ENVIRONMENTS = st.lists(
     st.tuples(st.sampled_from(catalog.DOMAINS), st.floats(1.0, 1e4)),

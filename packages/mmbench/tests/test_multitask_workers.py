@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from faults import Fault, write_nan
+from faults import Fault, write_huge, write_nan
 from gymnasium.error import ClosedEnvironmentError
 from vectors import GUARD, actions, alive, assert_same, children, make
 
@@ -90,6 +90,7 @@ CAUSES = {
     "segfault": "its worker process was killed by SIGSEGV",
     "hang": "its worker process did not finish within 2 s",
     "nan": "returned the reward nan",
+    "huge": r"returned the reward -2e\+18; the magnitude may be 1e\+18 at most",
 }
 
 
@@ -116,7 +117,7 @@ def test_a_failure_restarts_where_asked_for(kind):
     restarted = infos["restarted"]
     assert restarted[1]
     replaced = [a.pid != b for a, b in zip(env.pool.workers, processes, strict=True)]
-    if kind in ("raise", "nan"):
+    if kind in ("raise", "nan", "huge"):
         assert not any(replaced)
         assert restarted.sum() == 1
     else:
@@ -136,12 +137,26 @@ def test_a_failure_restarts_where_asked_for(kind):
     env.close()
 
 
-def test_nan_in_an_observation_is_named():
+@pytest.mark.parametrize(("write", "value"), [(write_nan, "nan"), (write_huge, r"2\.3\d*e\+18")])
+def test_an_unusable_observation_is_named(write, value):
     env = make("pygame-pong,walker-walk", num_workers=1)
     env.reset(seed=0)
-    env.set_attr("observe", [write_nan, write_nan])
-    with pytest.raises(EnvironmentFailure, match=r"'pygame-pong' .*observation nan in entry 2"):
+    env.set_attr("observe", [write, write])
+    with pytest.raises(
+        EnvironmentFailure, match=rf"'pygame-pong' .*observation {value} in entry 2"
+    ):
         env.step(actions(env, 1)[0])
+    env.close()
+
+
+def test_a_restart_leaves_no_unusable_number():
+    env = make("pygame-pong,walker-walk", num_workers=1, on_error="restart")
+    env.reset(seed=0)
+    env.set_attr("observe", [write_huge, write_huge])
+    obs, _, _, truncated, infos = env.step(actions(env, 1)[0])
+    assert truncated.all() and infos["restarted"].all()
+    assert (abs(obs) < 1e3).all()
+    assert (abs(np.stack(infos["final_obs"])) < 1e3).all()
     env.close()
 
 

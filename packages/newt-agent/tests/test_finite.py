@@ -15,7 +15,7 @@ from mmbench import catalog
 from mmbench.runs import RunError
 from newt_agent.agent import Agent
 from newt_agent.evaluate import run_episodes
-from newt_agent.finite import LARGEST, BrokenAgentError, non_finite
+from newt_agent.finite import BrokenAgentError, non_finite
 from newt_agent.learner import Learner, OptimizerConfig
 from newt_agent.losses import Batch, LossConfig, world_model_loss
 from newt_agent.planner import PlannerConfig

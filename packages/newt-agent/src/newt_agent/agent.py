@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmbench.catalog import Task
+from mmbench.catalog import LARGEST, Task, is_usable
 from mmbench.language import encoder_dim
 from mmbench.runs import RunError, RunFolder, one_line, read_json, verify_folder, write_json
 from mmbench.runs.folder import CHECKPOINTS
-from newt_agent.finite import LARGEST, BrokenAgentError, UnusableNumberError, is_usable
+from newt_agent.finite import BrokenAgentError, UnusableNumberError
 from newt_agent.methods import find_method
 from newt_agent.task_module import TaskModule
 from newt_agent.tensors import load_tensors, save_tensors

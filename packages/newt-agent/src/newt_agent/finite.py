@@ -13,11 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmbench.catalog import Task
+from mmbench.catalog import LARGEST, Task, is_usable
 from mmbench.runs import RunError
-
-LARGEST = 1e18
-"""The greatest magnitude that is learned from: its square still fits float32 (3.4e38)."""
 
 
 class BrokenAgentError(RunError):
@@ -26,11 +23,6 @@ class BrokenAgentError(RunError):
 
 class UnusableNumberError(RunError):
     """An environment returned a number that cannot be learned from."""
-
-
-def is_usable(values: np.ndarray) -> np.ndarray:
-    """Tells which numbers can be learned from: those of at most `LARGEST` in magnitude."""
-    return np.abs(values) <= LARGEST
 
 
 def check_numbers(tasks: Sequence[Task], reward: np.ndarray, *observations: np.ndarray) -> None:

@@ -20,6 +20,7 @@ from mmbench.catalog.gymnasium_tasks import gym_task
 from mmbench.catalog.modules import import_modules, imported
 from mmbench.catalog.registry import DOMAINS, PRESETS, TASKS, domain, domains, get, outside, tasks
 from mmbench.catalog.task import (
+    LARGEST,
     MAX_ACTION_DIM,
     MAX_OBS_DIM,
     SPLITS,
@@ -29,6 +30,7 @@ from mmbench.catalog.task import (
     TaskUnavailableError,
     UnknownTaskError,
     action_mask,
+    is_usable,
     observation_mask,
 )
 
@@ -36,6 +38,7 @@ __all__ = [
     "BENCHMARK",
     "DOMAINS",
     "GYM",
+    "LARGEST",
     "MAX_ACTION_DIM",
     "MAX_OBS_DIM",
     "PRESETS",
@@ -55,6 +58,7 @@ __all__ = [
     "gym_task",
     "import_modules",
     "imported",
+    "is_usable",
     "observation_mask",
     "outside",
     "select",

@@ -14,6 +14,9 @@ MAX_OBS_DIM = 128
 MAX_ACTION_DIM = 16
 """Length of a padded action (the largest in use is 12)."""
 
+LARGEST = 1e18
+"""Greatest magnitude of a reward or observation: its square still fits float32 (3.4e38)."""
+
 NAMESPACE = "mmbench"
 
 SPLITS = ("train", "test", "extra")
@@ -129,6 +132,11 @@ class Task:
             return math.nan
         score = (episode_return - self.score_low) / (self.score_high - self.score_low)
         return min(max(score, 0.0), 1.0) if self.score_clipped else score
+
+
+def is_usable(values: np.ndarray) -> np.ndarray:
+    """Tells which numbers of an environment can be used: those of at most :data:`LARGEST`."""
+    return np.abs(values) <= LARGEST
 
 
 def action_mask(task: Task) -> np.ndarray:

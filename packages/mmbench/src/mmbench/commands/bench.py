@@ -60,7 +60,7 @@ class Bench(TaskCommand):
                 except (TaskUnavailableError, EnvironmentFailure):
                     left_out.append(task.versioned_name)
                 progress.advance(bar)
-        from mmbench.vector.costs import measured_costs
+        from mmbench.vector.grouping import measured_costs
 
         path = measured_costs()
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from mmbench.catalog import MAX_ACTION_DIM, MAX_OBS_DIM
 from mmbench.spaces import FRAME_SHAPE
 
 _CACHE_LINE = 64
-"""Bytes to which every array is aligned, so that no two of them share a line."""
+"""Alignment of the arrays in bytes, so that no two share a cache line."""
 
 _BYTES = 2048
 """Bytes of an environment without frames, and of all workers' numbers, at most."""
@@ -22,9 +22,8 @@ _BYTES = 2048
 class SharedArrays:
     """Arrays of N environments in anonymous memory, which ends with its last user.
 
-    The memory has no name in any file system, so nothing can be left behind, however the
-    processes end. Another process gets at it through ``file``, which is None where the memory is
-    private to this process.
+    The memory has no name in any file system, so nothing is left behind, however the processes
+    end. Another process maps it through ``file``, which is None where the memory is private.
 
     Args:
         num_envs: N.
@@ -75,9 +74,9 @@ class SharedArrays:
         self.final_success = take(np.float64, n)
         self.truncated = take(np.bool_, n)  # episodes that ended in their last step
         self.terminated = take(np.bool_, n)  # those of them that ended by themselves
-        self.over = take(np.bool_, n)  # episodes whose end is not followed by a reset as yet
+        self.over = take(np.bool_, n)  # episodes that have ended and were not reset yet
         self.failed = take(np.bool_, n)  # raised in its last step
-        self.idle = take(np.bool_, n)  # left alone in its next step: an end has still to be told
+        self.skip = take(np.bool_, n)  # not stepped next time: an end is still to be reported
         self.built = take(np.bool_, n)
         self.rng = take(np.uint64, n, 6)  # generators from which the running episodes started
         self.final_rng = take(np.uint64, n, 6)

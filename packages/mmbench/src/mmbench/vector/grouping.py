@@ -1,27 +1,74 @@
-"""Which worker owns which environment."""
+"""What steps cost, and which worker therefore owns which environment."""
 
 from __future__ import annotations
 
+import functools
+import importlib.resources
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from mmbench.catalog import Task
 from mmbench.catalog import domain as domain_record
+from mmbench.language.cache import cache_dir
 
 _HEAVY = 100
-"""Megabytes from which on a library should not load in every worker of a large machine."""
+"""Megabytes from which a library is too large to load in every worker."""
 
 _LIBRARY_BUDGET = 2000
-"""Megabytes that a heavy library may take in all workers together, if speed needs no more."""
+"""Megabytes for a heavy library in all workers together, unless speed needs more."""
+
+_FRAME_MICROSECONDS = 20_000.0
+"""Drawing a frame, without a GPU."""
+
+
+def measured_costs() -> Path:
+    """Where ``mmbench bench`` keeps what it measured on this machine."""
+    return cache_dir() / "step_costs.json"
+
+
+def step_costs(tasks: Sequence[Task], obs: str) -> list[float]:
+    """Estimates the time of an agent step, in microseconds.
+
+    Args:
+        tasks: Tasks, one an environment.
+        obs: ``state``, ``rgb`` or ``state+rgb``.
+
+    Returns:
+        A number for each, from the table of this machine (``mmbench bench``), else from the one
+        that comes with the package, else that of the domain. Only their proportions matter.
+    """
+    table = {**_shipped(), **_of_this_machine()}
+    frame = _FRAME_MICROSECONDS if "rgb" in obs else 0.0
+    return [
+        table.get(task.id, domain_record(task.domain).step_microseconds) + frame for task in tasks
+    ]
+
+
+@functools.cache
+def _shipped() -> dict[str, float]:
+    text = importlib.resources.files("mmbench.vector").joinpath("step_costs.json").read_text()
+    return json.loads(text)
+
+
+def _of_this_machine() -> dict[str, float]:
+    try:
+        table = json.loads(measured_costs().read_text())
+        return {str(task): float(cost) for task, cost in table.items() if cost > 0}
+    except (OSError, ValueError, TypeError, AttributeError):
+        # It affects speed only, and `mmbench bench` writes it again.
+        return {}
 
 
 def group(domains: Sequence[str], costs: Sequence[float], num_workers: int) -> np.ndarray:
-    """Distributes environments over workers so that all of them have equally much to do.
+    """Distributes environments over workers so that all workers have equally much to do.
 
-    Not only on average, but in every step: the episodes of a domain are equally long, so all of
-    its environments reset in the same step, which takes many times as long as another. A domain
-    is therefore spread evenly, those of heavy libraries over as many workers as the memory allows.
-    The light ones fill up. Within this, the halves are made even too.
+    Not only on average, but in every step: the episodes of a domain are equally long, so its
+    environments all reset in the same step, which takes many times as long as another. So a domain
+    is spread evenly: one with a heavy library over as many workers as the memory allows, light ones
+    over what is left. Within this, the halves are balanced too.
 
     Args:
         domains: The domain of each environment.
@@ -65,7 +112,7 @@ def group(domains: Sequence[str], costs: Sequence[float], num_workers: int) -> n
 
 
 def _by_library(domains: Sequence[str]) -> tuple[dict[str, list[int]], list[int]]:
-    """The environments of heavy libraries by domain, and all others."""
+    """Splits environments: those of heavy libraries by domain, and all others."""
     heavy: dict[str, list[int]] = {}
     light = []
     for i, domain in enumerate(domains):

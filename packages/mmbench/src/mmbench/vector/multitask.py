@@ -15,9 +15,9 @@ from mmbench.catalog import Task, TaskUnavailableError, action_mask, observation
 from mmbench.domains import unavailable
 from mmbench.env import check_info, checked_seed, generator_words
 from mmbench.spaces import action_space, check_obs, observation_space
-from mmbench.vector.fleet import Fleet
 from mmbench.vector.infos import Infos
 from mmbench.vector.pool import WorkerPool, available_cores
+from mmbench.vector.supervisor import Supervisor
 from mmbench.vector.worker import WHOLE, Modes, rows_of
 
 
@@ -80,7 +80,7 @@ class MultitaskVectorEnv(VectorEnv):
         copy: Whether observations are the caller's to keep. False returns views of shared
             memory, which the next step overwrites.
         on_error: What to do about an environment that raises, hangs, dies with its worker, or
-            returns a NaN or infinite observation or reward. ``raise``: an
+            returns an observation or reward that is NaN or beyond 1e18. ``raise``: an
             :class:`EnvironmentFailure`. ``restart``: the environment is rebuilt; its step has
             reward 0 and is truncated, and ``infos["restarted"]`` (N,) says where. With a worker
             all of its environments are restarted; the others go on undisturbed.
@@ -166,12 +166,12 @@ class MultitaskVectorEnv(VectorEnv):
             self.pool = workers.pool
         self.num_workers = min(self.pool.size, self.num_envs)
         modes = Modes(obs, render_mode, self.autoreset_mode)
-        self._fleet = Fleet(self.tasks, modes, self.pool, self._restarts, time_limit)
-        self._arrays = self._fleet.arrays
+        self._supervisor = Supervisor(self.tasks, modes, self.pool, self._restarts, time_limit)
+        self._arrays = self._supervisor.arrays
         self._infos = Infos(self.tasks, info, self.autoreset_mode, self._arrays)
-        self.failures = self._fleet.failures
+        self.failures = self._supervisor.failures
         try:
-            self._fleet.build(progress)
+            self._supervisor.build(progress)
         except BaseException:
             self.close()
             raise
@@ -179,13 +179,13 @@ class MultitaskVectorEnv(VectorEnv):
     @property
     def episode_rng(self) -> np.ndarray:
         """(N, 6) uint64, the generators from which the running episodes started."""
-        self._fleet.settle()
+        self._supervisor.settle()
         return self._arrays.rng.copy()
 
     @property
     def owner(self) -> np.ndarray:
         """(N,) int64, the worker of each environment."""
-        return self._fleet.owner.copy()
+        return self._supervisor.owner.copy()
 
     @property
     def step_seconds(self) -> np.ndarray:
@@ -244,7 +244,7 @@ class MultitaskVectorEnv(VectorEnv):
         if generators is not None:
             generators = generator_words(generators, self.num_envs)
         self._started = not mask.all()
-        self._fleet.reset(np.flatnonzero(mask), seeds, generators)
+        self._supervisor.reset(np.flatnonzero(mask), seeds, generators)
         self._started = True
         return self._observations(rows_of(WHOLE)), self._infos.of_reset(mask)
 
@@ -263,8 +263,8 @@ class MultitaskVectorEnv(VectorEnv):
         Raises:
             EnvironmentFailure: An environment failed.
         """
-        self._fleet.check()
-        if halves := self._fleet.halves_sent:
+        self._supervisor.check()
+        if halves := self._supervisor.halves_sent:
             raise RuntimeError(f"recv({min(halves)}) what was sent before calling step()")
         self._order(WHOLE, actions)
         return self._finish(WHOLE)
@@ -284,14 +284,14 @@ class MultitaskVectorEnv(VectorEnv):
             RuntimeError: The half was sent already and not received.
         """
         self._check_half(half)
-        if half in self._fleet.halves_sent:
+        if half in self._supervisor.halves_sent:
             raise RuntimeError(f"half {half} was sent already: recv({half}) first")
         self._order(half, actions)
 
     def recv(self, half: int) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Returns what :meth:`step` would for one half, after :meth:`send`."""
         self._check_half(half)
-        if half not in self._fleet.halves_sent:
+        if half not in self._supervisor.halves_sent:
             raise RuntimeError(f"half {half} has no actions: send(actions, {half}) first")
         return self._finish(half)
 
@@ -301,7 +301,7 @@ class MultitaskVectorEnv(VectorEnv):
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Calls a method of every environment, or reads an attribute."""
-        return tuple(self._fleet.call(name, args, kwargs))
+        return tuple(self._supervisor.call(name, args, kwargs))
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """Reads an attribute of every environment."""
@@ -312,15 +312,15 @@ class MultitaskVectorEnv(VectorEnv):
         each = values if isinstance(values, (list, tuple)) else [values] * self.num_envs
         if len(each) != self.num_envs:
             raise ValueError(f"{len(each)} values for {self.num_envs} environments")
-        self._fleet.assign(name, each)
+        self._supervisor.assign(name, each)
 
     def close_extras(self, **kwargs: Any) -> None:
         """Closes every environment, and the workers unless another environment uses them."""
-        if hasattr(self, "_fleet"):
-            self._fleet.close()
+        if hasattr(self, "_supervisor"):
+            self._supervisor.close()
 
     def _check_half(self, half: int) -> None:
-        self._fleet.check()
+        self._supervisor.check()
         if half not in (0, 1):
             raise ValueError(f"half={half}: 0 or 1")
 
@@ -331,8 +331,8 @@ class MultitaskVectorEnv(VectorEnv):
                 "reset, or without workers a step, in the middle"
             )
 
-    def _order(self, part: int, actions: np.ndarray) -> None:
-        rows = rows_of(part)
+    def _order(self, subset: int, actions: np.ndarray) -> None:
+        rows = rows_of(subset)
         mask = self.action_mask[rows]
         actions = np.asarray(actions, np.float32)
         if actions.shape != mask.shape:
@@ -343,15 +343,17 @@ class MultitaskVectorEnv(VectorEnv):
             raise ValueError(f"{name}: NaN in the action in row {bad[0]}: {own}")
         self._check_started()
         if self.autoreset_mode is AutoresetMode.DISABLED:
-            self._fleet.check_running(part)
+            self._supervisor.check_running(subset)
         self._started = self.num_workers > 0  # an exception leaves workers, but not us, in order
-        self._fleet.order(part, actions)
+        self._supervisor.order(subset, actions)
         self._started = True
 
-    def _finish(self, part: int) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+    def _finish(
+        self, subset: int
+    ) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         self._check_started()
-        restarted = self._fleet.wait(part)
-        rows, arrays = rows_of(part), self._arrays
+        restarted = self._supervisor.wait(subset)
+        rows, arrays = rows_of(subset), self._arrays
         ended = arrays.truncated[rows].copy()
         terminated = arrays.terminated[rows] & ended
         infos = self._infos.of_step(rows, ended)
@@ -359,7 +361,7 @@ class MultitaskVectorEnv(VectorEnv):
             infos |= {"restarted": restarted, "_restarted": np.ones_like(restarted)}
         obs = self._observations(rows)
         reward = arrays.reward[rows].copy()
-        self._fleet.received(part)
+        self._supervisor.received(subset)
         return obs, reward, terminated, ended & ~terminated, infos
 
     def _observations(self, rows: slice) -> Any:

@@ -19,13 +19,13 @@ from mmbench.vector.arrays import SharedArrays, anonymous_file
 from mmbench.vector.worker import CLOSE, OPEN, ORDER, REQUEST, EnvironmentSet, Modes
 
 _POLL_MILLISECONDS = 200
-"""Time between two looks at whether a worker that is waited for is still there."""
+"""How often to check that a worker that is waited for is still there."""
 
 _GRACE = 2.0
 """Seconds that all workers together get to close their environments."""
 
-_BELLS = 4096
-"""Bells heard at once, at most."""
+_WAKE_UPS = 4096
+"""Wake-ups read at once, at most."""
 
 _BODY = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = sys.argv[5:]; "
@@ -48,9 +48,9 @@ class WorkerLost(Exception):
 
 
 class Request:
-    """A method of :class:`EnvironmentSet` and its arguments, and later what it returned.
+    """A call of a method of :class:`EnvironmentSet`, and later its answer.
 
-    They lie in a file of their own, so an answer cannot be taken for that to another request.
+    Both are in a file of their own, so an answer cannot be taken for another request's.
 
     Raises:
         ValueError: The arguments cannot be pickled.
@@ -71,16 +71,16 @@ class Request:
 
     def answer(self) -> Any:
         """What the method returned, or how it failed."""
-        self._file.seek(0)  # the position is the worker's as well
+        self._file.seek(0)  # the worker moves the same position
         return pickle.load(self._file)
 
 
 class WorkerProcess:
-    """A worker process and the means to reach it.
+    """A worker process, and the socket to it.
 
-    It reads orders from a socket and rings back after each; how far it has come stands in the
-    shared arrays. So an exception in the middle of anything here, such as Ctrl-C, loses nothing.
-    Only what the system raises is caught here: a handler of signals may raise anything else.
+    The worker reads orders from the socket and sends a wake-up after each. The shared arrays say
+    how far it is, so an exception in the middle of anything here, such as Ctrl-C, loses nothing.
+    Only errors of the system are caught here: a signal handler may raise anything else.
 
     Attributes:
         number: Number of this worker.
@@ -88,22 +88,22 @@ class WorkerProcess:
 
     Args:
         number: Number of this worker.
-        home: The core on which it wakes up, or -1 for any.
+        core: The core on which it wakes up, or -1 for any.
     """
 
     request = Request
 
-    def __init__(self, number: int, home: int) -> None:
+    def __init__(self, number: int, core: int) -> None:
         self.number = number
         self.reason: str | None = None
         self._link, theirs = socket.socketpair()
         self._link.setblocking(False)
-        self._bells = select.poll()
-        self._bells.register(self._link, select.POLLIN)
+        self._poll = select.poll()
+        self._poll.register(self._link, select.POLLIN)
         with theirs:
             # A new interpreter, as `multiprocessing` spawns it, but this one does not run the
             # caller's script again, may start in a daemon process, and is not joined at exit.
-            numbers = (theirs.fileno(), number, os.getpid(), home)
+            numbers = (theirs.fileno(), number, os.getpid(), core)
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _BODY, *map(str, (*numbers, *sys.path))],
                 pass_fds=[theirs.fileno()],
@@ -116,18 +116,18 @@ class WorkerProcess:
         """Process id."""
         return self._process.pid
 
-    def open(self, which: int, turn: int, arrays: SharedArrays, modes: Modes) -> None:
-        """Has the worker begin a set of environments on some arrays."""
+    def open(self, set_id: int, order_id: int, arrays: SharedArrays, modes: Modes) -> None:
+        """Makes the worker begin a set of environments on some arrays."""
         sizes = self.request(len(arrays.actions), len(arrays.done), modes)
-        self.order(which, turn, OPEN, sizes, arrays.file)
+        self.order(set_id, order_id, OPEN, sizes, arrays.file)
 
-    def order(self, which: int, turn: int, what: int, *files: Any) -> None:
-        """Gives an order; :meth:`wait` waits until it is carried out.
+    def order(self, set_id: int, order_id: int, command: int, *files: Any) -> None:
+        """Sends an order; :meth:`wait` waits until it is carried out.
 
         Args:
-            which: The set of environments.
-            turn: The order's number in this set.
-            what: A part to step, or ``REQUEST`` with a :class:`Request`, ``OPEN``, ``CLOSE``.
+            set_id: The set of environments.
+            order_id: The order's number in this set.
+            command: A subset to step, or ``REQUEST`` with a :class:`Request`, ``OPEN``, ``CLOSE``.
             *files: What goes with it.
 
         Raises:
@@ -135,7 +135,7 @@ class WorkerProcess:
         """
         if self.reason is not None:
             raise WorkerLost(self.number, self.reason)
-        order = ORDER.pack(which, turn, what)
+        order = ORDER.pack(set_id, order_id, command)
         try:
             if files:
                 socket.send_fds(self._link, [order], [file.fileno() for file in files])
@@ -149,7 +149,7 @@ class WorkerProcess:
     def wait(
         self,
         done: memoryview,
-        turn: int,
+        order_id: int,
         limit: float,
         progress: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -157,39 +157,39 @@ class WorkerProcess:
 
         Args:
             done: By worker, the number of the last order done.
-            turn: The order's number.
+            order_id: The order's number.
             limit: Seconds after which the worker counts as hanging.
-            progress: Called now and then; where it returns True the seconds start anew.
+            progress: Called now and then; when it returns True, the seconds start again.
 
         Raises:
             WorkerLost: The process ended or hangs.
         """
         deadline = time.monotonic() + limit
-        while done[self.number] < turn:
+        while done[self.number] < order_id:
             if self.reason is not None:
                 raise WorkerLost(self.number, self.reason)
             if time.monotonic() > deadline:
                 raise self.lose(f"did not finish within {limit:g} s")
-            if self._bells.poll(_POLL_MILLISECONDS):
-                gone = self._is_gone()
+            if self._poll.poll(_POLL_MILLISECONDS):
+                gone = self._is_closed()
             else:
                 gone = self._process.poll() is not None
                 if progress():
                     deadline = time.monotonic() + limit
-            if gone and done[self.number] < turn:
+            if gone and done[self.number] < order_id:
                 raise self.lose()
 
-    def _is_gone(self) -> bool:
-        """Hears the bells; whether the other end is closed."""
+    def _is_closed(self) -> bool:
+        """Reads the wake-ups, and tells whether the worker has closed its end."""
         try:
-            return not self._link.recv(_BELLS)
+            return not self._link.recv(_WAKE_UPS)
         except BlockingIOError:
             return False
         except ConnectionError:
             return True
 
     def lose(self, reason: str | None = None) -> WorkerLost:
-        """Ends a process of no more use at once, for a reason, or the one that ended it."""
+        """Kills a process that is of no more use; by default for the reason that ended it."""
         if self.reason is None:
             if reason is None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -200,12 +200,12 @@ class WorkerProcess:
         return WorkerLost(self.number, self.reason)
 
     def ask_to_end(self) -> None:
-        """Has the process close everything and end, without waiting for it."""
+        """Asks the process to close everything and end, without waiting for it."""
         with contextlib.suppress(OSError):
             self._link.shutdown(socket.SHUT_RDWR)
 
     def end(self, deadline: float = 0.0) -> None:
-        """Waits for the end until a moment of the monotonic clock, and then makes an end."""
+        """Joins the process until ``deadline`` (monotonic clock), then kills it."""
         try:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(max(0.0, deadline - time.monotonic()))
@@ -216,7 +216,7 @@ class WorkerProcess:
 
 
 class LocalRequest:
-    """As :class:`Request`, but for the calling process itself."""
+    """A :class:`Request` to the calling process itself."""
 
     def __init__(self, *content: Any) -> None:
         self.content = content
@@ -238,18 +238,18 @@ class LocalWorker:
         self.pid = os.getpid()
         self._sets: dict[int, EnvironmentSet] = {}
 
-    def open(self, which: int, turn: int, arrays: SharedArrays, modes: Modes) -> None:
+    def open(self, set_id: int, order_id: int, arrays: SharedArrays, modes: Modes) -> None:
         """Begins a set of environments on some arrays."""
-        self._sets[which] = EnvironmentSet(arrays, 0, modes)
+        self._sets[set_id] = EnvironmentSet(arrays, 0, modes)
 
-    def order(self, which: int, turn: int, what: int, *files: Any) -> None:
+    def order(self, set_id: int, order_id: int, command: int, *files: Any) -> None:
         """Carries out an order."""
-        if what == REQUEST:
-            files[0].result = self._sets[which].carry_out(*files[0].content)
-        elif what == CLOSE:
-            self._sets.pop(which).close()
+        if command == REQUEST:
+            files[0].result = self._sets[set_id].execute(*files[0].content)
+        elif command == CLOSE:
+            self._sets.pop(set_id).close()
         else:
-            self._sets[which].step(what)
+            self._sets[set_id].step(command)
 
     def wait(self, *args: Any) -> None:
         """Nothing is left to wait for."""
@@ -267,9 +267,9 @@ Worker = WorkerProcess | LocalWorker
 
 
 class WorkerPool:
-    """The owner of worker processes, in which vector environments have sets of environments.
+    """Owns the worker processes, in which vector environments have sets of environments.
 
-    It starts a process when one is first needed. They end with the last set.
+    Starts a process when it is first needed. The last set to leave ends them all.
 
     Attributes:
         size: Worker processes, at most; 0 where the calling process does the work.
@@ -280,7 +280,7 @@ class WorkerPool:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._homes = _homes(size)
+        self._cores = _wake_up_cores(size)
         self._workers: dict[int, Worker] = {}
         self._numbers = itertools.count()
         self._sets: set[int] = set()
@@ -288,7 +288,7 @@ class WorkerPool:
 
     @property
     def workers(self) -> list[Worker]:
-        """Those that have been started."""
+        """The workers that have started."""
         return [worker for _, worker in sorted(self._workers.items())]
 
     @property
@@ -297,30 +297,30 @@ class WorkerPool:
         return os.getpid() != self._process
 
     def worker(self, number: int) -> Worker:
-        """Returns a worker, which takes the place of one that is lost."""
+        """Returns a worker, a new one if it is missing or lost."""
         worker = self._workers.get(number)
         if worker is None or worker.reason is not None:
             if worker is not None:
                 worker.end()
-            worker = WorkerProcess(number, self._homes[number]) if self.size else LocalWorker()
+            worker = WorkerProcess(number, self._cores[number]) if self.size else LocalWorker()
             self._workers[number] = worker
         return worker
 
     def join(self) -> int:
-        """Returns the number of a new set of environments."""
-        which = next(self._numbers)
-        self._sets.add(which)
-        return which
+        """Begins a new set of environments and returns its number."""
+        set_id = next(self._numbers)
+        self._sets.add(set_id)
+        return set_id
 
-    def leave(self, which: int) -> None:
-        """Closes a set of environments without waiting for it; the last one ends the workers."""
-        if self.forked or which not in self._sets:
+    def leave(self, set_id: int) -> None:
+        """Closes a set of environments without waiting; the last set ends the workers."""
+        if self.forked or set_id not in self._sets:
             return
-        self._sets.discard(which)
+        self._sets.discard(set_id)
         if self._sets:
             for worker in self.workers:
                 with contextlib.suppress(WorkerLost):
-                    worker.order(which, 0, CLOSE)
+                    worker.order(set_id, 0, CLOSE)
             return
         deadline = time.monotonic() + _GRACE
         for worker in self.workers:
@@ -340,8 +340,8 @@ def available_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _homes(num_workers: int) -> list[int]:
-    """A core for each worker to wake up on where no core is to spare, and else -1."""
+def _wake_up_cores(num_workers: int) -> list[int]:
+    """A core for each worker to wake up on; -1 (any) where there are cores to spare."""
     affinity = getattr(os, "sched_getaffinity", None)
     cores = sorted(affinity(0)) if affinity else []
     if not cores or num_workers < len(cores):

@@ -23,24 +23,24 @@ from mmbench.env import TaskEnv
 from mmbench.vector.arrays import SharedArrays
 
 WHOLE = 2
-"""Part of a step: all environments. 0 and 1 are the halves (those with even, with odd numbers)."""
+"""The subset of all environments. 0 and 1 are the halves: those with even and odd numbers."""
 
 REQUEST, OPEN, CLOSE = -1, -2, -3
-"""Other orders. A request calls a method; a set is opened before and closed after all others."""
+"""Other commands. A request calls a method. A set opens before and closes after all others."""
 
 ORDER = struct.Struct("3q")
-"""An order: the set of environments, the order's number in this set, what to do."""
+"""An order: the set of environments, the order's number in this set, the command."""
 
-BELL = b"!"
-"""Sent back after each order. It only wakes: ``SharedArrays.done`` says what is done."""
+WAKE_UP = b"!"
+"""Sent after each order. It only wakes the parent: ``SharedArrays.done`` says what is done."""
 
 _DESCRIPTORS = socket.CMSG_SPACE(2 * struct.calcsize("i"))
 _WATCH_SECONDS = 1.0
 
 
-def rows_of(part: int) -> slice:
-    """The environments of a part: 0 and 1 the halves, WHOLE all."""
-    return slice(None) if part == WHOLE else slice(part, None, 2)
+def rows_of(subset: int) -> slice:
+    """The rows of a subset: 0 and 1 are the halves, WHOLE is all."""
+    return slice(None) if subset == WHOLE else slice(subset, None, 2)
 
 
 class Modes(NamedTuple):
@@ -58,18 +58,18 @@ class Modes(NamedTuple):
 
 
 class Raised(NamedTuple):
-    """What a request raised, and the environment at work, or -1."""
+    """What a request raised, and the index of the environment at work, or -1."""
 
     kind: str
     message: str
     trace: str
-    place: int
+    env: int
 
 
 class EnvironmentSet:
     """The environments of one vector environment that live in this process.
 
-    A step reads the actions from, and writes everything else into, the shared arrays.
+    A step reads actions from the shared arrays, and writes everything else into them.
 
     Args:
         arrays: The shared arrays.
@@ -85,7 +85,7 @@ class EnvironmentSet:
         self._rows: list[list[tuple[Any, ...]]] = [[], [], []]
         self._tracebacks: dict[int, str] = {}
 
-    def carry_out(self, method: str, args: tuple[Any, ...]) -> Any:
+    def execute(self, method: str, args: tuple[Any, ...]) -> Any:
         """Calls a method of this class; returns what it returns, or how it failed."""
         current = self.arrays.current
         try:
@@ -97,9 +97,9 @@ class EnvironmentSet:
             current[self._worker] = -1
 
     def build(self, tasks: Mapping[int, Task], imports: Sequence[str]) -> None:
-        """Makes environments, by index; one that is there is closed and made anew.
+        """Makes environments, by index; closes and replaces those that exist.
 
-        Modules of the user are imported before, as tasks and environments may be theirs.
+        Imports the user's modules first, because they may define tasks and environments.
         """
         try:
             import_modules(imports)
@@ -113,36 +113,36 @@ class EnvironmentSet:
             self._arrange()
 
     def reset(self, begins: Mapping[int, tuple[int | None, np.ndarray | None]]) -> None:
-        """Starts new episodes, by index from a seed, a generator, or as the environment goes on."""
+        """Starts new episodes: by index, from a seed, a generator, or (None, None) neither."""
         for i, (seed, generator) in begins.items():
             self.arrays.current[self._worker] = i
             env = self._envs[i]
             env.begin(seed, generator)
-            self._tell_start(i, env)
+            self._write_start(i, env)
             env.observe(*self._targets(i, env))
 
-    def step(self, part: int) -> None:
+    def step(self, subset: int) -> None:
         """Steps a half, or all, of the environments.
 
-        One that raises is marked as failed, and the others go on.
+        Marks one that raises as failed, and goes on with the others.
         """
         arrays, worker, clock = self.arrays, self._worker, time.perf_counter
         same_step = self._modes.autoreset is AutoresetMode.SAME_STEP
         # A memory view takes one number faster than an array does.
-        current, idle, over = arrays.current.data, arrays.idle.data, arrays.over.data
+        current, skip, over = arrays.current.data, arrays.skip.data, arrays.over.data
         rewards = arrays.reward.data
         terminations, truncations = arrays.terminated.data, arrays.truncated.data
         scores, successes = arrays.score.data, arrays.success.data
         seconds = arrays.seconds.data
         began = clock()
-        for i, env, action, state, frame, final_state, final_frame in self._rows[part]:
-            if idle[i]:
+        for i, env, action, state, frame, final_state, final_frame in self._rows[subset]:
+            if skip[i]:
                 continue
             current[worker] = i
             try:
                 if over[i]:  # only where the step after an end resets
                     env.begin()
-                    self._tell_start(i, env)
+                    self._write_start(i, env)
                     arrays.reward[i], terminations[i], truncations[i] = 0.0, False, False
                 else:
                     rewards[i], terminated, truncated, scores[i], successes[i] = env.advance(action)
@@ -150,9 +150,9 @@ class EnvironmentSet:
                     truncations[i] = ended = terminated or truncated
                     if ended and same_step:
                         env.observe(final_state, final_frame)
-                        self._tell_end(i)
+                        self._write_end(i)
                         env.begin()
-                        self._tell_start(i, env)
+                        self._write_start(i, env)
                     elif ended:
                         over[i] = True
                 env.observe(state, frame)
@@ -164,15 +164,15 @@ class EnvironmentSet:
             began = now
         current[worker] = -1
 
-    def _tell_start(self, i: int, env: TaskEnv) -> None:
-        """Writes of an episode that has begun all but its first observation."""
+    def _write_start(self, i: int, env: TaskEnv) -> None:
+        """Writes what is known of an episode that begins, except its observation."""
         arrays = self.arrays
         arrays.score[i], arrays.success[i] = env.progress
         arrays.rng[i] = env.episode_rng
         arrays.over[i] = False
 
-    def _tell_end(self, i: int) -> None:
-        """Keeps of an episode that has ended all but its last observation."""
+    def _write_end(self, i: int) -> None:
+        """Keeps what is known of an episode that ended, except its observation."""
         arrays = self.arrays
         arrays.final_score[i], arrays.final_success[i] = arrays.score[i], arrays.success[i]
         arrays.final_rng[i] = arrays.rng[i]
@@ -203,7 +203,7 @@ class EnvironmentSet:
             self._envs.popitem()[1].close()
 
     def _targets(self, i: int, env: TaskEnv, final: bool = False) -> tuple[Any, Any]:
-        """Where the observation of environment ``i`` goes: its own entries, and its frame."""
+        """Arrays for the observation of environment ``i``: its own entries, and its frame."""
         states = self.arrays.final_state if final else self.arrays.state
         frames = self.arrays.final_frames if final else self.arrays.frames
         return (
@@ -219,17 +219,17 @@ class EnvironmentSet:
         self._rows = [[row for row in rows if row[0] % 2 == half] for half in (0, 1)] + [rows]
 
 
-def main(link: int, number: int, parent: int, home: int) -> None:
+def main(link: int, number: int, parent: int, core: int) -> None:
     """The body of a worker process.
 
-    Orders come one after the other through a socket, which closes when the process shall end. An
-    order that comes twice, because its sender was interrupted, is carried out once.
+    Carries out the orders that come through a socket, and ends when the socket closes. An order
+    may come twice, if its sender was interrupted; it is carried out once.
 
     Args:
         link: Descriptor of the socket.
         number: Number of this worker.
         parent: Process id of the parent.
-        home: The core on which to wake up, or -1 for any.
+        core: The core on which to wake up, or -1 for any.
     """
     # Ctrl-C, `timeout`, Slurm, systemd and a terminal that closes signal every process. The parent
     # decides what that means: it may want to finish a step and save. The worker ends with it.
@@ -237,47 +237,47 @@ def main(link: int, number: int, parent: int, home: int) -> None:
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    # As a batch process it does not take the core from the parent that wakes it, which has others
-    # to wake: those would wait for a whole slice (3 ms).
+    # A batch process does not preempt the parent that wakes it. The parent has others to wake, and
+    # they would wait for a whole time slice (3 ms).
     if hasattr(os, "SCHED_BATCH"):
-        with contextlib.suppress(OSError):  # it decides about speed only
+        with contextlib.suppress(OSError):  # it affects speed only
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    anywhere = None if home < 0 else os.sched_getaffinity(0)
+    anywhere = None if core < 0 else os.sched_getaffinity(0)
     sets: dict[int, EnvironmentSet] = {}
     with socket.socket(fileno=link) as orders:
         while True:
-            # While the parent gives its orders one core is taken, and Linux often wakes two
-            # workers on one of the others, where one waits for a whole slice (3 ms) of the other.
-            # So each wakes up on a core of its own, and is free to move from then on.
+            # While the parent sends its orders, one core is busy, and Linux often wakes two workers
+            # on one of the others, where one waits for a whole time slice (3 ms). So each wakes up
+            # on a core of its own, and may move from then on.
             if anywhere is not None:
-                _run_on({home})
+                _run_on({core})
             order, files = _receive(orders)
             if anywhere is not None:
                 _run_on(anywhere)
             if not order:
                 break
-            which, turn, what = ORDER.unpack(order)
-            if what == CLOSE:
-                if which in sets:
-                    sets.pop(which).carry_out("close", ())
+            set_id, order_id, command = ORDER.unpack(order)
+            if command == CLOSE:
+                if set_id in sets:
+                    sets.pop(set_id).execute("close", ())
                 continue
-            if what == OPEN:
-                sets[which] = _open(number, *files)
-            environments = sets[which]
-            if turn > environments.arrays.done[number]:
-                if what >= 0:
-                    environments.step(what)
-                elif what == REQUEST:
+            if command == OPEN:
+                sets[set_id] = _open(number, *files)
+            environments = sets[set_id]
+            if order_id > environments.arrays.done[number]:
+                if command >= 0:
+                    environments.step(command)
+                elif command == REQUEST:
                     _answer(environments, files[0])
-                environments.arrays.done[number] = turn
-            with contextlib.suppress(OSError):  # full of bells that nobody has heard, or closed
-                orders.send(BELL, socket.MSG_DONTWAIT)
+                environments.arrays.done[number] = order_id
+            with contextlib.suppress(OSError):  # full of wake-ups that were not read, or closed
+                orders.send(WAKE_UP, socket.MSG_DONTWAIT)
     for environments in sets.values():
-        environments.carry_out("close", ())
+        environments.execute("close", ())
 
 
 def _receive(orders: socket.socket) -> tuple[bytes, array.array[int]]:
-    """The next order, empty after the last, and the files that came with it."""
+    """Receives an order, empty after the last one, and the files that came with it."""
     files = array.array("i")
     try:
         order, ancillary, _, _ = orders.recvmsg(ORDER.size, _DESCRIPTORS)
@@ -297,10 +297,10 @@ def _open(number: int, request: int, memory: int) -> EnvironmentSet:
 
 
 def _answer(environments: EnvironmentSet, request: int) -> None:
-    """Carries out a request; the answer takes its place in the file."""
+    """Carries out a request and replaces it in the file by the answer."""
     with open(request, "r+b") as file:
         try:
-            answer = pickle.dumps(environments.carry_out(*pickle.load(file)))
+            answer = pickle.dumps(environments.execute(*pickle.load(file)))
         except Exception as error:
             trace = traceback.format_exc()
             answer = pickle.dumps(Raised(type(error).__name__, str(error), trace, -1))
@@ -315,7 +315,7 @@ def _run_on(cores: set[int]) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Ends this process when its parent is gone, however busy it is."""
+    """Ends this process when its parent is gone, however busy the process is."""
     while os.getppid() == parent:
         time.sleep(_WATCH_SECONDS)
     os._exit(1)

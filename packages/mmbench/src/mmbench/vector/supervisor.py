@@ -1,4 +1,4 @@
-"""N environments spread over workers, and what goes wrong with them."""
+"""The N environments of a vector environment: their steps, and recovery from failures."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import numpy as np
 from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 from gymnasium.vector import AutoresetMode
 
-from mmbench.catalog import EnvironmentFailure, Task, imported
+from mmbench.catalog import LARGEST, EnvironmentFailure, Task, imported, is_usable
 from mmbench.vector.arrays import SharedArrays
-from mmbench.vector.costs import step_costs
-from mmbench.vector.crew import Crew
-from mmbench.vector.grouping import group
+from mmbench.vector.grouping import group, step_costs
 from mmbench.vector.pool import WorkerLost, WorkerPool
 from mmbench.vector.worker import WHOLE, Modes, rows_of
+from mmbench.vector.worker_group import WorkerGroup
 
 MAX_FAILURES = 10
 """Restarts of one environment without a whole episode in between, before it is an error."""
@@ -27,11 +26,11 @@ busy machine takes half a minute to import the largest simulators."""
 Failures = dict[int, EnvironmentFailure]
 
 
-class Fleet:
-    """The environments of one vector environment: what they do, and what goes wrong.
+class Supervisor:
+    """Runs the environments of one vector environment, and rebuilds those that fail.
 
-    What an exception in the middle of a call leaves unfinished is finished by the next call, or
-    by a repeated :meth:`wait`.
+    When an exception ends a call in the middle, the next call, or a repeated :meth:`wait`,
+    finishes its work first.
 
     Attributes:
         arrays: What is shared with the workers.
@@ -41,7 +40,7 @@ class Fleet:
     Args:
         tasks: The task of each environment.
         modes: What they have in common.
-        pool: The workers, which other fleets may use as well.
+        pool: The workers. Others may use them too.
         restarts: Rebuild environments that fail, instead of raising.
         time_limit: Seconds that a worker may take for an order.
     """
@@ -59,23 +58,23 @@ class Fleet:
         self.owner = group([task.domain for task in tasks], costs, num_workers)
         self.arrays = SharedArrays(count, modes.obs, num_workers, private=pool.size == 0)
         self.failures = np.zeros(count, np.int64)
-        self._crew = Crew(pool, self.arrays, self.owner, modes, time_limit)
+        self._group = WorkerGroup(pool, self.arrays, self.owner, modes, time_limit)
         self._tasks = tasks
         self._pool = pool
         self._restarts = restarts
-        self._dead: set[int] = set()  # environments that a failure has ended
-        self._restarted = np.zeros(count, bool)  # brought back, which is still to be told
+        self._to_rebuild: set[int] = set()  # environments that failed
+        self._restarted = np.zeros(count, bool)  # rebuilt, and not yet reported
         self._same_step = modes.autoreset is AutoresetMode.SAME_STEP
         self._failures_in_a_row = np.zeros(count, np.int64)
         self._closed = ""
 
     @property
     def halves_sent(self) -> set[int]:
-        """Halves that have been ordered to step and not been received."""
-        return self._crew.sent.keys() - {WHOLE}
+        """Halves that were ordered to step and whose results were not received."""
+        return self._group.sent.keys() - {WHOLE}
 
     def build(self, progress: Callable[[int, int], None] | None) -> None:
-        """Makes all environments, the workers side by side.
+        """Makes all environments, in all workers at once.
 
         Raises:
             EnvironmentFailure: One cannot be made.
@@ -112,60 +111,60 @@ class Fleet:
             self._discard(half)
         while failures := self._reset(indices, seeds, generators):
             self._recover(failures)
-        self.arrays.idle[indices] = self._restarted[indices] = False
+        self.arrays.skip[indices] = self._restarted[indices] = False
 
-    def check_running(self, part: int) -> None:
-        """Checks that an episode is running, or its end to be told, in every environment of a part.
+    def check_running(self, subset: int) -> None:
+        """Checks that no environment of a subset waits for a reset.
 
         Raises:
-            ResetNeeded: One is over.
+            ResetNeeded: An episode is over, and its end was reported.
         """
         self.settle()
-        over = self.arrays.over & ~self.arrays.idle
-        for i in self._indices(part):
+        over = self.arrays.over & ~self.arrays.skip
+        for i in self._indices(subset):
             if over[i]:
                 raise ResetNeeded(
                     f"the episode of {self._tasks[i].name!r} (environment {i}) is over, and "
                     "autoreset_mode is Disabled: reset(options={'reset_mask': ...}) it first"
                 )
 
-    def order(self, part: int, actions: np.ndarray) -> None:
-        """Has the environments of a part step, without waiting for them.
+    def order(self, subset: int, actions: np.ndarray) -> None:
+        """Orders the environments of a subset to step, without waiting for them.
 
         Args:
-            part: 0, 1 or WHOLE.
+            subset: 0, 1 or WHOLE.
             actions: (n, 16) float32.
         """
         self.settle()
-        self.arrays.actions[rows_of(part)] = actions
-        self._crew.order(part)
+        self.arrays.actions[rows_of(subset)] = actions
+        self._group.order(subset)
 
-    def wait(self, part: int) -> np.ndarray:
-        """Waits for a step; its results then lie in the arrays until :meth:`received`.
+    def wait(self, subset: int) -> np.ndarray:
+        """Waits for a step. Its results stay in the arrays until :meth:`received`.
 
         Returns:
-            By environment of the part, whether it was restarted instead of stepping.
+            By environment of the subset, whether it was restarted instead of stepping.
 
         Raises:
             EnvironmentFailure: An environment failed, and is not restarted or failed again and
                 again.
         """
         self.check()
-        self._revive()
-        failures = self._with_workers(self._crew.wait(part), "is lost", part)
-        failures |= self._raised(part) | self._non_finite(part)
+        self._rebuild()
+        failures = self._with_workers(self._group.wait(subset), "is lost", subset)
+        failures |= self._raised(subset) | self._unusable(subset)
         if failures:
             self._recover(failures)
-        return self._restarted[rows_of(part)].copy()
+        return self._restarted[rows_of(subset)].copy()
 
-    def received(self, part: int) -> None:
-        """Ends a step whose results the caller has, failures and ends of episodes included."""
-        rows = rows_of(part)
+    def received(self, subset: int) -> None:
+        """Marks the results of a step as delivered, failures and ends of episodes included."""
+        rows = rows_of(subset)
         ended = self.arrays.truncated[rows]
         if ended.any():
             self._failures_in_a_row[rows][ended & ~self._restarted[rows]] = 0
-            self.arrays.idle[rows] = self._restarted[rows] = False
-        del self._crew.sent[part]
+            self.arrays.skip[rows] = self._restarted[rows] = False
+        del self._group.sent[subset]
 
     def call(self, name: str, args: Any, kwargs: Any) -> list[Any]:
         """Calls a method of every environment, or reads an attribute.
@@ -174,15 +173,15 @@ class Fleet:
             EnvironmentFailure: One raised, or is lost and is not restarted.
             ValueError: The arguments cannot be sent to the workers.
         """
-        told = self._everywhere("call", lambda own: (own, name, args, kwargs))
-        return [told[i] for i in range(len(self._tasks))]
+        results = self._everywhere("call", lambda own: (own, name, args, kwargs))
+        return [results[i] for i in range(len(self._tasks))]
 
     def assign(self, name: str, values: Sequence[Any]) -> None:
         """Sets an attribute of every environment, to a value each; raises as :meth:`call`."""
         self._everywhere("assign", lambda own: (name, {i: values[i] for i in own}))
 
     def check(self) -> None:
-        """Raises where there is nothing to use.
+        """Raises if the environments cannot be used here.
 
         Raises:
             ClosedEnvironmentError: The environments are closed, by the caller or after a failure.
@@ -197,22 +196,22 @@ class Fleet:
             )
 
     def settle(self) -> None:
-        """Finishes what an exception has left unfinished; raises as :meth:`check`."""
+        """Finishes what an exception left unfinished; raises as :meth:`check`."""
         self.check()
-        if failures := self._with_workers(self._crew.settle(), "is lost"):
+        if failures := self._with_workers(self._group.settle(), "is lost"):
             self._recover(failures)
-        self._revive()
-        if WHOLE in self._crew.sent:
+        self._rebuild()
+        if WHOLE in self._group.sent:
             self._discard(WHOLE)
 
     def close(self) -> None:
-        """Closes the environments; the last fleet of a pool ends the workers."""
+        """Closes the environments; the last user of the pool ends the workers."""
         self._closed = self._closed or "the environment is closed"
-        self._crew.leave()
+        self._group.leave()
         if self.arrays.file is not None:
             self.arrays.file.close()
 
-    # What the workers are asked for
+    # Requests to the workers
 
     def _ask(
         self,
@@ -222,15 +221,15 @@ class Fleet:
         arguments: Callable[[list[int]], tuple[Any, ...]],
         *waiting: Any,
     ) -> tuple[dict[int, Any], Failures]:
-        """As :meth:`Crew.ask`, with failures; ``what`` such as "could not be reset" names them."""
-        results, raised, lost = self._crew.ask(method, indices, arguments, *waiting)
+        """Calls :meth:`WorkerGroup.ask`; the failures say ``what`` failed: "could not be reset"."""
+        results, raised, lost = self._group.ask(method, indices, arguments, *waiting)
         failures = self._with_workers(lost, what)
         for kind, message, trace, i in raised:
             failures[i] = self._failure(i, f"{what}: {kind}: {message}\n{trace}")
         return results, failures
 
     def _build(self, indices: Sequence[int], tell: Callable[[], None] = lambda: None) -> Failures:
-        self._crew.replace_lost()
+        self._group.replace_lost()
         self.arrays.built[indices] = False
         built = 0
 
@@ -262,82 +261,83 @@ class Fleet:
     def _everywhere(
         self, method: str, arguments: Callable[[list[int]], tuple[Any, ...]]
     ) -> dict[int, Any]:
-        """Has every environment do something, those of a lost worker after their restart."""
+        """Calls a method on every environment, on those of a lost worker after their restart."""
         self.settle()
         results: dict[int, Any] = {}
         while left := [i for i in range(len(self._tasks)) if i not in results]:
-            told, failures = self._ask("failed in a call", method, left, arguments)
+            answers, failures = self._ask("failed in a call", method, left, arguments)
             for failure in failures.values():
                 if failure.lost < 0:
                     raise failure
             if failures:
                 self._recover(failures)
-            results |= told
+            results |= answers
         return results
 
-    def _discard(self, part: int) -> None:
-        """Waits for a step whose results nobody gets. The next one tells which episodes ended."""
-        self.wait(part)
-        rows = rows_of(part)
-        self.arrays.idle[rows] |= self.arrays.truncated[rows]
-        del self._crew.sent[part]
+    def _discard(self, subset: int) -> None:
+        """Waits for a step and drops its results. The next step reports the ends of episodes."""
+        self.wait(subset)
+        rows = rows_of(subset)
+        self.arrays.skip[rows] |= self.arrays.truncated[rows]
+        del self._group.sent[subset]
 
-    # What can go wrong
+    # Failures
 
     def _failure(self, index: int, cause: str, lost: int = -1) -> EnvironmentFailure:
         return EnvironmentFailure(self._tasks[index], index, cause, lost)
 
-    def _with_workers(self, lost: list[WorkerLost], what: str, part: int = WHOLE) -> Failures:
-        """The failures of the environments on which lost workers worked, or of their first."""
+    def _with_workers(self, lost: list[WorkerLost], what: str, subset: int = WHOLE) -> Failures:
+        """A failure for each lost worker, of the environment that it was at, or its first."""
         failures = {}
         for error in lost:
             i = int(self.arrays.current[error.worker])
             if i < 0:
-                i = next(i for i in self._indices(part) if self.owner[i] == error.worker)
+                i = next(i for i in self._indices(subset) if self.owner[i] == error.worker)
             cause = f"{what}: its worker process {error.reason}"
             failures[i] = self._failure(i, cause, error.worker)
         return failures
 
-    def _indices(self, part: int) -> list[int]:
-        return np.arange(len(self._tasks))[rows_of(part)].tolist()
+    def _indices(self, subset: int) -> list[int]:
+        return np.arange(len(self._tasks))[rows_of(subset)].tolist()
 
-    def _raised(self, part: int) -> Failures:
-        """The environments of a part that raised in their last step."""
-        if not self.arrays.failed[rows_of(part)].any():
+    def _raised(self, subset: int) -> Failures:
+        """Failures of the environments that raised in their last step."""
+        if not self.arrays.failed[rows_of(subset)].any():
             return {}
-        failed = [i for i in self._indices(part) if self.arrays.failed[i]]
-        there = [i for i in failed if self.owner[i] not in self._crew.lost]
+        failed = [i for i in self._indices(subset) if self.arrays.failed[i]]
+        there = [i for i in failed if self.owner[i] not in self._group.lost]
         traces, failures = self._ask("is lost", "tracebacks", there, lambda own: (own,))
         for i, trace in traces.items():
             failures[i] = self._failure(i, f"raised {trace.strip().splitlines()[-1]}\n{trace}")
         return failures
 
-    def _non_finite(self, part: int) -> Failures:
-        """The environments of a part whose last step has returned NaN or infinite numbers."""
-        arrays, rows = self.arrays, rows_of(part)
-        good = bool(np.isfinite(arrays.reward[rows]).all())
+    def _unusable(self, subset: int) -> Failures:
+        """Failures of the environments whose last step returned an unusable number."""
+        arrays, rows = self.arrays, rows_of(subset)
+        good = _usable(arrays.reward[rows])
         if arrays.state is not None and arrays.final_state is not None:
-            good = good and bool(np.isfinite(arrays.state[rows]).all())
+            good = good and _usable(arrays.state[rows])
             if good and arrays.truncated[rows].any():
-                good = bool(np.isfinite(arrays.final_state[rows][arrays.truncated[rows]]).all())
+                good = _usable(arrays.final_state[rows][arrays.truncated[rows]])
         failures: Failures = {}
-        for i in [] if good else self._indices(part):
-            if arrays.failed[i] or self.owner[i] in self._crew.lost:
+        for i in [] if good else self._indices(subset):
+            if arrays.failed[i] or self.owner[i] in self._group.lost:
                 continue
-            what = [] if np.isfinite(arrays.reward[i]) else [f"the reward {arrays.reward[i]}"]
+            what = [] if _usable(arrays.reward[i]) else [f"the reward {arrays.reward[i]}"]
             for states, there in ((arrays.state, True), (arrays.final_state, arrays.truncated[i])):
-                if states is not None and there and not np.isfinite(states[i]).all():
-                    entry = int(np.flatnonzero(~np.isfinite(states[i]))[0])
+                if states is not None and there and not _usable(states[i]):
+                    entry = int(np.flatnonzero(~is_usable(states[i]))[0])
                     what.append(f"the observation {states[i, entry]} in entry {entry}")
             if what:
-                failures[i] = self._failure(i, f"returned {' and '.join(what)}")
+                limit = f"the magnitude may be {LARGEST:g} at most"
+                failures[i] = self._failure(i, f"returned {' and '.join(what)}; {limit}")
         return failures
 
     def _recover(self, failures: Failures) -> None:
-        """Brings back what failed, or closes everything and raises a failure."""
+        """Rebuilds what failed, or closes everything and raises a failure."""
         self._count(failures)
-        self._bury(failures)
-        self._revive()
+        self._end_episodes(failures)
+        self._rebuild()
 
     def _count(self, failures: Failures) -> None:
         fatal = None if self._restarts else next(iter(failures.values()))
@@ -351,41 +351,46 @@ class Fleet:
             self._closed = f"closed after a failure: {fatal}"
             raise fatal
 
-    def _bury(self, indices: Iterable[int]) -> None:
-        """Ends the episodes of environments, and of all others of workers that are lost."""
+    def _end_episodes(self, indices: Iterable[int]) -> None:
+        """Ends the episodes of environments, and of all that lost workers had."""
         arrays = self.arrays
-        lost = np.flatnonzero(np.isin(self.owner, self._crew.lost)).tolist()
-        dead = self._dead.union(indices, lost)
-        # What is to be told of an episode that ended before stays. It lies where the last step of
-        # an episode does, which is about to be overwritten where no new episode has begun.
-        fresh = sorted(dead - self._dead)
-        rows = [i for i in fresh if not arrays.idle[i]]
+        lost = np.flatnonzero(np.isin(self.owner, self._group.lost)).tolist()
+        failed = self._to_rebuild.union(indices, lost)
+        # An end that was not reported yet must stay. It is where the last step of an episode is,
+        # and would be overwritten where no new episode has begun.
+        new = sorted(failed - self._to_rebuild)
+        rows = [i for i in new if not arrays.skip[i]]
         for now, last in arrays.finals:
-            kept = rows if self._same_step else fresh
+            kept = rows if self._same_step else new
             last[kept] = now[kept]
         if arrays.final_state is not None:
             final = arrays.final_state[rows]
-            arrays.final_state[rows] = np.nan_to_num(final, posinf=0.0, neginf=0.0)
+            arrays.final_state[rows] = np.where(is_usable(final), final, 0.0)
         arrays.reward[rows] = 0.0
         arrays.truncated[rows], arrays.terminated[rows] = True, False
-        self._dead = dead
+        self._to_rebuild = failed
 
-    def _revive(self) -> None:
-        """Makes dead environments anew. The next step of each is left out, and tells so."""
-        while self._dead:
-            self._bury(())  # with those of workers that have been lost meanwhile
-            rows = sorted(self._dead)
+    def _rebuild(self) -> None:
+        """Rebuilds environments that failed. The next step skips each, and reports the restart."""
+        while self._to_rebuild:
+            self._end_episodes(())  # of workers that were lost meanwhile
+            rows = sorted(self._to_rebuild)
             seeds: list[int | None] = [None] * len(self._tasks)
-            for i in rows:  # a new episode, which the failure determines, but not the same one
+            for i in rows:  # reproducible, but not the episode that failed
                 seeds[i] = int(np.random.default_rng(self.arrays.rng[i]).integers(2**63))
             if failures := self._build(rows) or self._reset(rows, seeds):
                 self._count(failures)
-                self._bury(failures)
+                self._end_episodes(failures)
                 continue
             self.arrays.failed[rows] = False
-            self.arrays.idle[rows] = self._restarted[rows] = True
-            if not self._same_step:  # the end is told with the last observation, then comes a reset
+            self.arrays.skip[rows] = self._restarted[rows] = True
+            if not self._same_step:  # report the end with the last observation, then reset
                 for now, last in self.arrays.finals:
                     now[rows] = last[rows]
                 self.arrays.over[rows] = True
-            self._dead.clear()
+            self._to_rebuild.clear()
+
+
+def _usable(values: np.ndarray) -> bool:
+    """Whether all numbers can be used. Faster than :func:`is_usable`: it takes no memory."""
+    return not values.size or bool(values.min() >= -LARGEST and values.max() <= LARGEST)
