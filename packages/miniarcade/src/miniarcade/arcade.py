@@ -10,9 +10,9 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 
+from miniarcade.episode import UNDEFINED
 from miniarcade.registry import Task, get_task
 from miniarcade.snapshot import Checker, save_progress, unpack_generator
-from miniarcade.undefined import UNDEFINED
 
 if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
@@ -59,8 +59,6 @@ class ArcadeEnv(gym.Env[np.ndarray, np.ndarray]):
         self.action_space = gym.spaces.Box(-1.0, 1.0, (game.action_size,))
         self._action_shape = (game.action_size,)
         self._length = task.max_episode_steps
-        self._score_low = task.score_low
-        self._score_range = task.score_high - task.score_low
         self._knows_success = task.score_metric == "success"
         self._step = -1  # of the running episode; -1 before the first reset
         self._return = 0.0
@@ -215,12 +213,5 @@ class ArcadeEnv(gym.Env[np.ndarray, np.ndarray]):
         return values
 
     def _info(self) -> dict[str, float]:
-        if self._knows_success:
-            success = self.game.success()
-            return {"score": success, "success": success}
-        score = (self._return - self._score_low) / self._score_range
-        if score < 0.0:
-            score = 0.0
-        elif score > 1.0:
-            score = 1.0
-        return {"score": score, "success": UNDEFINED}
+        success = self.game.success() if self._knows_success else UNDEFINED
+        return {"score": self.task.score(self._return, success), "success": success}

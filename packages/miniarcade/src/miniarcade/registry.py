@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium as gym
 
+from miniarcade.episode import linear_score
+
 if TYPE_CHECKING:
     from miniarcade.game import Game
     from miniarcade.vector.game import VectorGame
@@ -48,6 +50,12 @@ class Task:
     def id(self) -> str:
         """The id for `gymnasium.make`."""
         return f"{NAMESPACE}/{self.name}-v0"
+
+    def score(self, episode_return: float, success: float) -> float:
+        """Scores an episode so far, in [0, 1], by its return or its last success."""
+        if self.score_metric == "success":
+            return success
+        return linear_score(episode_return, self.score_low, self.score_high)
 
     def game_class(self) -> type[Game]:
         """The game's class; imports its module."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import operator
 from typing import Any
 
 import gymnasium
@@ -11,6 +10,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 
+from miniarcade.episode import UNDEFINED, checked_seed
 from miniarcade.snapshot import (
     Checker,
     generator_words,
@@ -18,7 +18,6 @@ from miniarcade.snapshot import (
     save_progress,
     unpack_generator,
 )
-from miniarcade.undefined import UNDEFINED
 from mmbench import catalog
 from mmbench.catalog import MAX_ACTION_DIM, MAX_OBS_DIM, Task, action_mask, observation_mask
 from mmbench.domains import Simulator, make_simulator
@@ -388,18 +387,3 @@ def check_info(info: str) -> None:
     """
     if info not in INFO_MODES:
         raise ValueError(f"unknown info {info!r}: one of {', '.join(INFO_MODES)}")
-
-
-def checked_seed(seed: Any) -> int:
-    """Returns a seed, an integer of any type, as an int.
-
-    Raises:
-        ValueError: It is no integer, or negative.
-    """
-    try:
-        number = operator.index(seed)
-    except TypeError:
-        number = -1
-    if number < 0:
-        raise ValueError(f"seed={seed!r}: an integer of at least 0, or None")
-    return number

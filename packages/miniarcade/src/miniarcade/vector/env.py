@@ -13,6 +13,7 @@ from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from miniarcade.episode import checked_seeds, linear_scores
 from miniarcade.registry import Task, get_task
 from miniarcade.vector.game import STEP
 from miniarcade.vector.infos import (
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from miniarcade.drawing import Canvas
 
 # As arrays: NumPy converts Python numbers again in every operation, at the price of another one.
-_MINUS_ONE, _ZERO, _ONE = map(np.array, (-1.0, 0.0, 1.0))
+_MINUS_ONE, _ONE = map(np.array, (-1.0, 1.0))
 
 
 class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
@@ -90,8 +91,6 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self.single_action_space = gym.spaces.Box(-1.0, 1.0, (game.action_size,))
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._score_low = np.array(float(task.score_low))
-        self._score_range = np.array(float(task.score_high - task.score_low))
         self._started = False  # by the first reset
         self._generators: list[np.random.Generator] = []  # empty until they are needed
         self._seeds: list[int] = [-1] * num_envs
@@ -140,7 +139,7 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             ValueError: If the number of seeds or the mask's shape is wrong, or the first reset
                 leaves out environments.
         """
-        seeds = _seeds(seed, self.num_envs)
+        seeds = checked_seeds(seed, self.num_envs)
         mask = np.ones(self.num_envs, bool)
         if options and "reset_mask" in options:
             mask = np.asarray(options["reset_mask"])
@@ -264,16 +263,5 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         if self.task.score_metric == "success":
             score = success.copy()
         else:
-            score = (self._returns - self._score_low) / self._score_range
-            score = np.minimum(np.maximum(score, _ZERO), _ONE)
+            score = linear_scores(self._returns, self.task.score_low, self.task.score_high)
         return {"score": score, "success": success}
-
-
-def _seeds(seed: int | Sequence[int | None] | None, count: int) -> Sequence[int | None]:
-    if seed is None:
-        return [None] * count
-    if isinstance(seed, (int, np.integer)):
-        return [int(seed) + i for i in range(count)]
-    if len(seed) != count:
-        raise ValueError(f"{len(seed)} seeds for {count} environments")
-    return seed

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from miniarcade.episode import linear_score
+
 MAX_OBS_DIM = 128
 """Length of a padded state observation: the largest of any task (Atari's RAM)."""
 
@@ -130,8 +132,7 @@ class Task:
             return success
         if self.score_metric == "none":
             return math.nan
-        score = (episode_return - self.score_low) / (self.score_high - self.score_low)
-        return min(max(score, 0.0), 1.0) if self.score_clipped else score
+        return linear_score(episode_return, self.score_low, self.score_high, self.score_clipped)
 
 
 def is_usable(values: np.ndarray) -> np.ndarray:

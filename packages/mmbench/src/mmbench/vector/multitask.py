@@ -9,11 +9,13 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from miniarcade.episode import checked_seeds
+from miniarcade.snapshot import generator_words
 from miniarcade.vector.infos import checked_autoreset_mode
 from mmbench import catalog
 from mmbench.catalog import Task, TaskUnavailableError, action_mask, observation_mask
 from mmbench.domains import unavailable
-from mmbench.env import check_info, checked_seed, generator_words
+from mmbench.env import check_info
 from mmbench.spaces import action_space, check_obs, observation_space
 from mmbench.vector.infos import Infos
 from mmbench.vector.pool import WorkerPool, available_cores
@@ -234,7 +236,7 @@ class MultitaskVectorEnv(VectorEnv):
             EnvironmentFailure: An environment failed.
         """
         options = options or {}
-        seeds = _seeds(seed, self.num_envs)
+        seeds = checked_seeds(seed, self.num_envs)
         mask = np.asarray(options.get("reset_mask", np.ones(self.num_envs, bool)), bool)
         if mask.shape != (self.num_envs,):
             raise ValueError(f"reset_mask of shape {mask.shape}, expected ({self.num_envs},)")
@@ -393,13 +395,3 @@ def _runnable(
             "Pass skip_missing=True (--skip-missing) to leave them out"
         )
     return runnable, missing
-
-
-def _seeds(seed: Any, count: int) -> list[int | None]:
-    if seed is None:
-        return [None] * count
-    if np.ndim(seed) == 0:
-        return [checked_seed(seed) + i for i in range(count)]
-    if len(seed) != count:
-        raise ValueError(f"{len(seed)} seeds for {count} environments")
-    return [None if one is None else checked_seed(one) for one in seed]
