@@ -297,8 +297,8 @@ class TaskEnv(gymnasium.Env):
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Restores a state; two continuations from one state are bit-identical.
 
-        They are also those of the episode that was never left, but for ManiSkill, where no state
-        holds the contacts that PhysX remembers.
+        They equal the uninterrupted episode, too, except in ManiSkill: PhysX remembers contacts,
+        which no state holds.
 
         Args:
             state: What :meth:`get_state` returned. Keys under ``env/`` and ``task/`` may be

@@ -42,13 +42,13 @@ class MultitaskVectorEnv(VectorEnv):
     returns into shared memory. Trajectories depend on seeds and actions only, not on the number
     of workers.
 
-    Where an exception such as Ctrl-C ends a call, the environments remain usable: ``recv`` can be
-    called again, and other calls first let the workers finish what they were told. What an
-    interrupted ``step`` would have returned is lost, but for the ends of episodes: those
-    environments are left alone in the next step, which returns what ended them. Without workers
-    the interrupted environment is in the middle of its step, so ``reset`` has to come next.
+    When an exception such as Ctrl-C ends a call, the environments remain usable: ``recv`` can be
+    called again, and other calls first wait for the workers. The results of an interrupted ``step``
+    are lost, except for ends of episodes: the next step skips those environments and reports the
+    ends. Without workers, ``reset`` has to come next: the interrupted environment is in the middle
+    of its step.
 
-    The workers answer to the process that made them and not to its forked children.
+    Only the process that made the workers can use them, not its forked children.
 
     Attributes:
         autoreset_mode: When environments are reset, Gymnasium's ``AutoresetMode``; also in
@@ -310,7 +310,7 @@ class MultitaskVectorEnv(VectorEnv):
         return self.call(name)
 
     def set_attr(self, name: str, values: Any) -> None:
-        """Sets an attribute of every environment to its entry of ``values``, or to the one."""
+        """Sets an attribute of every environment, to one value or to a list of N."""
         each = values if isinstance(values, (list, tuple)) else [values] * self.num_envs
         if len(each) != self.num_envs:
             raise ValueError(f"{len(each)} values for {self.num_envs} environments")
@@ -329,8 +329,8 @@ class MultitaskVectorEnv(VectorEnv):
     def _check_started(self) -> None:
         if not self._started:
             raise RuntimeError(
-                "call reset() before stepping: no episode has begun, or an exception has ended a "
-                "reset, or without workers a step, in the middle"
+                "call reset() before stepping: no episode has begun, or an exception ended a reset "
+                "(without workers, also a step) in the middle"
             )
 
     def _order(self, subset: int, actions: np.ndarray) -> None:
