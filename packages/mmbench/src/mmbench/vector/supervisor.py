@@ -323,11 +323,11 @@ class Supervisor:
         for i in [] if good else self._indices(subset):
             if arrays.failed[i] or self.owner[i] in self._group.lost:
                 continue
-            what = [] if _usable(arrays.reward[i]) else [f"the reward {arrays.reward[i]}"]
+            what = [] if _usable(arrays.reward[i]) else [f"the reward {arrays.reward[i]!s}"]
             for states, there in ((arrays.state, True), (arrays.final_state, arrays.truncated[i])):
                 if states is not None and there and not _usable(states[i]):
                     entry = int(np.flatnonzero(~is_usable(states[i]))[0])
-                    what.append(f"the observation {states[i, entry]} in entry {entry}")
+                    what.append(f"the observation {states[i, entry]!s} in entry {entry}")
             if what:
                 limit = f"the magnitude may be {LARGEST:g} at most"
                 failures[i] = self._failure(i, f"returned {' and '.join(what)}; {limit}")
