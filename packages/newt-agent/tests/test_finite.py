@@ -12,6 +12,7 @@ from tiny import TINY
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmbench import catalog
+from mmbench.catalog import LARGEST
 from mmbench.runs import RunError
 from newt_agent.agent import Agent
 from newt_agent.evaluate import run_episodes
