@@ -1,10 +1,11 @@
 """What do updates and acting cost in each method, and how near are they to the machine's limit?
 
-Every method is built as for a large run: 200 tasks, size L, and the batch of its preset `paper`.
-No environment is stepped; observations and rewards are noise. For one update, and for choosing the
+Every method is built as for a large run on this machine: 200 tasks, and its preset `machine`.
+No environment is stepped; observations and rewards are noise. Of one update, and of choosing the
 actions of some environments, it prints the matrix arithmetic (counted by PyTorch), the time (the
-best of some), the share of the fastest large matrix product of the same run, and the number of
-operations that PyTorch was asked for:
+best of some), which part of the fastest large matrix product of the same run that is, which part of
+the time is spent in matrix products at all (by PyTorch's profiler), and how many operations PyTorch
+was asked for:
 
     uv run python benchmarks/methods.py [--device cuda] [--size L] [--methods newt,brc]
 """
@@ -24,11 +25,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmbench import catalog
 from newt_agent.method import Method, Step
 from newt_agent.methods import find_method
+from newt_agent.newt import Newt
 from newt_agent.planning_agent import PlanningAgent
 
-REPEATS = 2
+REPEATS = 4
 FILL = 4
 """Steps of each environment to learn from."""
+PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "addmv", "mv")
 PLANNED = 2
 """Environments that are planned for; 200 would take minutes on a CPU."""
 
@@ -65,6 +68,8 @@ class Cost:
     flops: float
     seconds: float
     dispatches: float
+    products: float
+    """Part of the time that matrix products take."""
 
 
 def synchronise(device: torch.device) -> None:
@@ -91,7 +96,20 @@ def cost(prepare: Callable[[], None], call: Callable[[], int], device: torch.dev
     prepare()
     with FlopCounterMode(display=False) as flops, Dispatches() as dispatches:
         times = call()
-    return Cost(flops.get_total_flops() / times, min(seconds[1:]), dispatches.count / times)
+    counted = flops.get_total_flops() / times, min(seconds[1:]), dispatches.count / times
+    prepare()
+    with torch.profiler.profile() as profile:
+        call()
+        synchronise(device)
+    return Cost(*counted, products_share(profile, device))
+
+
+def products_share(profile: torch.profiler.profile, device: torch.device) -> float:
+    """The part of the time of all operations that matrix products take."""
+    field = "self_cpu_time_total" if device.type == "cpu" else "self_device_time_total"
+    times = {event.key: getattr(event, field) for event in profile.key_averages()}
+    products = sum(times.get(f"aten::{name}", 0) for name in PRODUCTS)
+    return products / sum(time for name, time in times.items() if name.startswith("aten::"))
 
 
 def matmul_peak(device: torch.device) -> float:
@@ -111,11 +129,11 @@ def matmul_peak(device: torch.device) -> float:
 class Driver:
     """Feeds noise to a method."""
 
-    def __init__(self, name: str, size: str, device: torch.device) -> None:
+    def __init__(self, name: str, size: str | None, device: torch.device) -> None:
         self.tasks = catalog.select("all")
         kind = find_method(name)
-        config = kind.preset("paper", device.type, len(self.tasks))
-        self.config = dataclasses.replace(config, size=size, **OWN[name])
+        config = kind.preset("machine", device.type, len(self.tasks))
+        self.config = dataclasses.replace(config, size=size or config.size, **OWN[name])
         agent = kind.create_agent(self.config, self.tasks, device)
         self.rows = torch.arange(len(self.tasks), device=device)
         self.method: Method = kind(self.config, agent, self.rows)
@@ -126,6 +144,8 @@ class Driver:
         if not self.on_policy:
             for _ in range(FILL):
                 self.collect()
+        if isinstance(self.method, Newt):
+            self.method.updates = self.method.due(self.step)  # as if they had been taken
 
     def observations(self) -> np.ndarray:
         """Noise."""
@@ -172,11 +192,11 @@ class Driver:
         return 1
 
 
-def row(name: str, what: str, batch: str, cost: Cost, peak: float) -> str:
+def row(name: str, what: str, of: str, cost: Cost, peak: float) -> str:
     share = cost.flops / cost.seconds / peak
     return (
-        f"{name:10}{what:8}{batch:>16}{cost.flops / 1e9:>12,.1f}{1e3 * cost.seconds:>12,.1f}"
-        f"{share:>8.0%}{cost.dispatches:>12,.0f}"
+        f"{name:10}{what:8}{of:>18}{cost.flops / 1e9:>12,.1f}{1e3 * cost.seconds:>12,.1f}"
+        f"{share:>8.0%}{cost.products:>10.0%}{cost.dispatches:>12,.0f}"
     )
 
 
@@ -185,7 +205,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--size", default="L")
+    parser.add_argument("--size")
     parser.add_argument("--methods", default=",".join(OWN))
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -194,12 +214,14 @@ def main() -> None:
     peak = matmul_peak(device)
     print(f"largest matrix product {peak / 1e9:,.0f} GFLOP/s, {arguments.threads} threads")
     print(
-        f"{'method':10}{'what':8}{'rows':>16}{'GFLOP':>12}{'ms':>12}{'peak':>8}{'dispatches':>12}"
+        f"{'method':10}{'what':8}{'of':>18}{'GFLOP':>12}{'ms':>12}{'peak':>8}{'products':>10}"
+        f"{'dispatches':>12}"
     )
     for name in arguments.methods.split(","):
         driver = Driver(name, arguments.size, device)
         update = cost(driver.prepare, driver.update, device)
-        print(row(name, "update", f"batch {driver.batch:,}", update, peak), flush=True)
+        of = f"{driver.config.size}, batch {driver.batch:,}"
+        print(row(name, "update", of, update, peak), flush=True)
         act = cost(lambda: None, driver.act, device)
         print(row(name, "act", f"{driver.acting} envs", act, peak), flush=True)
         peak = max(peak, matmul_peak(device))
