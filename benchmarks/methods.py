@@ -28,7 +28,7 @@ from newt_agent.methods import find_method
 from newt_agent.newt import Newt
 from newt_agent.planning_agent import PlanningAgent
 
-REPEATS = 4
+REPEATS = 3
 FILL = 4
 """Steps of each environment to learn from."""
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "addmv", "mv")
