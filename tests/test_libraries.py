@@ -41,7 +41,7 @@ assert (steps[199]["next", "observation"] != steps[200]["observation"]).any()
     "RLlib": (["ray"], ""),
     "Tianshou": (
         ["tianshou"],
-        "assert set(collector.buffer.info.success[:400]) == {-1.0}",
+        "assert set(collector.buffer.info.success[:200]) == {-1.0}",
     ),
     "skrl": (
         ["skrl"],
