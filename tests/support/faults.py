@@ -4,6 +4,7 @@ import ctypes
 import math
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -14,7 +15,7 @@ class Fault:
     """Takes the place of ``TaskEnv.advance``: some good steps, then a fault.
 
     Args:
-        kind: ``raise``, ``kill``, ``segfault``, ``hang``, ``nan`` or ``huge`` (a reward), or
+        kind: ``raise``, ``exit``, ``kill``, ``segfault``, ``hang``, ``nan`` or ``huge`` (a reward), or
             ``none``.
         after: Good steps before it.
         length: Of the episodes.
@@ -35,6 +36,8 @@ class Fault:
         if self.steps > self.after:
             if self.kind == "raise":
                 raise ArithmeticError("the contact solver gave up")
+            if self.kind == "exit":
+                sys.exit("the licence ran out")
             if self.kind == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.kind == "segfault":

@@ -103,6 +103,24 @@ def test_needs_a_reset_first():
             call()
 
 
+def test_an_interrupted_reset_leaves_no_episode_to_go_on_with(monkeypatch):
+    env = TaskEnv(ARCADE)
+    env.reset(seed=0)
+    env.step(np.zeros(16))
+
+    def interrupted(rng):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(env._simulator, "reset", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            env.reset()
+    with pytest.raises(gym.error.ResetNeeded, match=ARCADE):
+        env.step(np.zeros(16))
+    env.reset(seed=0)
+    env.step(np.zeros(16))
+
+
 def test_bad_arguments_name_the_value():
     with pytest.raises(ValueError, match="'pixels'.*state, rgb"):
         TaskEnv(ARCADE, obs="pixels")

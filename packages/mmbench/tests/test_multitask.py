@@ -1,5 +1,7 @@
 """The multitask vector environment against single environments."""
 
+import math
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -160,8 +162,12 @@ def test_bad_arguments_name_the_value():
     with pytest.raises(ValueError, match=r"num_envs=3.*4"):
         make(num_envs=3)
     assert make(num_envs=4).num_envs == 4
-    with pytest.raises(ValueError, match="envs_per_task=0"):
-        make(envs_per_task=0)
+    for wrong in ("envs_per_task=0", "envs_per_task=1.5", "num_workers=-1", "num_workers=1.5"):
+        name, _, value = wrong.partition("=")
+        with pytest.raises(ValueError, match=f"{wrong}: an integer"):
+            gym.make_vec(ID, tasks=TASKS, **{name: float(value) if "." in value else int(value)})
+    with pytest.raises(ValueError, match="time_limit=nan"):
+        make(time_limit=math.nan)
     with pytest.raises(ValueError, match="'pixels'"):
         make(obs="pixels")
     env = make()

@@ -86,6 +86,7 @@ def failing(kind, on_error, **kwargs):
 
 CAUSES = {
     "raise": "ArithmeticError: the contact solver gave up(?s:.*)Traceback",
+    "exit": "raised SystemExit: the licence ran out(?s:.*)Traceback",
     "kill": "its worker process was killed by SIGKILL",
     "segfault": "its worker process was killed by SIGSEGV",
     "hang": "its worker process did not finish within 2 s",
@@ -117,7 +118,7 @@ def test_a_failure_restarts_where_asked_for(kind):
     restarted = infos["restarted"]
     assert restarted[1]
     replaced = [a.pid != b for a, b in zip(env.pool.workers, processes, strict=True)]
-    if kind in ("raise", "nan", "huge"):
+    if kind in ("raise", "exit", "nan", "huge"):
         assert not any(replaced)
         assert restarted.sum() == 1
     else:
@@ -134,6 +135,16 @@ def test_a_failure_restarts_where_asked_for(kind):
     assert not truncated.any()
     assert not infos["restarted"].any()
     assert (reward[restarted] != 0.1).all()
+    env.close()
+
+
+@pytest.mark.parametrize("method", ["begin", "advance"])
+def test_an_environment_that_exits_does_not_end_the_calling_process(method):
+    env = make("pygame-pong,pygame-cowboy", num_workers=0)
+    env.reset(seed=0)
+    env.set_attr(method, lambda *args: sys.exit("the licence ran out"))
+    with pytest.raises(EnvironmentFailure, match="SystemExit: the licence ran out"):
+        env.step(actions(env, 1)[0]) if method == "advance" else env.reset()
     env.close()
 
 

@@ -191,6 +191,7 @@ class TaskEnv(gymnasium.Env):
             unpack_generator(self.np_random, words)
             self._np_random_seed = -1  # as Gymnasium says that it is unknown
         self.episode_rng = pack_generator(self.np_random)
+        self._elapsed = None  # an exception, such as Ctrl-C, leaves no episode to go on with
         self._simulator.reset(self.np_random)
         self._elapsed = 0
         self._over = False

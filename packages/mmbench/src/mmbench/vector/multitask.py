@@ -125,13 +125,15 @@ class MultitaskVectorEnv(VectorEnv):
         workers: MultitaskVectorEnv | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        if envs_per_task < 1:
-            raise ValueError(f"envs_per_task={envs_per_task}: at least 1")
-        if num_workers is not None and num_workers < 0:
-            raise ValueError(f"num_workers={num_workers}: at least 0, or None for one a core")
+        if not _is_count(envs_per_task, 1):
+            raise ValueError(f"envs_per_task={envs_per_task!r}: an integer of at least 1")
+        if num_workers is not None and not _is_count(num_workers, 0):
+            raise ValueError(
+                f"num_workers={num_workers!r}: an integer of at least 0, or None for one a core"
+            )
         if on_error not in ("raise", "restart"):
             raise ValueError(f"on_error={on_error!r}: raise or restart")
-        if time_limit <= 0:
+        if not time_limit > 0:  # nor NaN
             raise ValueError(f"time_limit={time_limit}: more than 0 seconds")
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"unknown render mode {render_mode!r}: rgb_array, or None")
@@ -395,3 +397,7 @@ def _runnable(
             "Pass skip_missing=True (--skip-missing) to leave them out"
         )
     return runnable, missing
+
+
+def _is_count(value: Any, least: int) -> bool:
+    return isinstance(value, int | np.integer) and value >= least

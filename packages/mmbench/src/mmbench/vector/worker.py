@@ -34,6 +34,9 @@ ORDER = struct.Struct("3q")
 WAKE_UP = b"!"
 """Sent after each order. It only wakes the parent: ``SharedArrays.done`` says what is done."""
 
+FAILURES = (Exception, SystemExit)
+"""What an environment may raise. A simulator that gives up by `sys.exit` must not end a run."""
+
 _DESCRIPTORS = socket.CMSG_SPACE(2 * struct.calcsize("i"))
 _WATCH_SECONDS = 1.0
 
@@ -90,7 +93,7 @@ class EnvironmentSet:
         current = self.arrays.current
         try:
             return getattr(self, method)(*args)
-        except Exception as error:
+        except FAILURES as error:
             trace = traceback.format_exc()
             return Raised(type(error).__name__, str(error), trace, int(current[self._worker]))
         finally:
@@ -156,7 +159,7 @@ class EnvironmentSet:
                     elif ended:
                         over[i] = True
                 env.observe(state, frame)
-            except Exception:
+            except FAILURES:
                 arrays.failed[i] = True
                 self._tracebacks[i] = traceback.format_exc()
             now = clock()
