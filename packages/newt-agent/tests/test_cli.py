@@ -370,9 +370,12 @@ def test_eval_writes_the_form_of_a_run_and_a_video_of_each_task(trained, tmp_pat
     assert f"{path}: score 0." in result.stdout
 
 
-def test_a_task_that_cannot_be_drawn_is_named_and_costs_no_result(trained, tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [NoVideoError, catalog.TaskUnavailableError])
+def test_a_task_that_cannot_be_drawn_is_named_and_costs_no_result(
+    trained, tmp_path, monkeypatch, error
+):
     def record(task, *_):
-        raise NoVideoError(f"no video of {task.name}: no Vulkan device")
+        raise error(f"no video of {task.name}: no Vulkan device")
 
     monkeypatch.setattr("newt_agent.cli_eval.record_episode", record)
     flags = f"--checkpoint {trained} --episodes 1 --no-plan --num-workers 0 --video {tmp_path}"
@@ -469,6 +472,8 @@ def test_unreadable_checkpoint_is_one_message(trained, tmp_path):
 def test_presets():
     assert parse([]) == ("quickstart", QUICKSTART)
     assert parse(["--preset", "paper"]) == ("paper", PAPER)
+    # The last one counts, in the name and in the settings.
+    assert parse(["--preset", "paper", "--preset=quickstart"]) == ("quickstart", QUICKSTART)
     preset, config = parse_training(
         Newt, "newt-train", ["--tasks", "walker-walk", "--device", "cpu"]
     )

@@ -8,6 +8,7 @@ import signal
 import numpy as np
 import pytest
 import torch
+from faults import Fault
 from tiny import TINY
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -310,3 +311,10 @@ def test_evaluations_name_the_task_of_a_bad_number(reward, entry):
 
     with pytest.raises(RunError, match="task 'pygame-pong'.*returned the"):
         run_episodes(Bad(), lambda obs, first: None, 1, 0)
+
+
+def test_a_task_whose_episodes_end_before_anything_can_be_learned_is_named(make_short):
+    trainer = make_short(SEVERAL)
+    trainer.env.set_attr("advance", [Fault("none"), Fault("none", length=2)])
+    with pytest.raises(RunError, match="task 'pygame-pong': environment 1 has taken no 3 steps"):
+        trainer.run()

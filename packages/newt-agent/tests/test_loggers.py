@@ -125,6 +125,19 @@ def test_tensorboard_shows_one_run_over_all_resumptions(folder):
     assert curve[2][1] == pytest.approx(0.04) and curve[3][1] == pytest.approx(6.06)
 
 
+def test_tensorboard_keeps_what_was_logged_at_the_step_of_the_checkpoint(make_trainer):
+    config = dataclasses.replace(TINY, tasks="pygame-cartpole-balance", steps=30, seed_steps=20)
+    config = dataclasses.replace(config, plan=False, plan_in_eval=False)
+    first = make_trainer(config=config)
+    first.run()
+    first.close()
+    longer = make_trainer(config=dataclasses.replace(config, steps=40), resume=True)
+    longer.run()
+    longer.close()
+    accumulator = EventAccumulator(str(longer.folder.tensorboard)).Reload()
+    assert [event.step for event in accumulator.Scalars("eval/total")] == [0, 30, 40]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no file that is always full")
 def test_full_disk_is_an_error_where_it_is_met(folder, monkeypatch, capfd):
     one = Loggers(folder, TINY)

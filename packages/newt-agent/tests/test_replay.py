@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newt_agent.replay import Replay
+from newt_agent.replay import NoWindowError, Replay
 
 HORIZON = 3
 
@@ -106,21 +106,6 @@ def test_saved_and_loaded_samples_the_same():
         strict=True,
     ):
         assert (a is None and b is None) or torch.equal(a, b)
-    assert torch.equal(replay.running_actions(1, 20), other.running_actions(1, 20))
-
-
-def test_running_actions_are_those_since_the_reset():
-    replay = make([7, 20], 80)
-    fill(replay, [7, 20], 24)
-    assert replay.running_actions(0, 7)[:, 0].tolist() == [0.5, 1.0, 1.5]
-    assert replay.running_actions(1, 20)[:, 0].tolist() == [0.5, 1.0, 1.5, 2.0]
-
-
-def test_running_actions_need_a_buffer_that_holds_the_episode():
-    replay = make([100], 20)
-    fill(replay, [100], 60)
-    with pytest.raises(ValueError, match="larger capacity"):
-        replay.running_actions(0, 100)
 
 
 def test_too_small_or_too_empty_says_so():
@@ -128,7 +113,10 @@ def test_too_small_or_too_empty_says_so():
         make([10, 10], 14)
     replay = make([10], 100)
     replay.start(torch.zeros(1, 128), np.array([True]))
-    with pytest.raises(ValueError, match="no window"):
+    with pytest.raises(NoWindowError, match="environment 0 has taken no 3 steps in a row"):
+        replay.sample(4, np.random.default_rng(0))
+    fill(replay, [HORIZON - 1], 60)
+    with pytest.raises(NoWindowError, match="environment 0 has taken no 3 steps in a row"):
         replay.sample(4, np.random.default_rng(0))
 
 

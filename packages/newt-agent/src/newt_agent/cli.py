@@ -190,12 +190,14 @@ def _from_checkpoint(
 
 
 def _value(arguments: list[str], flag: str) -> str | None:
+    """The value of a flag; the last one counts, as for tyro, where it is given more than once."""
+    found = None
     for position, argument in enumerate(arguments):
         if argument == flag and position + 1 < len(arguments):
-            return arguments[position + 1]
+            found = arguments[position + 1]
         if argument.startswith(flag + "="):
-            return argument.split("=", 1)[1]
-    return None
+            found = argument.split("=", 1)[1]
+    return found
 
 
 def _train(method: type[Method], program: str, arguments: list[str]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from mmbench import catalog
-from mmbench.catalog import GYM, Task
+from mmbench.catalog import GYM, Task, TaskUnavailableError
 from mmbench.evaluation.video import (
     NoVideoError,
     check_folder,
@@ -164,7 +164,7 @@ def _record(agent: Agent, tasks: Sequence[Task], arguments: EvalConfig, display:
         policy = agent.policy(task.versioned_name, arguments.seed)
         try:
             score = record_episode(task, policy, path, arguments.seed)
-        except NoVideoError as error:
+        except (NoVideoError, TaskUnavailableError) as error:
             display.warn(str(error))
         else:
             display.say(f"{path}: {told_score(score)}")

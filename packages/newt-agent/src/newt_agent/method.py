@@ -9,7 +9,7 @@ and its state. A step of the loop is::
     method.learn(step)
 
 A method is one file: its settings, a dataclass on top of :class:`newt_agent.config.RunConfig`; its
-agent, what is evaluated and saved; and a :class:`Method`. docs/add-a-method.md shows one.
+agent, what is evaluated and saved; and a :class:`Method`. docs/add_a_method.md shows one.
 """
 
 from __future__ import annotations

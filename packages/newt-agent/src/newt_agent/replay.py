@@ -46,6 +46,17 @@ class Steps(NamedTuple):
     """``[B]``, indices into the model's table."""
 
 
+class NoWindowError(ValueError):
+    """An environment's rows hold no window of one episode; ``environment`` is its number."""
+
+    def __init__(self, environment: int, horizon: int) -> None:
+        super().__init__(
+            f"environment {environment} has taken no {horizon} steps in a row, or hardly ever: its "
+            "episodes end too early"
+        )
+        self.environment = environment
+
+
 class Replay:
     """A ring buffer of rows for each environment.
 
@@ -146,7 +157,7 @@ class Replay:
             [horizon, batch, ...], task [batch].
 
         Raises:
-            ValueError: No environment has a whole window yet.
+            NoWindowError: An environment holds no whole window, or next to none.
         """
         envs, starts = self._sample(batch_size, rng)
         offsets = np.arange(self.horizon + 1)[:, None]
@@ -197,9 +208,7 @@ class Replay:
         """Samples environments, and the row at which a window of each starts."""
         held = np.minimum(self._rows_written, self.rows_per_env)
         if held.min() <= self.horizon:
-            raise ValueError(
-                f"the replay has no window of {self.horizon} transitions for every environment yet"
-            )
+            raise NoWindowError(int(held.argmin()), self.horizon)
         chosen_envs = rng.integers(self.num_envs, size=count)
         chosen_starts = np.empty(count, np.int64)
         rejected = np.arange(count)
@@ -213,30 +222,7 @@ class Replay:
             rejected = rejected[last < self.horizon]
             if not len(rejected):
                 return chosen_envs, chosen_starts
-        raise ValueError(
-            f"environment {chosen_envs[rejected[0]]} holds almost no window of {self.horizon} "
-            "transitions: its episodes end too early"
-        )
-
-    def running_actions(self, env: int, limit: int) -> Tensor:
-        """Returns the actions of an environment's running episode, [steps, action_dim].
-
-        Args:
-            env: The environment.
-            limit: The most steps an episode has.
-
-        Raises:
-            ValueError: The ring buffer is too short to hold the episode.
-        """
-        steps = int(self._steps_since_reset[env])
-        if min(steps, limit) >= self.rows_per_env:
-            raise ValueError(
-                f"environment {env} is {steps} steps into its episode, and the replay buffer holds "
-                f"{self.rows_per_env} rows of it: give the buffer a larger capacity"
-            )
-        end = self._rows_written[env]
-        order = np.arange(end - steps, end) % self.rows_per_env
-        return self._action[torch.from_numpy(env * self.rows_per_env + order)].cpu()
+        raise NoWindowError(int(chosen_envs[rejected[0]]), self.horizon)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns what is held, as CPU tensors that share no memory with the replay."""

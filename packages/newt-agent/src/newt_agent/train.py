@@ -116,7 +116,8 @@ class Trainer:
         else:
             with self._foreign():
                 self._restore(state)
-        self._loggers = Loggers(folder, config, purge_step=self.step)
+        # What was logged at the checkpoint's own step stays.
+        self._loggers = Loggers(folder, config, purge_step=self.step + resume)
         self._started = time.perf_counter() - self._seconds
 
     def run(self) -> dict[str, Any]:
