@@ -15,8 +15,8 @@ class Fault:
     """Takes the place of ``TaskEnv.advance``: some good steps, then a fault.
 
     Args:
-        kind: ``raise``, ``exit``, ``kill``, ``segfault``, ``hang``, ``nan`` or ``huge`` (a reward), or
-            ``none``.
+        kind: ``raise``, ``exit``, ``kill``, ``segfault``, ``hang``, ``nan`` or ``huge`` (a
+            reward), or ``none``.
         after: Good steps before it.
         length: Of the episodes.
         seconds: Of a step.

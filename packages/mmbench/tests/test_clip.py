@@ -146,7 +146,7 @@ def test_random_weights_never_pass_for_the_paper_s(monkeypatch):
     }
 
 
-def test_encoders_load_after_a_frame_was_drawn():
+def test_encoders_and_optimizers_load_after_a_frame_was_drawn():
     # Mesa's software renderer and triton each bring an LLVM.
     script = (
         "import gymnasium as gym, mmbench\n"
@@ -154,6 +154,8 @@ def test_encoders_load_after_a_frame_was_drawn():
         "env = gym.make('mmbench/walker-walk-v0', render_mode='rgb_array')\n"
         "env.reset(seed=0)\n"
         "print(env.render().shape)\n"
+        "import torch\n"
+        "torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])\n"
         "encoders._require('clip', 'open_clip')\n"
         "print('loaded')\n"
     )

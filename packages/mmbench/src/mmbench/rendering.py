@@ -24,6 +24,7 @@ import mujoco
 import numpy as np
 
 from mmbench.drawing_thread import DrawingThread
+from mmbench.shared_libraries import load_triton_apart
 from mmbench.shell import command
 
 FRAME_SIZE = 224
@@ -113,6 +114,7 @@ def _context_class() -> Callable[[int, int], _GLContext]:
             "frames of MuJoCo scenes need EGL or OSMesa, and neither was found: on Debian or "
             "Ubuntu, `apt-get install libegl1 libgl1 libgles2` (or `libosmesa6`)"
         )
+    load_triton_apart()  # before Mesa
     try:
         # PyOpenGL reads the variable once, at its first import.
         with pyopengl_platform(name):

@@ -6,8 +6,6 @@ import contextlib
 import hashlib
 import importlib
 import importlib.util
-import os
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mmbench.shared_libraries import load_triton_apart
 from mmbench.shell import command
 
 ENCODERS: dict[str, int] = {"minilm": 384, "clip": 512}
@@ -203,7 +202,7 @@ def encode_clip(model: Any, tokenizer: Any, texts: Sequence[str]) -> np.ndarray:
 def _require(encoder: str, module: str) -> ModuleType:
     # RuntimeError and OSError too: a torchvision of another build fails that way.
     try:
-        _load_triton_apart()
+        load_triton_apart()
         return importlib.import_module(module)
     except (ImportError, RuntimeError, OSError) as error:
         hint = ""
@@ -221,22 +220,6 @@ def _require(encoder: str, module: str) -> ModuleType:
 
 def _install() -> str:
     return command("pip", "install", "mmbench[language]")
-
-
-def _load_triton_apart() -> None:
-    """Loads triton so that it finds its own LLVM and not that of Mesa's software renderer.
-
-    Torch's libraries load it sooner or later. After a frame was drawn without a GPU, its symbols
-    would be looked up in Mesa's LLVM first, another version, and the process would crash.
-    """
-    if not hasattr(os, "RTLD_DEEPBIND") or importlib.util.find_spec("triton") is None:
-        return
-    flags = sys.getdlopenflags()
-    sys.setdlopenflags(flags | os.RTLD_DEEPBIND)
-    try:
-        importlib.import_module("triton._C.libtriton")
-    finally:
-        sys.setdlopenflags(flags)
 
 
 @contextlib.contextmanager

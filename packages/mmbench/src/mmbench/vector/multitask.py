@@ -400,4 +400,4 @@ def _runnable(
 
 
 def _is_count(value: Any, least: int) -> bool:
-    return isinstance(value, int | np.integer) and value >= least
+    return isinstance(value, int | np.integer) and bool(value >= least)
