@@ -190,7 +190,8 @@ class Replay:
         slots = (starts + offsets) % self.rows_per_env
         follows = self._row_step[envs, slots] == self._row_step[envs, slots[0]] + offsets
         follows &= starts + offsets < self._rows_written[envs]  # what lies there is not older
-        count = np.logical_and.accumulate(follows).sum(0) - 1
+        # None follows again: a later episode is at an earlier step there.
+        count = follows.sum(0) - 1
         rows = envs * self.rows_per_env + (starts + np.minimum(offsets, count)) % self.rows_per_env
         index = torch.from_numpy(rows).to(self.device, non_blocking=True)
         length = torch.from_numpy(count).to(self.device, non_blocking=True)
