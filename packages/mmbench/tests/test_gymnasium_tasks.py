@@ -275,6 +275,17 @@ def test_an_error_before_the_end_is_not_the_end(monkeypatch):
         env.step(np.zeros(16, np.float32))
 
 
+def test_an_observation_of_another_shape_is_named(monkeypatch):
+    env = TaskEnv(gym_task())
+    env.reset(seed=0)
+    step = own_environments.Line.step
+    monkeypatch.setattr(
+        own_environments.Line, "step", lambda self, action: (1.0, *step(self, action)[1:])
+    )
+    with pytest.raises(Exception, match=r"step returned an observation of shape \(\), and .*\("):
+        env.step(np.zeros(16, np.float32))
+
+
 def test_the_score():
     env = TaskEnv(gym_task(score=(0, 120)))
     env.reset(seed=0)

@@ -17,11 +17,11 @@ from mmbench.runs import RunError
 from newt_agent.chance import Chance, random_actions
 from newt_agent.config import RunConfig, Size, memory_bytes
 from newt_agent.learner import Learner, OptimizerConfig
-from newt_agent.losses import Batch, LossConfig
+from newt_agent.losses import LossConfig
 from newt_agent.method import Method, Step
 from newt_agent.planner import PlannerConfig
 from newt_agent.planning_agent import PlanningAgent
-from newt_agent.replay import NoWindowError, Replay, bytes_per_row
+from newt_agent.replay import Replay, bytes_per_row
 from newt_agent.settings import Range
 from newt_agent.tensors import entries
 
@@ -208,7 +208,7 @@ class Newt(Method):
         due = min(self.due(step), self.updates + MOST_UPDATES)
         latest = None
         while self.updates < due:
-            batch = self._sample()
+            batch = self.replay.sample(self.config.batch_size, self._chance.numpy)
             metrics = self.learner.update(batch, self._chance.torch)
             self.updates += 1
             if self.updates % LOG_EVERY_UPDATES == 0:
@@ -222,13 +222,6 @@ class Newt(Method):
 
     def behind(self, step: int) -> bool:
         return self.updates < self.due(step)
-
-    def _sample(self) -> Batch:
-        try:
-            return self.replay.sample(self.config.batch_size, self._chance.numpy)
-        except NoWindowError as error:
-            task = self.agent.tasks[int(self._rows[error.environment])].name
-            raise RunError(f"task {task!r}: {error}. Leave the task out with --tasks") from error
 
     def broken(self) -> list[str]:
         return self.learner.broken

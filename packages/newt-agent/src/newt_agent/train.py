@@ -30,6 +30,7 @@ from newt_agent.evaluate import evaluate, make_environments
 from newt_agent.finite import BrokenAgentError, UnusableNumberError, check_numbers, non_finite
 from newt_agent.loggers import Loggers
 from newt_agent.method import Method, Step
+from newt_agent.replay import NoWindowError
 from newt_agent.system import stop_requests
 
 _EVAL_SEED = 1_000_000
@@ -384,6 +385,9 @@ class Trainer:
             raise self._ended(str(failure), advice) from failure
         except UnusableNumberError as error:
             raise self._ended(str(error), "Leave the task out with --tasks") from error
+        except NoWindowError as error:
+            task = self.env.tasks[error.environment].versioned_name
+            raise self._ended(f"task {task!r}: {error}", "Leave it out with --tasks") from error
         except BrokenAgentError as error:
             broken = self.method.broken()
             what = f"{', '.join(broken[:4])} became NaN or infinite" if broken else str(error)

@@ -92,12 +92,7 @@ class GymnasiumSimulator(Simulator):
         """Starts an episode with a seed drawn from ``rng``."""
         self.terminated = self.truncated = self._over = False
         obs, _ = self._env.reset(seed=int(rng.integers(1 << 31)))
-        if np.shape(obs) != self._observations.shape:
-            raise ValueError(
-                f"{self._name}: its reset returned an observation of shape {np.shape(obs)}, and "
-                f"its observation space has {self._observations.shape}"
-            )
-        self._obs = obs
+        self._obs = self._checked(obs, "reset")
 
     def step(self, action: np.ndarray) -> tuple[float, float]:
         """Takes ``action_repeat`` steps with the action rescaled; success is undefined (NaN)."""
@@ -107,13 +102,14 @@ class GymnasiumSimulator(Simulator):
         total = 0.0
         for _ in range(self._repeat):
             try:
-                self._obs, reward, terminated, truncated, _ = self._env.step(native)
+                obs, reward, terminated, truncated, _ = self._env.step(native)
             except Exception:
                 if not self._over:
                     raise
                 # It does not go on after its end: it stands still, and that is the last step.
                 self.truncated = True
                 break
+            self._obs = self._checked(obs, "step")
             total += float(reward)
             self._over |= bool(terminated)
             self.terminated = self._ends and self._over
@@ -121,6 +117,14 @@ class GymnasiumSimulator(Simulator):
             if self.terminated or self.truncated:
                 break
         return total, float("nan")
+
+    def _checked(self, obs: Any, method: str) -> Any:
+        if np.shape(obs) != self._observations.shape:
+            raise ValueError(
+                f"{self._name}: its {method} returned an observation of shape {np.shape(obs)}, and "
+                f"its observation space has {self._observations.shape}"
+            )
+        return obs
 
     def observe(self, out: np.ndarray) -> None:
         """Writes the observation, flattened; nothing where it is an image."""
