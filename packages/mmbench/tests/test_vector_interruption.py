@@ -136,7 +136,7 @@ def test_another_worker_may_die_where_a_restart_is_interrupted():
     env, batch = counting(seconds=0.0, on_error="restart")
     first, second = (worker.pid for worker in env.pool.workers)
     os.kill(first, signal.SIGKILL)
-    assert interrupt(0.2, env.step, batch) is None  # a new worker takes longer to start
+    assert interrupt(0.05, env.step, batch) is None  # a new worker takes longer to start
     os.kill(second, signal.SIGKILL)
     assert env.get_attr("task") == env.tasks
     assert env.step(batch)[4]["restarted"].all()
