@@ -1,0 +1,1 @@
+"""Demonstrations: how they are recorded, stored, replayed and loaded."""

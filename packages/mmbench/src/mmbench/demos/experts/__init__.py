@@ -1,0 +1,90 @@
+"""Experts: what plays the episodes that demonstrations are made of.
+
+An expert is a class in a module of this package, and a row of :data:`TABLE`. To add one, write the
+class, add its row, and run ``mmbench demos collect --tasks <task> --root <folder>``.
+"""
+
+from __future__ import annotations
+
+import abc
+import fnmatch
+import importlib
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+
+from mmbench.catalog import get, tasks
+from mmbench.env import TaskEnv
+from mmbench.runs import RunError
+
+TABLE: tuple[tuple[str, str], ...] = ()
+"""Names of tasks or globs over them, and the expert's ``module:class`` below this package. The
+first row that matches counts."""
+
+
+class NoExpertError(RunError):
+    """Nobody has written an expert for a task."""
+
+
+class Expert(abc.ABC):
+    """Plays episodes of one task.
+
+    The environment is the expert's own, made with ``unify=False``: it may look into its simulator
+    and try actions out by ``get_state`` and ``set_state``, as long as it leaves the state as it
+    was. The recorder steps it with the action that :meth:`act` returns, rounded to float16, and
+    plays the same actions in another environment, whose episode is the one that is stored.
+
+    Attributes:
+        name: What the demonstration's metadata call it, in a few words.
+    """
+
+    name: ClassVar[str]
+
+    @abc.abstractmethod
+    def begin(self, env: TaskEnv, obs: np.ndarray, rng: np.random.Generator) -> None:
+        """Starts an episode; may plan all of it.
+
+        Args:
+            env: The environment, just reset.
+            obs: Its first observation, (obs_dim,) float32.
+            rng: The source of all the expert's random numbers in this episode.
+        """
+
+    @abc.abstractmethod
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """Chooses an action.
+
+        Args:
+            obs: The current observation, (obs_dim,) float32.
+
+        Returns:
+            (action_dim,) in [-1, 1].
+        """
+
+
+def expert_for(task: str) -> Callable[[], Expert]:
+    """Returns what makes the expert of a task.
+
+    Args:
+        task: Its name, with the version where it is not 0.
+
+    Raises:
+        UnknownTaskError: There is no such task.
+        NoExpertError: There is no expert for it; the message names the tasks that have one.
+    """
+    name = get(task).versioned_name
+    for pattern, expert in TABLE:
+        if fnmatch.fnmatchcase(name, pattern):
+            module, _, made_by = expert.partition(":")
+            return getattr(importlib.import_module(f"{__name__}.{module}"), made_by)
+    raise NoExpertError(
+        f"no expert plays {name!r}; the tasks with one: {', '.join(tasks_with_expert()) or 'none'}"
+    )
+
+
+def tasks_with_expert() -> tuple[str, ...]:
+    """Returns the names of the benchmark's tasks that have an expert, in the catalogue's order."""
+    names = (task.versioned_name for task in tasks(version=None))
+    patterns = [pattern for pattern, _ in TABLE]
+    return tuple(name for name in names if any(fnmatch.fnmatchcase(name, p) for p in patterns))
