@@ -21,7 +21,8 @@ def progress_after(episodes: int) -> RunProgress:
     return RunProgress(
         step=500 * episodes,
         steps=10**9,
-        num_envs=2,
+        unit="steps",
+        stride=2,
         updates=7,
         random={name: {"score": 0.25} for name in TASKS},
         recent=recent,

@@ -66,6 +66,8 @@ class ResumeConfig:
     """The folder of the run to go on with."""
     steps: Steps | None = None
     """A new length of the run, in steps."""
+    updates: Steps | None = None
+    """A new length of the run, in updates, where its method learns without acting."""
     device: Device | None = None
     """Another device than before."""
     num_workers: Workers | None = None
@@ -236,6 +238,12 @@ def _resume(arguments: ResumeConfig) -> None:
             raise RunError(
                 f"{folder.path}/config.json does not fit this version ({one_line(error)})"
             ) from error
+        other = ({"steps", "updates"} - {config.length_flag}).pop()
+        if other in arguments.changes:
+            raise RunError(
+                f"--{other}: a run of {method.name} is counted in {config.length_flag}; give "
+                f"--{config.length_flag}"
+            )
         config = dataclasses.replace(config, **arguments.changes)
         device = resolve_device(arguments.device or before)
         if config.wandb:
@@ -293,13 +301,14 @@ def _run(
         results = trainer.run()
     except Interrupted:
         again = train_command(method.name, "--resume", folder.path)
-        display.say(f"interrupted at step {trainer.step:,}; go on with: {again}")
+        display.say(f"interrupted at {config.unit} {trainer.step:,}; go on with: {again}")
         raise SystemExit(EXIT_INTERRUPTED) from None
     finally:
         trainer.close()
     draw_curves(folder.metrics.rows(), folder.path / CURVES)
     display.results(results)
-    display.say(f"\n{trainer.step:,} steps in {duration(time.perf_counter() - started)}")
+    took = duration(time.perf_counter() - started)
+    display.say(f"\n{trainer.step:,} {config.length_flag} in {took}")
     for title, text in _closing_lines(method.name, folder.path, results["after"]["tasks"]).items():
         display.say(f"{title:10}{text}")
 

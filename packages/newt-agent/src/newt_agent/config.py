@@ -92,6 +92,18 @@ class RunConfig:
         *("envs_per_task", "size", "encoder"),
     )
     """Settings that a resumed run cannot change, for its checkpoint would not fit."""
+    length_flag: ClassVar[str] = "steps"
+    """The setting that is the length of a run, and what the run is counted in."""
+
+    @property
+    def unit(self) -> str:
+        """One of what the run is counted in: ``step`` or ``update``."""
+        return self.length_flag.removesuffix("s")
+
+    @property
+    def length(self) -> int:
+        """The length of the run."""
+        return int(getattr(self, self.length_flag))
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -129,6 +141,23 @@ class RunConfig:
             for name, value in values.items()
         }
         return cls(**plain)
+
+
+@dataclass(frozen=True)
+class OfflineConfig(RunConfig):
+    """Settings of a run that learns without acting: it is counted in updates."""
+
+    updates: Steps = 200_000
+    """Length of the run, in gradient updates."""
+    checkpoint_every: Steps = 20_000
+    """Updates between checkpoints."""
+    eval_every: Annotated[int, Range(0, 10**12)] = 20_000
+    """Updates between evaluations; 0 evaluates at the start and at the end only."""
+    # No step is taken, and evaluations make environments of their own.
+    steps: Annotated[int, Range(0, 0), tyro.conf.Suppress] = 0
+    envs_per_task: Annotated[int, Range(1, 1), tyro.conf.Suppress] = 1
+
+    length_flag = "updates"
 
 
 def check_run(config: RunConfig, tasks: Sequence[Task], method: _Learner) -> None:
@@ -217,8 +246,9 @@ def check_resumption(config: RunConfig, before: dict[str, Any], step: int) -> No
     Raises:
         RunError: The run is longer already, or the checkpoint's tensors would not fit.
     """
-    if config.steps < step and config.steps != before.get("steps"):
-        raise RunError(f"steps={config.steps}: the run is at step {step} already")
+    flag = config.length_flag
+    if config.length < step and config.length != before.get(flag):
+        raise RunError(f"{flag}={config.length}: the run is at {config.unit} {step} already")
     now = config.to_dict()
     for name in config.fixed:
         new = _setting(now, name)

@@ -98,9 +98,10 @@ class RunProgress(NamedTuple):
     """How far a run is.
 
     Attributes:
-        step: Agent steps so far.
+        step: Agent steps so far; updates, of an offline method.
         steps: Length of the run.
-        num_envs: Environments, each of which takes a step at a time.
+        unit: What both are.
+        stride: How many of them come at a time.
         updates: Gradient updates so far.
         random: Per task, the evaluation of the random policy as in ``eval.json``.
         recent: Of the latest training episodes.
@@ -108,7 +109,8 @@ class RunProgress(NamedTuple):
 
     step: int
     steps: int
-    num_envs: int
+    unit: str
+    stride: int
     updates: int
     random: dict[str, Any]
     recent: RecentScores
@@ -175,7 +177,7 @@ class Display:
         now = time.perf_counter()
         if self._start is None:
             # The first line waits for a rate worth telling.
-            self._start, self._shown = (now, run.step - run.num_envs), now
+            self._start, self._shown = (now, run.step - run.stride), now
         interval = _REFRESH_SECONDS if self._live else _PLAIN_SECONDS
         if now - self._shown < interval and run.step < run.steps:
             return
@@ -183,8 +185,9 @@ class Display:
         rate = (run.step - self._start[1]) / max(now - self._start[0], 1e-9)
         left = (run.steps - run.step) / max(rate, 1e-9)
         head = (
-            f"{run.step:,} / {run.steps:,} steps   {rate:,.0f} steps/s   "
-            f"{run.updates:,} updates   {duration(left)} left"
+            f"{run.step:,} / {run.steps:,} {run.unit}   {rate:,.0f} {run.unit}/s   "
+            + (f"{run.updates:,} updates   " if run.unit != "updates" else "")
+            + f"{duration(left)} left"
         )
         if self._live:
             table = _scores(run)

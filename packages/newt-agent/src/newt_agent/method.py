@@ -79,6 +79,8 @@ class Method(ABC):
     """The flag of the learning rate."""
     learns_terminations: ClassVar[bool] = False
     """Whether episodes may end in a terminal state."""
+    offline: ClassVar[bool] = False
+    """Whether it learns without acting; see :class:`OfflineMethod`."""
 
     agent: Agent
     updates: int
@@ -185,3 +187,29 @@ class Method(ABC):
     def evaluated(self) -> Agent:
         """Returns the agent to evaluate; acting with it changes nothing of the training."""
         return self.agent
+
+
+class OfflineMethod(Method):
+    """A method that learns from what is there already: its settings are an ``OfflineConfig``.
+
+    The loop only calls :meth:`learn`, which takes one update; the run is counted in updates.
+    Environments are there for the evaluations alone.
+    """
+
+    offline = True
+    learns_terminations = True
+
+    @classmethod
+    def check(cls, config: Any, tasks: Sequence[Task], device: str) -> None:
+        """Finds nothing to check: there are no steps that would have to fit."""
+
+    def begin(self, obs: np.ndarray) -> None:
+        """Has no use for observations."""
+
+    def act(self, obs: np.ndarray, first: np.ndarray, step: int) -> np.ndarray:
+        """Is never called."""
+        raise NotImplementedError(f"{self.name} learns without acting")
+
+    def remember(self, step: Step) -> None:
+        """Is never called."""
+        raise NotImplementedError(f"{self.name} learns without acting")

@@ -60,7 +60,7 @@ class Trainer:
         env: The multitask vector environment.
         tasks: The tasks that can run here, each once.
         method: The learning method.
-        step: Agent steps so far, summed over the environments.
+        step: Agent steps so far, summed over the environments; updates, of an offline method.
         results: Evaluations so far, by name.
 
     Raises:
@@ -148,14 +148,16 @@ class Trainer:
         if "before" not in self.results:
             self.results["before"] = self._evaluate("before", self.method.evaluated())
             self._save()  # so that nothing of this is repeated after an early stop
-        while self.step < self.config.steps or self.method.behind(self.step):
+        while self.step < self.config.length or self.method.behind(self.step):
             if self._evaluation_due:
                 self.results["latest"] = self._evaluate("eval", self.method.evaluated())
                 self._evaluation_due = False
             self._heed_stop()
-            if not self.method.behind(self.step):
+            if not self.method.offline and not self.method.behind(self.step):
                 self._take_step()
             metrics = self.method.learn(self.step)
+            if self.method.offline:
+                self.step = self.method.updates
             if metrics is not None:
                 self._loggers.losses(self.step, {n: float(value) for n, value in metrics.items()})
             self._display.advance(self.progress)
@@ -171,12 +173,18 @@ class Trainer:
         self._save()
 
     @property
+    def _stride(self) -> int:
+        """How far a step of the loop goes."""
+        return 1 if self.method.offline else int(self.env.num_envs)
+
+    @property
     def progress(self) -> RunProgress:
         """What the display shows."""
         return RunProgress(
             step=self.step,
-            steps=self.config.steps,
-            num_envs=self.env.num_envs,
+            steps=self.config.length,
+            unit=self.config.length_flag,
+            stride=self._stride,
             updates=self.method.updates,
             random=self.results.get("random", {}).get("tasks", {}),
             recent=self.recent,
@@ -191,7 +199,7 @@ class Trainer:
         """Closes the environments and the loggers, and lets others have the folder."""
         with contextlib.ExitStack() as closing:  # each, whatever happens to the others
             closing.callback(self.folder.close)
-            closing.callback(self._loggers.close, complete=self.step >= self.config.steps)
+            closing.callback(self._loggers.close, complete=self.step >= self.config.length)
             closing.callback(self.env.close)
 
     # The parts of a step
@@ -253,8 +261,8 @@ class Trainer:
         )
 
     def _passed(self, every: int) -> bool:
-        """Whether the last vector step reached a multiple of ``every``."""
-        return every > 0 and self.step // every > (self.step - self.env.num_envs) // every
+        """Whether the last step of the loop reached a multiple of ``every``."""
+        return every > 0 and self.step // every > (self.step - self._stride) // every
 
     def _heed_stop(self) -> None:
         if self._stop.is_set():
@@ -276,6 +284,9 @@ class Trainer:
                 on_error=self.config.on_error,
             )
         self._write(phase, episodes)
+        if self.method.offline:  # there are no training episodes to show
+            for episode in episodes:
+                self.recent.add(episode)
         result = summarise(episodes, self.tasks)
         if agent is not None:
             self._loggers.scores(self.step, result)
@@ -346,7 +357,7 @@ class Trainer:
         self._saved = self.step
         self._seconds = progress["seconds"]
         self.results = progress["results"]
-        if self.step < self.config.steps:
+        if self.step < self.config.length:
             self.results.pop("after", None)  # of a shorter run
         self._evaluation_due = progress["evaluation_due"]
         lost = (
@@ -408,4 +419,4 @@ class Trainer:
                 f"The checkpoint of step {self._saved} is intact: "
                 f"{train_command(self.method.name, '--resume', self.folder.path)} goes on from it"
             )
-        return RunError(f"at step {self.step} {what}\n{kept}. {advice}")
+        return RunError(f"at {self.config.unit} {self.step} {what}\n{kept}. {advice}")
