@@ -18,7 +18,18 @@ from mmbench.catalog import get, tasks
 from mmbench.env import TaskEnv
 from mmbench.runs import RunError
 
-TABLE: tuple[tuple[str, str], ...] = ()
+TABLE: tuple[tuple[str, str], ...] = (
+    ("mw-*", "metaworld:ScriptedPolicy"),
+    ("og-point-*", "maze:OGBenchPoint"),
+    ("pygame-point-maze-*", "maze:ArcadePoint"),
+    ("pygame-cartpole-*", "arcade:CartPole"),
+    ("pygame-coinrun", "arcade:CoinRun"),
+    ("pygame-cowboy", "arcade:Cowboy"),
+    ("pygame-landing", "arcade:Landing"),
+    ("pygame-pong", "arcade:Pong"),
+    ("pygame-reacher-*", "arcade:Reacher"),
+    ("pygame-*", "mpc:MPC"),
+)
 """Names of tasks or globs over them, and the expert's ``module:class`` below this package. The
 first row that matches counts."""
 
@@ -61,6 +72,11 @@ class Expert(abc.ABC):
         Returns:
             (action_dim,) in [-1, 1].
         """
+
+
+def on_grid(action: np.ndarray) -> np.ndarray:
+    """Rounds an action to what a tape can hold: float16 in [-1, 1]."""
+    return np.clip(action, -1.0, 1.0).astype(np.float16)
 
 
 def expert_for(task: str) -> Callable[[], Expert]:

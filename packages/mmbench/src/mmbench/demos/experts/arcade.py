@@ -1,0 +1,181 @@
+"""MiniArcade by rules: games whose best play is a formula on the observation.
+
+The point-mazes are in :mod:`mmbench.demos.experts.maze`, the other games in
+:mod:`mmbench.demos.experts.mpc`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from miniarcade.games import cartpole, coinrun, landing, pong, reacher
+from miniarcade.games._runner import (
+    JUMP_SPEED,
+    RUNNER_GROUND_Y,
+    RUNNER_HEIGHT,
+    RUNNER_WIDTH,
+    RUNNER_X,
+    SCROLL,
+    move,
+)
+from miniarcade.rules import SIZE
+from mmbench.demos.experts import Expert
+from mmbench.demos.experts.lqr import lqr_gain
+from mmbench.env import TaskEnv
+
+
+class Rule(Expert):
+    """An action that is a function of the observation."""
+
+    def begin(self, env: TaskEnv, obs: np.ndarray, rng: np.random.Generator) -> None:
+        """Needs nothing."""
+
+
+class Cowboy(Rule):
+    """Jumps as high as he can, so early that he is above any cactus when he passes it."""
+
+    name = "jump at a fixed distance"
+    DISTANCE = 140.0  # px, of the obstacle's left edge from the screen's
+
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """Jumps or runs."""
+        return np.array([1.0 if obs[2] * SIZE <= self.DISTANCE else -1.0])
+
+
+class Pong(Rule):
+    """Keeps the paddle level with the ball, which it can, being faster."""
+
+    name = "follow the ball"
+
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """Follows."""
+        way = (obs[1] - obs[4]) * SIZE - pong.PADDLE_HEIGHT / 2
+        return np.clip([way / pong.PADDLE_SPEED], -1.0, 1.0)
+
+
+class CoinRun(Rule):
+    """Jumps where and as hard as takes most of the coins in sight, by trying all jumps out."""
+
+    name = "the best of all jumps"
+    STEPS = 48  # in which the farthest coins have passed
+    DELAYS = 24  # steps to wait before the jump, at most
+    STRENGTHS = np.arange(1, 13) / 12
+
+    def __init__(self) -> None:
+        # Height of the girl's box above its place on the ground at every step, by (delay,
+        # strength). The last row has no jump.
+        self._tops = np.full((self.DELAYS + 1, len(self.STRENGTHS), self.STEPS), RUNNER_GROUND_Y)
+        self._tops = self._tops.astype(float)
+        for i, strength in enumerate(self.STRENGTHS):
+            y, vy = float(RUNNER_GROUND_Y), 0.0
+            jump = []
+            while not jump or vy != 0.0:
+                y, vy = move(y, vy, strength if not jump else 0.0)
+                jump.append(y)
+            for delay in range(self.DELAYS):
+                end = min(delay + len(jump), self.STEPS)
+                self._tops[delay, i, delay:end] = jump[: end - delay]
+
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """Jumps if now is the best moment; of equally good ones the last counts."""
+        coins = obs[2:].reshape(-1, 2) * SIZE
+        coins = coins[coins[:, 0] > -coinrun.COIN_RADIUS - 1]
+        if obs[0] < 0.0 or not len(coins):
+            return np.array([-1.0])
+        taken = self._count_taken(coins)
+        best = taken.max()
+        if taken[1:].max() == best:
+            return np.array([-1.0])
+        return np.array([self.STRENGTHS[taken[0].argmax()]])
+
+    def _count_taken(self, coins: np.ndarray) -> np.ndarray:
+        """Returns how many coins each jump takes: (delays + 1, strengths)."""
+        left = coins[:, 0] - SCROLL * np.arange(1, self.STEPS + 1)[:, None]
+        reach = coinrun.COIN_RADIUS - 1.0  # a pixel to spare
+        beside = (RUNNER_X - reach < left) & (left < RUNNER_X + RUNNER_WIDTH + reach)
+        tops = self._tops[..., None]
+        level = (tops - reach < coins[:, 1]) & (coins[:, 1] < tops + RUNNER_HEIGHT + reach)
+        return (beside & level).any(axis=-2).sum(axis=-1)
+
+
+class CartPole(Rule):
+    """LQR about the top; further down, pushes that bring the pole's energy to that of the top.
+
+    Source: Aström and Furuta 2000, "Swinging up a pendulum by energy control".
+    """
+
+    name = "LQR, and energy control below"
+    BASIN = 0.35  # rad, from the top, in which LQR takes over
+    PUMP = 3.0  # action per unit of missing energy and speed
+    CENTRE = np.array((0.15, 0.2))  # action per m and per m/s of the cart
+    FREQUENCY2 = cartpole.GRAVITY / (4.0 / 3.0 * cartpole.HALF_LENGTH)  # 1/s^2, of small swings
+
+    def __init__(self) -> None:
+        costs = np.array((1.0, 0.1, 10.0, 0.1))
+        self._gain = lqr_gain(_step_cartpole, costs, np.array((0.1,)))
+
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """Balances or pumps."""
+        x, x_dot, theta, theta_dot = obs.astype(float).tolist()
+        if abs(theta) < self.BASIN:
+            return np.clip(-self._gain @ obs, -1.0, 1.0)
+        # On the far side the pole is kept from the top: having gone round, it would not count.
+        target = -1.2 * self.FREQUENCY2 if theta > math.pi or theta < -math.pi else 0.0
+        energy = 0.5 * theta_dot**2 + self.FREQUENCY2 * (math.cos(theta) - 1.0)
+        push = self.PUMP * (energy - target) * theta_dot * math.cos(theta)
+        action = min(max(push, -1.0), 1.0) - float(self.CENTRE @ (x, x_dot))
+        return np.clip([action], -1.0, 1.0)
+
+
+def _step_cartpole(state: np.ndarray, action: np.ndarray) -> np.ndarray:
+    _, x_dot, theta, theta_dot = state
+    x_acc, theta_acc = cartpole.accelerations(
+        math.sin(theta), math.cos(theta), theta_dot, action[0], 0.0
+    )
+    return state + cartpole.DT * np.array((x_dot, x_acc, theta_dot, theta_acc))
+
+
+class Reacher(Rule):
+    """Turns the joints to the angles at which the tip is on the target."""
+
+    name = "inverse kinematics and PD control"
+    STIFFNESS = np.array((4.0, 4.0))  # action per rad
+    DAMPING = np.array((0.35, 0.1))  # action per rad/s
+
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """Turns on."""
+        q1, q2 = obs[:2].astype(float).tolist()
+        link = reacher.LINK
+        x = obs[2] + link * (math.cos(q1) + math.cos(q1 + q2))
+        y = obs[3] + link * (math.sin(q1) + math.sin(q1 + q2))
+        elbow = math.acos(min(max((x * x + y * y) / (2 * link * link) - 1.0, -1.0), 1.0))
+        elbow = math.copysign(elbow, q2)  # the target can be reached either way
+        shoulder = math.atan2(y, x) - 0.5 * elbow
+        way = np.array((math.remainder(shoulder - q1, 2 * math.pi), elbow - q2))
+        return np.clip(self.STIFFNESS * way - self.DAMPING * obs[4:], -1.0, 1.0)
+
+
+class Landing(Rule):
+    """Flies above the flag, sinks slowly, and stays."""
+
+    name = "PD control to the flag"
+    TOUCHDOWN_SPEED = 0.5  # px/step
+    SINKING = 0.12  # px/step per px of height
+    SLOPE = 0.5  # px of height that are kept per px beside the flag
+
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """Flies on."""
+        x, y, vx, vy, ship, _, ship_v = obs.astype(float) * (SIZE, SIZE, 10, 10, SIZE, SIZE, 5)
+        aside = ship - landing.WIDTH / 2 - x
+        height = landing.DECK_TOP - landing.HEIGHT - y
+        if height <= landing.CONTACT_GAP:
+            wanted_y = 0.0  # gravity holds it down
+            thrust_y = 0.0
+        else:
+            above = max(height - self.SLOPE * max(abs(aside) - 8.0, 0.0), -10.0)
+            wanted_y = self.SINKING * above + math.copysign(self.TOUCHDOWN_SPEED, above)
+            thrust_y = (wanted_y - vy) - landing.GRAVITY
+        wanted_x = ship_v + 0.15 * aside
+        return np.clip([(wanted_x - vx) / landing.THRUST, thrust_y / landing.THRUST], -1.0, 1.0)

@@ -1,0 +1,128 @@
+"""Sampling MPC: plans tried out in the simulator, the best one followed for a few steps.
+
+A plan is a row of actions that are each held for some steps. At every decision the rest of the
+last plan is the first candidate; each further one is random or varies the best so far. Every
+candidate starts from the present state, by ``set_state``. What the simulator draws from its
+generator while a candidate is tried comes from another generator than the episode's, so nothing of
+the episode's future is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from miniarcade.snapshot import pack_generator
+from mmbench.demos.experts import Expert, on_grid
+from mmbench.env import TaskEnv
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one task is planned.
+
+    Attributes:
+        plans: Candidates at every decision.
+        horizon: Steps that a plan looks ahead; a multiple of ``hold``.
+        hold: Steps that an action is held.
+        replan: Steps from one decision to the next; a multiple of ``hold``.
+        discount: Of a plan's rewards, per step.
+        random: Share of the candidates that are wholly random.
+        shaping: Added to the reward of every step of a candidate: a function of the observation
+            after it, (obs_dim,).
+    """
+
+    plans: int = 150
+    horizon: int = 50
+    hold: int = 5
+    replan: int = 5
+    discount: float = 0.99
+    random: float = 0.25
+    shaping: Callable[[np.ndarray], float] | None = None
+
+
+def _level_with_coin(obs: np.ndarray) -> float:
+    """Spaceship: minus the height, in screens, that the ship is off the next coin."""
+    ship_x, ship_y = obs[0], obs[1] + 0.04  # its middle
+    coins = obs[4:12].reshape(4, 2)
+    ahead = coins[coins[:, 0] > ship_x]
+    return -0.3 * float(abs(ahead[0, 1] - ship_y)) if len(ahead) else 0.0
+
+
+SETTINGS: dict[str, Settings] = {
+    "pygame-spaceship": Settings(shaping=_level_with_coin),
+}
+"""By task; the others have the defaults."""
+
+
+class MPC(Expert):
+    """Plans by trying out; see the module."""
+
+    name = "sampling MPC"
+
+    def begin(self, env: TaskEnv, obs: np.ndarray, rng: np.random.Generator) -> None:
+        """Starts without a plan."""
+        self._env = env
+        self._rng = rng
+        self._settings = SETTINGS.get(env.task.versioned_name, Settings())
+        self._shape = (self._settings.horizon // self._settings.hold, env.task.action_dim)
+        self._plan = rng.uniform(-1.0, 1.0, self._shape)
+        self._step = 0  # of the episode
+
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """Follows the plan, after a decision where one is due."""
+        settings = self._settings
+        since = self._step % settings.replan
+        if since == 0:
+            if self._step:
+                done = settings.replan // settings.hold
+                self._plan = np.concatenate((self._plan[done:], self._sample(done)))
+            self._decide()
+        self._step += 1
+        return self._plan[since // settings.hold]
+
+    def _decide(self) -> None:
+        """Improves the plan, from the present state of the environment."""
+        env, rng = self._env, self._rng
+        state = env.get_state()
+        generator = np.random.default_rng(rng.integers(2**63))
+        # The same unreal future for all candidates, so that they differ by their actions only.
+        start = {**state, "env/rng": pack_generator(generator)}
+        best = self._value(start, self._plan)
+        for _ in range(self._settings.plans - 1):
+            candidate = self._candidate()
+            value = self._value(start, candidate)
+            if value > best:
+                best, self._plan = value, candidate
+        env.set_state(state)
+
+    def _sample(self, count: int) -> np.ndarray:
+        return self._rng.uniform(-1.0, 1.0, (count, self._shape[1]))
+
+    def _candidate(self) -> np.ndarray:
+        """Returns a random plan, or the best so far with some of its actions changed."""
+        rng = self._rng
+        if rng.random() < self._settings.random:
+            return self._sample(self._shape[0])
+        changed = rng.random((self._shape[0], 1)) < rng.choice((0.15, 0.4, 1.0))
+        noise = rng.choice((0.1, 0.3, 1.0)) * rng.standard_normal(self._shape)
+        return np.clip(self._plan + changed * noise, -1.0, 1.0)
+
+    def _value(self, start: dict[str, np.ndarray], plan: np.ndarray) -> float:
+        """Returns what a plan earns from a state, discounted."""
+        env, settings = self._env, self._settings
+        env.set_state(start)
+        left = env.task.max_episode_steps - self._step
+        actions = np.repeat(on_grid(plan), settings.hold, axis=0)[:left]
+        total, weight = 0.0, 1.0
+        obs = np.empty(env.task.obs_dim, np.float32)
+        for action in actions:
+            reward = env.advance(action)[0]
+            if settings.shaping is not None:
+                env.observe(obs)
+                reward += settings.shaping(obs)
+            total += weight * reward
+            weight *= settings.discount
+        return total
