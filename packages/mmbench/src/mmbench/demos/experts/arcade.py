@@ -12,7 +12,6 @@ import numpy as np
 
 from miniarcade.games import cartpole, coinrun, landing, pong, reacher
 from miniarcade.games._runner import (
-    JUMP_SPEED,
     RUNNER_GROUND_Y,
     RUNNER_HEIGHT,
     RUNNER_WIDTH,
@@ -70,7 +69,7 @@ class CoinRun(Rule):
         self._tops = self._tops.astype(float)
         for i, strength in enumerate(self.STRENGTHS):
             y, vy = float(RUNNER_GROUND_Y), 0.0
-            jump = []
+            jump: list[float] = []
             while not jump or vy != 0.0:
                 y, vy = move(y, vy, strength if not jump else 0.0)
                 jump.append(y)

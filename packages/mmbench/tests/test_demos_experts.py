@@ -1,0 +1,144 @@
+"""Experts: they reach the bar, leave the environment as it was, and know nothing of the future."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+
+import numpy as np
+import pytest
+
+from miniarcade.snapshot import pack_generator, unpack_generator
+from mmbench import catalog
+from mmbench.demos.experts import TABLE, NoExpertError, expert_for, on_grid, tasks_with_expert
+from mmbench.demos.experts.mpc import MPC, SETTINGS, Settings
+from mmbench.env import TaskEnv
+
+# One of each kind of expert. Handle-press needs the slower policy and the hold, the point-maze
+# places its goals close to walls.
+SAMPLE = (
+    "mw-handle-press",
+    "og-point-spiral",
+    "pygame-point-maze-var2",
+    "pygame-coinrun",
+    "pygame-cowboy",
+    "pygame-pong",
+    "pygame-landing",
+    "pygame-reacher-hard",
+    "pygame-cartpole-swingup-sparse",
+)
+
+
+@pytest.fixture
+def few_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MPC tries so few plans that it takes no time."""
+    for task in ("pygame-spaceship", "pygame-rocket-collect"):
+        settings = SETTINGS.get(task, Settings())
+        monkeypatch.setitem(SETTINGS, task, dataclasses.replace(settings, plans=12))
+
+
+def play(env: TaskEnv, task: str, seed: int) -> float:
+    """Plays an episode and returns its score."""
+    expert = expert_for(task)()
+    obs, _ = env.reset(seed=seed)
+    expert.begin(env, obs, np.random.default_rng(seed))
+    over = False
+    while not over:
+        obs, _, terminated, truncated, info = env.step(on_grid(expert.act(obs)))
+        over = terminated or truncated
+    return info["score"]
+
+
+def mean_score(task: str, episodes: int) -> float:
+    env = TaskEnv(task, unify=False)
+    try:
+        return float(np.mean([play(env, task, seed) for seed in range(episodes)]))
+    finally:
+        env.close()
+
+
+def assert_same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+    assert one.keys() == other.keys()
+    for key, value in one.items():
+        np.testing.assert_array_equal(value, other[key], err_msg=key)
+
+
+@pytest.mark.parametrize("task", SAMPLE)
+def test_experts_play_well(task: str) -> None:
+    assert mean_score(task, episodes=1) >= 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", tasks_with_expert())
+def test_every_expert_plays_well(task: str) -> None:
+    assert mean_score(task, episodes=5) >= 0.45
+
+
+def test_every_row_of_the_table_has_an_expert_and_a_task() -> None:
+    names = [task.versioned_name for task in catalog.tasks(version=None)]
+    for pattern, _ in TABLE:
+        matching = [name for name in names if fnmatch.fnmatchcase(name, pattern)]
+        assert matching, pattern
+        assert expert_for(matching[0])().name
+
+
+@pytest.mark.usefixtures("few_plans")
+@pytest.mark.parametrize("task", ["mw-push-back", "pygame-spaceship"])
+def test_an_expert_leaves_the_environment_as_it_was(task: str) -> None:
+    env = TaskEnv(task, unify=False)
+    obs, _ = env.reset(seed=3)
+    expert = expert_for(task)()
+    for _ in range(3):
+        before = env.get_state()
+        if before["env/step"] == 0:
+            expert.begin(env, obs, np.random.default_rng(0))
+        action = on_grid(expert.act(obs))
+        assert_same(env.get_state(), before)
+        obs, *_ = env.step(action)
+
+
+class Gamble:
+    """An environment whose reward depends on nothing but the action and the next random numbers."""
+
+    def __init__(self, seed: int) -> None:
+        self.task = catalog.get("pygame-pong")
+        self._rng = np.random.default_rng(seed)
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        return {"env/rng": pack_generator(self._rng)}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        unpack_generator(self._rng, state["env/rng"])
+
+    def advance(self, action: np.ndarray) -> tuple[float, ...]:
+        return float(action[0] * self._rng.standard_normal()), False, False, 0.0, 0.0
+
+
+def test_mpc_does_not_know_the_future() -> None:
+    """Two episodes that differ in nothing but what will be drawn next are played alike."""
+    plans = []
+    for future in (1, 2):
+        env = Gamble(future)
+        expert = MPC()
+        expert.begin(env, np.zeros(6), np.random.default_rng(0))
+        plans.append(expert.act(np.zeros(6)))
+    np.testing.assert_array_equal(*plans)
+
+
+@pytest.mark.usefixtures("few_plans")
+def test_two_experts_with_the_same_generator_play_alike() -> None:
+    env = TaskEnv("pygame-rocket-collect", unify=False)
+    obs, _ = env.reset(seed=0)
+    plans = []
+    for _ in range(2):
+        expert = expert_for("pygame-rocket-collect")()
+        expert.begin(env, obs, np.random.default_rng(5))
+        plans.append([expert.act(obs) for _ in range(3)])
+    np.testing.assert_array_equal(*plans)
+
+
+def test_a_task_without_expert_is_named_with_those_that_have_one() -> None:
+    names = (task.versioned_name for task in catalog.tasks(version=None))
+    without = next(name for name in names if name not in tasks_with_expert())
+    with pytest.raises(NoExpertError, match=f"{without}.*mw-assembly"):
+        expert_for(without)
