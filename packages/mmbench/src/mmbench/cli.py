@@ -18,6 +18,7 @@ from mmbench.catalog import InvalidTaskError, TaskUnavailableError, UnknownTaskE
 from mmbench.commands import TaskCommand
 from mmbench.commands.assets import Assets
 from mmbench.commands.bench import Bench
+from mmbench.commands.demos import Demos
 from mmbench.commands.doctor import Doctor
 from mmbench.commands.tasks import Tasks
 from mmbench.commands.video import Video
@@ -41,6 +42,7 @@ COMMANDS: dict[str, Callable[..., Command]] = {
     "doctor": Doctor,
     "assets": Assets,
     "bench": Bench,
+    "demos": Demos,
     "video": Video,
 }
 """The subcommands."""

@@ -32,7 +32,7 @@ _BODY = (
     "from mmbench.vector.worker import main; main(*map(int, sys.argv[1:5]))"
 )
 
-_ONE_THREAD = dict.fromkeys(
+ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
 """Variables that numerical libraries read when they load: there is a process for every core."""
@@ -108,7 +108,7 @@ class WorkerProcess:
                 [sys.executable, "-P", "-c", _BODY, *map(str, (*numbers, *sys.path))],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **_ONE_THREAD},
+                env={**os.environ, **ONE_THREAD},
             )
 
     @property

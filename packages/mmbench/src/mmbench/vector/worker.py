@@ -239,7 +239,7 @@ def main(link: int, number: int, parent: int, core: int) -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):  # Windows has no SIGHUP
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
     # A batch process does not preempt the parent that wakes it. The parent has others to wake, and
     # they would wait for a whole time slice (3 ms).
     if hasattr(os, "SCHED_BATCH"):
@@ -317,7 +317,7 @@ def _run_on(cores: set[int]) -> None:
         os.sched_setaffinity(0, cores)
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """Ends this process when its parent is gone, however busy the process is."""
     while os.getppid() == parent:
         time.sleep(_WATCH_SECONDS)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import abc
 import fnmatch
-import importlib
 from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
 
 from mmbench.catalog import get, tasks
+from mmbench.catalog.modules import import_module
 from mmbench.env import TaskEnv
 from mmbench.runs import RunError
 
@@ -89,14 +89,39 @@ def expert_for(task: str) -> Callable[[], Expert]:
         UnknownTaskError: There is no such task.
         NoExpertError: There is no expert for it; the message names the tasks that have one.
     """
+    return load_expert(find_expert(task))
+
+
+def find_expert(task: str) -> str:
+    """Returns the expert of a task as ``module:class``; see :func:`expert_for`."""
     name = get(task).versioned_name
     for pattern, expert in TABLE:
         if fnmatch.fnmatchcase(name, pattern):
-            module, _, made_by = expert.partition(":")
-            return getattr(importlib.import_module(f"{__name__}.{module}"), made_by)
+            return f"{__name__}.{expert}"
     raise NoExpertError(
-        f"no expert plays {name!r}; the tasks with one: {', '.join(tasks_with_expert()) or 'none'}"
+        f"no expert plays {name!r}: name one with --expert MODULE:CLASS, or choose among the "
+        f"tasks that have one: {', '.join(tasks_with_expert()) or 'none'}"
     )
+
+
+def load_expert(name: str) -> type[Expert]:
+    """Imports an expert.
+
+    Args:
+        name: ``module:class``; the module may lie in the current folder.
+
+    Raises:
+        InvalidTaskError: The module cannot be imported.
+        NoExpertError: There is no such class in it.
+    """
+    module, _, made_by = name.partition(":")
+    expert = getattr(import_module(module), made_by, None) if made_by else None
+    if not (isinstance(expert, type) and issubclass(expert, Expert) and hasattr(expert, "name")):
+        raise NoExpertError(
+            f"{name!r} is no expert: give MODULE:CLASS, a subclass of {Expert.__module__}.Expert "
+            "with a name"
+        )
+    return expert
 
 
 def tasks_with_expert() -> tuple[str, ...]:

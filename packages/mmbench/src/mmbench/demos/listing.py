@@ -1,0 +1,65 @@
+"""What demonstrations there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mmbench.catalog import TASKS, Task, outside
+from mmbench.demos import bars
+from mmbench.demos.places import collecting_folder, dataset_folder, find_tape
+from mmbench.demos.tape import TapeError, read_tape
+
+
+@dataclass(frozen=True)
+class Row:
+    """The demonstrations of one task.
+
+    Attributes:
+        task: Its name.
+        episodes: How many.
+        score: Their mean score.
+        random: That of random actions; None where it was never measured.
+        expert: Who played.
+        bytes: Size of the tape's file.
+        replayed: Whether there is a dataset of them.
+        problem: Why they are not used, or empty.
+    """
+
+    task: str
+    episodes: int
+    score: float
+    random: float | None
+    expert: str
+    bytes: int
+    replayed: bool
+    problem: str = ""
+
+
+def rows(root: Path | None) -> Iterator[Row]:
+    """The demonstrations in a folder, in the catalogue's order.
+
+    Tasks whose collection is not complete, or misses the bars, have a row with the reason.
+    """
+    for task in (*TASKS, *outside()):
+        tape = find_tape(task, root)
+        state = collecting_folder(task, root) / "tape.npz"
+        if tape is not None:
+            yield _row(task, tape, (dataset_folder(task, root) / "data").is_dir())
+        elif state.is_file():
+            yield _row(task, state, False, "not complete")
+
+
+def _row(task: Task, path: Path, replayed: bool, problem: str = "") -> Row:
+    name, size = task.versioned_name, path.stat().st_size
+    random = bars.random_score(task)
+    try:
+        tape = read_tape(path, task)
+    except TapeError as error:
+        return Row(name, 0, np.nan, random, "", size, replayed, str(error))
+    missed = bars.problems(task, tape.episodes)
+    problem = ": ".join(filter(None, (problem, *missed[:1])))
+    return Row(name, len(tape.episodes), tape.score, random, tape.experts, size, replayed, problem)

@@ -1,0 +1,139 @@
+"""Playing episodes: by an expert, and again from seeds and actions."""
+
+from __future__ import annotations
+
+import platform
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mmbench.catalog import Task, domain
+from mmbench.demos.experts import Expert
+from mmbench.demos.tape import Episode
+from mmbench.env import TaskEnv
+
+
+class Played(NamedTuple):
+    """An episode as a simulator plays it.
+
+    Attributes:
+        observations: (T + 1, obs_dim) float32.
+        actions: (T, action_dim) float16.
+        rewards: (T,) float64.
+        checksums: (T + 1,) uint32; see :mod:`mmbench.demos.tape`.
+        episode_return: Summed reward.
+        score: Of the last step; NaN where the task has none.
+        success: Of the last step; NaN where the task has none.
+        terminated: Whether it ended by itself (never in the benchmark).
+    """
+
+    observations: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    checksums: np.ndarray
+    episode_return: float
+    score: float
+    success: float
+    terminated: bool
+
+
+def play(env: TaskEnv, seed: int, actions: np.ndarray) -> Played:
+    """Plays actions from a seed, until they or the episode end.
+
+    Args:
+        env: An environment made with ``unify=False``.
+        seed: Of the reset.
+        actions: (T, action_dim) float16.
+    """
+    obs, info = env.reset(seed=seed)
+    observations, rewards, checksums = [obs], [], [zlib.crc32(obs.tobytes())]
+    terminated, total = False, 0.0
+    for action in actions:
+        obs, reward, terminated, truncated, info = env.step(action)
+        total += reward
+        observations.append(obs)
+        rewards.append(reward)
+        checksums.append(zlib.crc32(np.float64(reward).tobytes(), zlib.crc32(obs.tobytes())))
+        if terminated or truncated:
+            break
+    return Played(
+        np.array(observations, np.float32),
+        np.array(actions[: len(rewards)], np.float16),
+        np.array(rewards, np.float64),
+        np.array(checksums, np.uint32),
+        total,
+        float(info["score"]),
+        float(info["success"]),
+        terminated,
+    )
+
+
+def record(
+    expert: Expert, own: TaskEnv, env: TaskEnv, seed: int, rng: np.random.Generator
+) -> Episode:
+    """Lets an expert play an episode, and plays its actions again: that is what is stored.
+
+    So whatever an expert does to its environment, a tape is what the actions alone lead to.
+
+    Args:
+        expert: Who plays.
+        own: Its environment.
+        env: Another one of the same task. Both are made with ``unify=False``.
+        seed: Of the reset.
+        rng: Of the expert.
+    """
+    obs, _ = own.reset(seed=seed)
+    expert.begin(own, obs, rng)
+    actions, over = [], False
+    while not over:
+        action = np.clip(expert.act(obs), -1.0, 1.0).astype(np.float16)
+        actions.append(action)
+        obs, _, terminated, truncated, _ = own.step(action)
+        over = terminated or truncated
+    played = play(env, seed, np.array(actions, np.float16))
+    return Episode(
+        seed,
+        played.actions,
+        played.checksums,
+        played.episode_return,
+        played.score,
+        played.success,
+    )
+
+
+def divergence(tape: np.ndarray, replay: np.ndarray) -> int | None:
+    """The first step whose checksums differ (0: the reset); None where all are equal."""
+    length = min(len(tape), len(replay))
+    differs = np.flatnonzero(tape[:length] != replay[:length])
+    if len(differs):
+        return int(differs[0])
+    return None if len(tape) == len(replay) else length
+
+
+def simulator_versions(task: Task) -> dict[str, str]:
+    """The versions that decide what an episode is: mmbench's, NumPy's, and the simulator's."""
+    import importlib.metadata
+
+    from packaging.requirements import Requirement
+
+    names = [Requirement(line).name for line in domain(task.domain).packages]
+    found = {}
+    for name in dict.fromkeys(("mmbench", "numpy", *names)):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def processor() -> str:
+    """The processor's name, such as ``AMD EPYC 9B14``."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
