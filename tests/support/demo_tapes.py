@@ -1,5 +1,6 @@
 """Tapes for tests, and archives that look like them."""
 
+import functools
 import io
 import zipfile
 
@@ -38,6 +39,7 @@ def tape(episodes):
     )
 
 
+@functools.cache
 def members():
     """The content of a good tape's members, by name."""
     with zipfile.ZipFile(io.BytesIO(to_bytes(tape(2)))) as archive:
