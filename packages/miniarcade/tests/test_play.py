@@ -264,10 +264,14 @@ def test_wrong_arguments(capsys, tmp_path):
     assert "list" in error_of(capsys)
 
 
-def test_recording_names_its_extra(capsys, monkeypatch):
+def test_recording_names_its_extra_as_the_reader_installs_it(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio.v3", None)
+    monkeypatch.delenv("UV_RUN_RECURSION_DEPTH", raising=False)
     error = error_of(capsys, "play", "pong", "--record", "out.gif")
-    assert "miniarcade[record]" in error
+    assert ": pip install 'miniarcade[record]'" in error
+    monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
+    error = error_of(capsys, "play", "pong", "--record", "out.gif")
+    assert ": uv pip install 'miniarcade[record]'" in error
 
 
 @pytest.mark.parametrize("driver", [None, "x11"])

@@ -84,6 +84,7 @@ def test_the_score_is_that_of_the_episode_played(tmp_path):
         (["--task", "pygame-landing", "--out", "no/such/a.mp4"], ["no/such", "cannot be written"]),
         (["--task", "pygame-landing", "--policy", "nowhere"], ["no checkpoint at nowhere"]),
         (["--task", "pygame-landing", "--seed", "-1"], ["--seed -1", "at least 0"]),
+        (["--task", "pygame-landing", "--no-plan"], ["--no-plan", "random policy"]),
     ],
 )
 def test_a_mistake_is_one_message_and_leaves_nothing(tmp_path, args, parts):

@@ -12,6 +12,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -399,6 +400,28 @@ def test_mmbench_video_shows_the_agent_of_a_run(tmp_path, capsys):
     with Image.open(path) as gif:
         assert gif.n_frames == 101  # of 201
     assert f"{path}: one episode of pygame-landing, score 0." in capsys.readouterr().out
+
+
+def test_mmbench_video_computes_as_newt_eval_does(trained, tmp_path, monkeypatch):
+    """With the threads of the run, and without planning where that is asked for."""
+    threads = []
+
+    def record(task, policy, *_):
+        policy(np.zeros(128, np.float32), True)
+        threads.append(torch.get_num_threads())
+        return 0.5
+
+    monkeypatch.setattr("mmbench.commands.video.record_episode", record)
+    flags = f"video --task pygame-cartpole-balance --policy {trained} --out {tmp_path}/a.gif"
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        mmbench_main(flags.split())
+        monkeypatch.setattr("newt_agent.planner.Planner.plan", None)
+        mmbench_main([*flags.split(), "--no-plan"])
+    finally:
+        torch.set_num_threads(before)
+    assert threads == [1, 1]
 
 
 @pytest.mark.parametrize(("name", "main"), [("newt-train", train_main), ("newt-eval", eval_main)])

@@ -1,5 +1,6 @@
 """Recordings of a game as animated GIFs; needs the extra `record`."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ class Recorder:
         try:
             import imageio.v3
         except ImportError as error:
+            # `uv run` sets this variable; where it is set, pip may not be there.
+            pip = "uv pip" if "UV_RUN_RECURSION_DEPTH" in os.environ else "pip"
             raise ImportError(
-                "recordings need the extra `record`: pip install 'miniarcade[record]'"
+                f"recordings need the extra `record`: {pip} install 'miniarcade[record]'"
             ) from error
         self.path = Path(path)
         if self.path.suffix.lower() != ".gif":

@@ -60,7 +60,7 @@ class EvalConfig:
     """A folder for videos: one more episode of each task, with the task and the score in the
     picture."""
     video_format: Literal["mp4", "gif"] = "mp4"
-    """What kind of videos."""
+    """File format of the videos."""
     skip_missing: bool = False
     """Leave out tasks that cannot run on this machine, instead of stopping."""
     num_workers: Workers | None = None
@@ -94,30 +94,51 @@ def evaluate_checkpoint(program: str, version: str, arguments: list[str] | None 
         _evaluate(tyro.cli(EvalConfig, args=arguments, prog=program, description=description))
 
 
-def _evaluate(arguments: EvalConfig) -> None:
+def load_agent(
+    checkpoint: str, device: Device = "auto", threads: int | None = None, plan: bool = True
+) -> Agent:
+    """Loads the agent of a checkpoint for a command line, and sets PyTorch's threads.
+
+    Args:
+        checkpoint: A run's folder, or one of its checkpoints.
+        device: Where it computes.
+        threads: CPU threads of this process, by default as many as the run had.
+        plan: Act by planning; off, the policy's mean acts.
+
+    Raises:
+        RunError: There is no such checkpoint or device, or ``plan`` is off and it never plans.
+    """
     import torch
 
-    from mmbench.evaluation import summarise
-    from mmbench.runs import check_writable, provenance, write_json
     from newt_agent.agent import Agent
     from newt_agent.checkpoint import run_config
-    from newt_agent.evaluate import evaluate
     from newt_agent.planning_agent import PlanningAgent
     from newt_agent.system import resolve_device
+
+    run = run_config(checkpoint)
+    threads = threads or (run.threads if run else None)
+    if threads:
+        torch.set_num_threads(threads)
+    agent = Agent.load(checkpoint, resolve_device(device))
+    if isinstance(agent, PlanningAgent):
+        agent.plan = plan
+    elif not plan:
+        raise RunError(f"--no-plan: an agent of {agent.method!r} never plans; leave it out")
+    return agent
+
+
+def _evaluate(arguments: EvalConfig) -> None:
+    from mmbench.evaluation import summarise
+    from mmbench.runs import check_writable, provenance, write_json
+    from newt_agent.checkpoint import run_config
+    from newt_agent.evaluate import evaluate
 
     if arguments.json:
         check_writable(Path(arguments.json))
     if arguments.video:
         check_folder(Path(arguments.video))
     run = run_config(arguments.checkpoint)
-    threads = arguments.threads or (run.threads if run else None)
-    if threads:
-        torch.set_num_threads(threads)
-    agent = Agent.load(arguments.checkpoint, resolve_device(arguments.device))
-    if isinstance(agent, PlanningAgent):
-        agent.plan = arguments.plan
-    elif not arguments.plan:
-        raise RunError(f"--no-plan: an agent of {agent.method!r} never plans; leave it out")
+    agent = load_agent(arguments.checkpoint, arguments.device, arguments.threads, arguments.plan)
     names = arguments.tasks or ",".join(task.name for task in agent.tasks)
     tasks = _tasks_to_evaluate(names, arguments, run)
     display = Display()

@@ -35,6 +35,9 @@ class Video(TaskCommand):
     """Who acts: uniformly random actions, or the agent of a run's folder or of one of its
     checkpoints (needs the package newt-agent)."""
 
+    plan: bool = True
+    """The agent acts by planning; off, its policy's mean acts."""
+
     seed: int = 0
     """Of the episode and of the policy."""
 
@@ -45,7 +48,8 @@ class Video(TaskCommand):
         """Plays the episode and writes the file.
 
         Raises:
-            RunError: The file cannot be written, or there is no such checkpoint.
+            RunError: The file cannot be written, or there is no such checkpoint, or it never
+                plans and is told not to.
             UnknownTaskError: The task does not exist.
             TaskUnavailableError: The task cannot run here.
         """
@@ -65,12 +69,14 @@ class Video(TaskCommand):
 
     def _policy(self, task: Task) -> Policy:
         if self.policy == "random":
+            if not self.plan:
+                raise RunError("--no-plan: the random policy never plans; leave it out")
             return random_policy(task, self.seed)
         try:
-            from newt_agent import Agent
+            from newt_agent.cli_eval import load_agent
         except ImportError as error:
             raise RunError(
                 f"--policy {self.policy}: the agent of a checkpoint needs the package newt-agent "
                 f"({error}): " + command("pip", "install", "newt-agent")
             ) from error
-        return Agent.load(self.policy).policy(task.versioned_name, self.seed)
+        return load_agent(self.policy, plan=self.plan).policy(task.versioned_name, self.seed)
