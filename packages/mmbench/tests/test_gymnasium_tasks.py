@@ -94,7 +94,7 @@ def test_sizes_that_are_given_spare_making_the_environment(monkeypatch):
     [
         ({"action": "discrete"}, r"continuous actions, a Box, and not Discrete\(3\)"),
         ({"action": "integer"}, "whole numbers"),
-        ({"action": "unbounded"}, "no bounds"),
+        ({"action": "unbounded"}, r"no bounds.*TransformAction\(.*Box\(-1, 1, \(2,\)\)\)"),
         ({"action": "wide"}, "17 entries, and a task's 1 to 16"),
         ({"observation": "dict"}, "not Dict; .*FlattenObservation"),
         ({"observation": "wide"}, r"129 entries, shape \(3, 43\)"),
@@ -112,6 +112,7 @@ def test_other_spaces_are_one_clear_error(kwargs, message):
         ("Nowhere-v0", UnknownTaskError, "'gym:Nowhere-v0'.*--import"),
         ("no_module:Nowhere-v0", InvalidTaskError, "cannot import 'no_module'"),
         ("a b", UnknownTaskError, "Malformed"),
+        ("Pendulum", UnknownTaskError, r"id: Pendulum\. Where a module"),
     ],
 )
 def test_an_environment_that_cannot_be_is_one_clear_error(env_id, kind, message):
@@ -273,6 +274,22 @@ def test_an_error_before_the_end_is_not_the_end(monkeypatch):
     monkeypatch.setattr(own_environments.Line, "step", lambda self, action: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         env.step(np.zeros(16, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("method", "old", "message"),
+    [
+        ("reset", lambda all_of_it: all_of_it[0], "reset returned a single value, .* 2: obs"),
+        ("step", lambda all_of_it: all_of_it[1:], "step returned 4 values, .* 5: .*truncated"),
+    ],
+)
+def test_an_environment_of_the_old_api_is_named(monkeypatch, method, old, message):
+    env = TaskEnv(gym_task())
+    env.reset(seed=0)
+    today = getattr(own_environments.Line, method)
+    monkeypatch.setattr(own_environments.Line, method, lambda *args, **kw: old(today(*args, **kw)))
+    with pytest.raises(ValueError, match=f"gym:{LINE}: its {message}"):
+        env.step(np.zeros(16, np.float32)) if method == "step" else env.reset()
 
 
 def test_an_observation_of_another_shape_is_named(monkeypatch):

@@ -182,8 +182,9 @@ def find_environment(env_id: str) -> str:
         gymnasium.spec(bare)
     except gymnasium.error.Error as error:
         raise UnknownTaskError(
-            f"unknown task {PREFIX + env_id!r}: {error} Where a module of yours registers it, name "
-            "the module: gym:<module>:<id>, --import <module>, or imports=[<module>]"
+            f"unknown task {PREFIX + env_id!r}: {str(error).rstrip('. ')}. Where a module of yours "
+            "registers it, name the module: gym:<module>:<id>, --import <module>, or "
+            "imports=[<module>]"
         ) from error
     return bare
 
@@ -229,8 +230,9 @@ def action_box(env_id: str, space: spaces.Space) -> spaces.Box:
         problem = f"its actions have {_entries(space)} entries, and a task's 1 to {MAX_ACTION_DIM}"
     elif not space.is_bounded():
         problem = (
-            "its actions have no bounds to rescale [-1, 1] to; register it with "
-            "gymnasium.wrappers.RescaleAction or ClipAction around it, or with a bounded Box"
+            "its actions have no bounds to rescale [-1, 1] to; give it a bounded Box, or register "
+            "it with gymnasium.wrappers.TransformAction(env, lambda action: action, "
+            f"gymnasium.spaces.Box(-1, 1, {space.shape})) around it"
         )
     if problem:
         raise InvalidTaskError(f"{PREFIX}{env_id} cannot be a task: {problem}")

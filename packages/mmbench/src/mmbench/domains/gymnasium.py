@@ -19,6 +19,8 @@ from mmbench.catalog.gymnasium_tasks import (
 from mmbench.domains.simulator import Simulator
 
 _FRAME = 224  # px, height and width of a frame
+_RESET = ("observation", "info")
+_STEP = ("observation", "reward", "terminated", "truncated", "info")
 
 
 def make(task: Task, frames: bool) -> GymnasiumSimulator:
@@ -91,7 +93,8 @@ class GymnasiumSimulator(Simulator):
     def reset(self, rng: np.random.Generator) -> None:
         """Starts an episode with a seed drawn from ``rng``."""
         self.terminated = self.truncated = self._over = False
-        obs, _ = self._env.reset(seed=int(rng.integers(1 << 31)))
+        returned = self._env.reset(seed=int(rng.integers(1 << 31)))
+        obs, _ = self._parts(returned, "reset", _RESET)
         self._obs = self._checked(obs, "reset")
 
     def step(self, action: np.ndarray) -> tuple[float, float]:
@@ -102,13 +105,14 @@ class GymnasiumSimulator(Simulator):
         total = 0.0
         for _ in range(self._repeat):
             try:
-                obs, reward, terminated, truncated, _ = self._env.step(native)
+                returned = self._env.step(native)
             except Exception:
                 if not self._over:
                     raise
                 # It does not go on after its end: it stands still, and that is the last step.
                 self.truncated = True
                 break
+            obs, reward, terminated, truncated, _ = self._parts(returned, "step", _STEP)
             self._obs = self._checked(obs, "step")
             total += float(reward)
             self._over |= bool(terminated)
@@ -117,6 +121,15 @@ class GymnasiumSimulator(Simulator):
             if self.terminated or self.truncated:
                 break
         return total, float("nan")
+
+    def _parts(self, returned: Any, method: str, names: tuple[str, ...]) -> tuple[Any, ...]:
+        if not isinstance(returned, tuple) or len(returned) != len(names):
+            what = f"{len(returned)} values" if isinstance(returned, tuple) else "a single value"
+            raise ValueError(
+                f"{self._name}: its {method} returned {what}, and Gymnasium's API has "
+                f"{len(names)}: {', '.join(names)}"
+            )
+        return returned
 
     def _checked(self, obs: Any, method: str) -> Any:
         if np.shape(obs) != self._observations.shape:
