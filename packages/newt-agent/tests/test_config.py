@@ -26,12 +26,15 @@ def with_horizon(horizon: int) -> PlannerConfig:
             {"planner": with_horizon(26)},
             "planner.horizon=26: an episode of ms-pick-cube has only 25 steps",
         ),
-        ({"seed_steps": 1600}, "seed_steps=1600: less than steps=1600, or nothing is learned"),
+        (
+            {"seed_steps": 1600},
+            "seed_steps=1600: has to be less than steps=1600, or",
+        ),
         ({"seed_steps": 5}, "seed_steps=5: at least 6"),
         ({"seed_steps": 0}, "seed_steps=0: at least 6"),
         ({"replay_capacity": 15}, "replay_capacity=15: at least 16"),
         ({"replay_capacity": 10}, "replay_capacity=10: at least 16"),
-        ({"steps": 200, "seed_steps": 200}, "seed_steps=200: less than steps=200"),
+        ({"steps": 200, "seed_steps": 200}, "seed_steps=200: has to be less than steps=200"),
         ({"replay_capacity": 10**12}, r"replay_capacity=1000000000000: these rows take .* GiB"),
     ],
 )

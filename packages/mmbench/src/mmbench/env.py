@@ -26,7 +26,7 @@ from mmbench.spaces import action_space, check_obs, observation_space
 INFO_MODES = ("score", "rng", "full")
 
 _MADE_ANEW = ("_simulator", "_write_state", "_checker", "_window")
-"""Attributes that a copy makes for itself."""
+"""Attributes that a copy builds anew instead of copying."""
 
 
 class TaskEnv(gymnasium.Env):

@@ -46,7 +46,7 @@ class TaskInfo:
 
 
 class Agent(ABC):
-    """Acts in any of its tasks. :meth:`load` opens the checkpoint of every method.
+    """Networks that choose actions for their tasks. :meth:`load` opens any method's checkpoint.
 
     Args:
         model: The networks; the rows of their task tables are in the order of ``tasks``.
@@ -171,7 +171,7 @@ class Agent(ABC):
         """Chooses actions, ``[B, 16]``, 0 at masked entries; arguments on the device."""
 
     def check_actions(self, action: np.ndarray, obs: Tensor, task: Tensor) -> None:
-        """Checks actions, and says whose fault one is that cannot be taken.
+        """Raises where an action is not finite, and says whether observation or weights are wrong.
 
         Raises:
             UnusableNumberError: An observation is NaN or beyond 1e18.
@@ -192,7 +192,7 @@ class Agent(ABC):
         raise BrokenAgentError(f"the action for task {name!r} is NaN: the weights are broken")
 
     def policy(self, task: str, seed: int = 0) -> Callable[[np.ndarray, bool], np.ndarray]:
-        """Returns how the agent acts in one environment, without the noise of training.
+        """Returns a function that acts in one environment, without the noise of training.
 
         Args:
             task: Name of the task.
@@ -360,7 +360,7 @@ def checkpoint_folder(path: str | Path) -> Path:
 
 
 def _identity(folder: Path) -> tuple[Path, int]:
-    """Tells a folder from another one that has its name later."""
+    """Identifies a folder, so that a later one of the same name counts as another."""
     try:
         return folder, folder.stat().st_ino
     except OSError:  # gone since it was found

@@ -46,8 +46,8 @@ class Chance:
         """Brings back :meth:`state`.
 
         Args:
-            state: May hold more.
-            step: Of the checkpoint: what to seed anew with where the device is of another kind.
+            state: What :meth:`state` returned; further keys are ignored.
+            step: The checkpoint's step. Where the device is of another kind, it seeds the noise.
 
         Returns:
             Why the draws will differ from those of a run never stopped; empty if they will not.

@@ -39,7 +39,7 @@ _PROGRESS_KINDS: dict[str, type | tuple[type, ...]] = {
     "config": dict,
     "method": str,
 }
-"""What a run cannot go on without."""
+"""The keys of progress.json that resuming needs, with the types of their values."""
 
 
 @dataclass

@@ -59,7 +59,7 @@ CURVES = "learning_curve.png"
 class ResumeConfig:
     """What `newt-train --resume` takes; everything else comes from the run itself.
 
-    What is given is kept: the next `--resume` without it goes on with it.
+    A flag given here is stored: later calls of `--resume` use it too.
     """
 
     resume: str
@@ -69,13 +69,13 @@ class ResumeConfig:
     updates: Steps | None = None
     """A new length of the run, in updates, where its method learns without acting."""
     device: Device | None = None
-    """Another device than before."""
+    """A new device for the agent."""
     num_workers: Workers | None = None
-    """Another number of processes that step the environments."""
+    """A new number of processes that step the environments."""
     threads: Threads | None = None
-    """Another number of CPU threads of the agent."""
+    """A new number of CPU threads for the agent."""
     on_error: OnError | None = None
-    """Another choice of what follows when an environment fails."""
+    """When an environment fails: end the run, or rebuild it and cut its episode short."""
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -105,7 +105,7 @@ def train(method: str, program: str, arguments: list[str]) -> None:
         arguments: Its flags.
 
     Raises:
-        RunError: Something of it cannot be done; one sentence says what.
+        RunError: A flag, a file or the machine does not allow it; the message says what to do.
     """
     if is_resumption(arguments):
         _resume(tyro.cli(ResumeConfig, args=arguments, prog=program))

@@ -188,7 +188,7 @@ def check_run(config: RunConfig, tasks: Sequence[Task], method: _Learner) -> Non
 
 
 class _Learner(Protocol):
-    """What is asked of a method here."""
+    """What :func:`check_run` needs of a method."""
 
     @property
     def name(self) -> str: ...
@@ -198,7 +198,7 @@ class _Learner(Protocol):
 
 
 class _Trained(Protocol):
-    """What is known of a checkpoint: an agent, or its description."""
+    """What a checkpoint holds, as an agent and a `Description` both tell it."""
 
     @property
     def method(self) -> str: ...

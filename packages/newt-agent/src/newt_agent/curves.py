@@ -20,7 +20,7 @@ _PANEL = 3.4, 2.6
 _ALONE = 6.0, 4.0
 _PALE = "#a9cbe6"
 _MEANS = 60
-"""Points of the training curve at most; each is the mean of the episodes around it."""
+"""Most points on the training curve; each is the mean of neighbouring episodes."""
 
 Row = dict[str, str]
 
@@ -111,7 +111,7 @@ def _points(rows: Sequence[Row], shown: str, phase: str) -> tuple[np.ndarray, np
 
 
 def _means(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means over episodes that are neighbours; those that end in one step stay together."""
+    """Averages groups of neighbouring episodes; those that end at one step share a group."""
     distinct = np.unique(steps)
     groups = np.array_split(distinct, min(_MEANS, len(distinct)) or 1)
     inside = [np.isin(steps, group) for group in groups if len(group)]

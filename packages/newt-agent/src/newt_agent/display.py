@@ -36,10 +36,10 @@ _PHASES = {
 
 
 class _Output:
-    """Standard output. Where its reader is gone, a run is asked to stop, as by a hang-up.
+    """Standard output that asks the run to stop once nobody reads it any more.
 
-    So a run saves when the terminal closes, or the program behind the pipe ends, and is not ended
-    by what it wanted to print.
+    When the terminal closes or the program behind the pipe ends, the next print acts like SIGHUP:
+    the run saves and ends, instead of dying of the print.
     """
 
     def __init__(self) -> None:
@@ -72,12 +72,12 @@ class _Output:
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Leaves it to the command line to end quietly, where rich would exit with 1."""
+        """Raises the error again: the command line ends quietly, where rich would exit with 1."""
         raise
 
 
 class RecentScores:
-    """Means over each task's latest episodes; what it holds does not grow with the run."""
+    """Means over each task's latest episodes, in constant memory."""
 
     def __init__(self) -> None:
         self._latest: dict[str, deque[Episode]] = {}
@@ -139,9 +139,9 @@ class Display:
 
     @contextmanager
     def building(self) -> Iterator[Callable[[int, int], None]]:
-        """Tells now and then how many environments are there; yields what to call more often.
+        """Shows how many environments are ready; yields a callback for each one built.
 
-        In a terminal it is one line, which goes when all are there.
+        In a terminal it is one line, which disappears in the end.
         """
         told = time.perf_counter()
         terminal = self.console.is_terminal
@@ -203,7 +203,7 @@ class Display:
 
     @contextmanager
     def evaluating(self, phase: str, total: int) -> Iterator[Callable[[Episode], None]]:
-        """Shows an evaluation; yields what to call with each episode."""
+        """Shows how far an evaluation is; yields a callback for each episode."""
         title = f"evaluating the {_PHASES.get(phase, phase)}"
         done = 0
         if self._live is None:
@@ -294,7 +294,7 @@ def is_scored(row: dict[str, Any]) -> bool:
 
 
 def _mean_label(result: dict[str, Any]) -> str:
-    """What a mean is of, where it is not of all tasks."""
+    """The label of a mean, which says over how many tasks it is if not over all."""
     count = result["total"]["tasks"]
     return "mean" if count == len(result["tasks"]) else f"mean of {count} tasks with a score"
 

@@ -42,7 +42,7 @@ class EventFile:
 
     Args:
         folder: Made if it is not there.
-        purge_step: TensorBoard leaves out what earlier files of the folder hold after it.
+        purge_step: TensorBoard ignores later steps in earlier files of the folder.
     """
 
     def __init__(self, folder: Path, purge_step: int) -> None:
@@ -76,7 +76,7 @@ class Loggers:
     Args:
         folder: The run's folder.
         config: Settings of the run.
-        purge_step: The step from which events of an earlier process are void.
+        purge_step: TensorBoard ignores what an earlier process logged after this step.
 
     Raises:
         RunError: Weights & Biases is asked for and does not start.

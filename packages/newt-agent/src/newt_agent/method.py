@@ -95,8 +95,8 @@ class Method(ABC):
 
         Args:
             name: One of ``presets``.
-            device: ``cpu`` or ``cuda``; of meaning to ``machine`` only.
-            num_tasks: Number of tasks to train on; the same.
+            device: ``cpu`` or ``cuda``; only ``machine`` depends on it.
+            num_tasks: Number of tasks to train on; only ``machine`` depends on it.
         """
         return cls.config_class()
 
@@ -143,7 +143,7 @@ class Method(ABC):
             step: Agent steps taken.
 
         Returns:
-            Scalars to log, on the device, now and then: every look at them waits for it.
+            Scalars to log, on the device; None after most calls, as reading them waits for it.
         """
 
     @abstractmethod
@@ -154,13 +154,13 @@ class Method(ABC):
     def state(self) -> dict[str, Tensor]:
         """Returns all that exact resumption needs besides the agent's weights.
 
-        Names that begin with ``replay/`` are kept in the newest checkpoint only. Between two steps
-        of the loop: a method may hold more between :meth:`act` and :meth:`remember`.
+        Names that begin with ``replay/`` are kept in the newest checkpoint only. Called between two
+        steps of the loop, never between :meth:`act` and :meth:`remember`.
         """
 
     @abstractmethod
     def restore(self, state: dict[str, Tensor], step: int) -> str:
-        """Brings back :meth:`state`.
+        """Restores what :meth:`state` returned.
 
         Args:
             state: CPU tensors.
@@ -171,9 +171,10 @@ class Method(ABC):
         """
 
     def behind(self, step: int) -> bool:
-        """Whether :meth:`learn` is to be called again before the next step.
+        """Whether :meth:`learn` has to be called again before the next step.
 
-        So that a stop is heeded in the middle of very many updates. Must follow from what is saved.
+        A method that owes many updates takes some at each call; between calls the loop can stop.
+        The answer must follow from what :meth:`state` saves.
 
         Args:
             step: Agent steps taken.

@@ -26,9 +26,9 @@ from newt_agent.settings import Range
 from newt_agent.tensors import entries
 
 LOG_EVERY_UPDATES = 100
-"""Updates between two looks at the losses: each one waits for the device."""
+"""Updates between two reads of the losses: each read waits for the device."""
 MOST_UPDATES = 20
-"""Updates after which a stop is heeded, whatever is due."""
+"""Most updates in one call of `learn`: between calls the loop can stop."""
 
 
 @dataclass(frozen=True)
@@ -273,7 +273,10 @@ def check_windows(
             f"{num_envs} environments has taken the {horizon} steps that an update looks at"
         )
     if seed_steps >= steps:
-        raise RunError(f"seed_steps={seed_steps}: less than steps={steps}, or nothing is learned")
+        raise RunError(
+            f"seed_steps={seed_steps}: has to be less than steps={steps}, or nothing is learned; "
+            "give a smaller --seed-steps"
+        )
 
 
 def check_replay(capacity: int, horizon: int, num_envs: int, device: str) -> None:

@@ -32,7 +32,7 @@ def restore_optimizers(optimizers: Mapping[str, Optimizer], tensors: Mapping[str
 
 
 class FiniteWatch:
-    """Remembers which numbers were ever NaN or infinite, on the device: nothing waits for it."""
+    """Remembers which losses and gradients were ever NaN or infinite, without synchronising."""
 
     def __init__(self) -> None:
         self._names: list[str] = []

@@ -82,7 +82,7 @@ class PlanningModel(Protocol):
     def sample_action(
         self, z: Tensor, context: Any, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Any]:
-        """An action of the policy, and anything."""
+        """An action of the policy, and a second value that the planner ignores."""
 
     def decode(self, logits: Tensor) -> Tensor:
         """Scalars of reward or return logits."""

@@ -30,7 +30,7 @@ def bytes_per_row(obs_dim: int = 128, action_dim: int = 16) -> int:
 
 
 class Steps(NamedTuple):
-    """Steps, each with those that follow it: n in all at most, fewer where its episode ends."""
+    """A batch of n-step sequences; shorter ones where an episode ends."""
 
     obs: Tensor
     """``[B, obs_dim]``, before the first of them."""

@@ -144,7 +144,7 @@ def check_space(folder: Path, needed: int) -> None:
 
 
 def _validator(note: Path, url: str) -> str | None:
-    """The ETag of the file's beginning, unless it came from elsewhere or the tag is weak."""
+    """The strong ETag that the partial file was downloaded with from this address, or None."""
     try:
         kept = read_json(note)
     except RunError:
@@ -158,7 +158,7 @@ def _size(path: Path) -> int:
 
 
 def _offline(error: _Interrupted) -> bool:
-    """Whether waiting for seconds cannot help: no route, no such host."""
+    """Whether there is no network (no route, no such host), so that retrying is pointless."""
     cause = error.__cause__
     reason = getattr(cause, "reason", cause)
     return (

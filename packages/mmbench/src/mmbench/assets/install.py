@@ -36,7 +36,7 @@ _OF_THE_DISK = frozenset(
         errno.EROFS,
     }
 )
-"""Errors of the machine. Any other one while unpacking is the archive's."""
+"""System errors that the machine causes. Any other while unpacking means a damaged archive."""
 
 
 def install(asset: Asset, progress: StageProgress = lambda stage, done, total: None) -> Path:

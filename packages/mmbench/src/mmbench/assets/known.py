@@ -18,7 +18,7 @@ class Asset:
         url: A zip file.
         sha256: Of the zip file, where ManiSkill states one.
         target: The folder the content goes to, below :func:`data_folder`.
-        files: Files of that folder without which the asset is not there.
+        files: Files of that folder that must exist for the asset to count as installed.
     """
 
     name: str

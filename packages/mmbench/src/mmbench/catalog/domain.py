@@ -17,15 +17,15 @@ class Domain:
         adapter: Module with a function ``make(task, frames) -> Simulator`` (see
             :class:`mmbench.domains.Simulator`). It is imported when a task is made.
         module: Module of the simulator. A task cannot run where it is not installed.
-        packages: Distributions that simulate the domain, the one it is installed by first. One
-            may state its tested versions (``"my-simulator>=2,<3"``). Those of the benchmark's are
-            what mmbench requires, and stand in its pyproject.toml only.
+        packages: Distributions that simulate the domain; installing the first one is enough. A
+            domain from outside may state tested versions (``"my-simulator>=2,<3"``); those of the
+            benchmark's own domains stand in mmbench's pyproject.toml only.
         extra: The extra of mmbench that installs it. Empty where ``pip install`` of the first
             package does.
         python: The Python versions it can be installed on, such as ``<3.13``. Empty: all of
             mmbench's.
-        megabytes: What the memory of a process grows by with its first task, roughly. From 100 on
-            few processes load it.
+        megabytes: Memory that the first task adds to a process, roughly. From 100 on, as few
+            worker processes as possible load it.
         step_microseconds: What an agent step costs where nobody has measured a task.
         doctor_seconds: How long ``mmbench doctor`` waits for its library to load and a task to be
             made and stepped: many times what an idle machine needs.

@@ -40,10 +40,10 @@ class Outcome:
 
     Attributes:
         said: What it reported before it ended, however it ended.
-        failure: Why it did not come to its end, or empty.
+        failure: Why it did not finish, or empty.
         log: The last lines it printed, where it failed.
         seconds: How long it ran.
-        slow: Its time was over before; it may be slow, or hang.
+        slow: It ran out of time: it is slow, or hangs.
     """
 
     said: dict[str, Any]

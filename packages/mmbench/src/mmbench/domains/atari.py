@@ -94,7 +94,7 @@ class AtariSimulator(Simulator):
         self._start = self._clone()
         self._start_screen = self._read_screen()
         self._screen: tuple[np.ndarray, np.ndarray] | None = None
-        """What is shown where ALE's own screen is of another moment: once a state is restored."""
+        """The screen to show instead of ALE's, which is out of date once a state is restored."""
 
     def reset(self, rng: np.random.Generator) -> None:
         """Goes back to the start of the game; nothing is drawn."""
@@ -158,7 +158,7 @@ class AtariSimulator(Simulator):
         }
 
     def state_forms(self) -> dict[str, Form]:
-        """As :meth:`get_state`, but that the length of ALE's state varies."""
+        """Those of :meth:`get_state`, except that the length of ALE's state varies."""
         return {**super().state_forms(), "state": ((None,), np.uint8)}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
