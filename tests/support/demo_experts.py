@@ -33,16 +33,51 @@ class Still(Expert):
 
 
 class Wild(Expert):
-    """Acts at random, and plays with its environment before it does."""
+    """Acts at random, and tries an action out where it can, before it does."""
 
     name = "random numbers"
 
     def begin(self, env, obs, rng):
         self.rng, self.size = rng, env.task.action_dim
+        try:
+            state = env.get_state()
+        except NotImplementedError:
+            return
         env.step(np.ones(self.size, np.float32))
+        env.set_state(state)
 
     def act(self, obs):
         return self.rng.uniform(-1, 1, self.size)
+
+
+class Careless(Wild):
+    """Leaves its environment a step later."""
+
+    def begin(self, env, obs, rng):
+        super().begin(env, obs, rng)
+        env.step(np.ones(self.size, np.float32))
+
+
+class Cheat(Still):
+    """Puts its environment back to the start before every action, all but the count of steps."""
+
+    def begin(self, env, obs, rng):
+        super().begin(env, obs, rng)
+        self.env, self.start = env, env.get_state()
+
+    def act(self, obs):
+        now = self.env.get_state()
+        self.env.set_state({**self.start, **{key: now[key] for key in now if "env/" in key}})
+        return super().act(obs)
+
+
+class Moody(Balance):
+    """Balances in some episodes, and does nothing in others."""
+
+    def begin(self, env, obs, rng):
+        super().begin(env, obs, rng)
+        if rng.random() < 0.4:
+            self.gain = np.zeros(4)
 
 
 class Raising(Still):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from mmbench.catalog import SELECTION, Task, TaskUnavailableError, import_modules, select
+from mmbench.catalog import (
+    MAX_ACTION_DIM,
+    SELECTION,
+    Task,
+    TaskUnavailableError,
+    get,
+    import_modules,
+    select,
+)
 from mmbench.commands import TaskCommand
 from mmbench.runs import RunError
 
@@ -97,7 +106,7 @@ class CollectDemos(TaskCommand):
                 )
 
             for outcome in collect(experts, plan, _count(self.workers), show):
-                bars.console.print(f"{outcome.task}: {outcome.text}", soft_wrap=True)
+                print(f"{outcome.task}: {outcome.text}")
                 if not outcome.good:
                     lacking.append(outcome.task)
         if lacking:
@@ -106,27 +115,125 @@ class CollectDemos(TaskCommand):
 
     def _experts(self) -> dict[Task, str]:
         from mmbench.demos.experts import NoExpertError, find_expert, tasks_with_expert
-        from mmbench.domains import unavailable
 
-        experts, reasons = {}, []
+        experts = {}
         for task in select(self.tasks if self.tasks is not None else tasks_with_expert()):
             try:
                 experts[task] = self.expert or find_expert(task.versioned_name)
             except NoExpertError as error:
                 if not self.skip_missing:
                     raise
-                reasons.append(str(error))
-                continue
-            if reason := unavailable(task):
-                reasons.append(f"task {task.versioned_name!r}: {reason}")
-                del experts[task]
-                if not self.skip_missing:
-                    raise TaskUnavailableError(f"{reasons[-1]}; or leave it out: --skip-missing")
-        for reason in reasons:
-            print(f"left out: {reason}", file=sys.stderr)
-        if not experts:
-            raise RunError("no task is left")
-        return experts
+                print(f"left out: {error}", file=sys.stderr)
+        return {task: experts[task] for task in _runnable(experts, self.skip_missing)}
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplayDemos(TaskCommand):
+    """Play tapes again and write what comes of them as Minari datasets.
+
+    Datasets that are there already stay. The first use of a task's demonstrations does the same.
+    """
+
+    tasks: Annotated[
+        str | None,
+        tyro.conf.arg(metavar="TASKS", help=f"{SELECTION}. By default all that have a tape."),
+    ] = None
+
+    root: Root = None
+
+    workers: Workers = None
+
+    skip_missing: bool = False
+    """Leave out tasks that cannot run here."""
+
+    def run(self) -> None:
+        """Replays.
+
+        Raises:
+            RunError: The extra is not installed, a task has no tape, or a tape is damaged.
+            UnknownTaskError: ``tasks`` names none.
+            TaskUnavailableError: A task cannot run here.
+            SystemExit: Episodes had to be left out; they are printed.
+        """
+        from mmbench.demos.places import tapes
+        from mmbench.demos.replay import replay
+
+        root = _folder(self.root)
+        chosen = tuple(tapes(root)) if self.tasks is None else select(self.tasks)
+        chosen = _runnable(chosen, self.skip_missing)
+        left_out, made = 0, 0
+        with _progress() as bars:
+            show = _show_episodes(bars, "replaying", len(chosen))
+            for replayed in replay(chosen, root, _count(self.workers), show):
+                left_out += replayed.left_out
+                made += 1
+                exact = replayed.episodes - replayed.approximate
+                print(f"{replayed.task}: {exact} episodes as recorded")
+                for text in replayed.texts:
+                    print(f"{replayed.task}: {text}")
+        print(f"{made} datasets made, {len(chosen) - made} were there already")
+        if left_out:
+            print(f"{left_out} episodes had to be left out", file=sys.stderr)
+            raise SystemExit(1)
+
+
+@dataclasses.dataclass(frozen=True)
+class VerifyDemos(TaskCommand):
+    """Verify that tapes and datasets are whole, and play a sample of each tape again."""
+
+    tasks: Annotated[
+        str | None,
+        tyro.conf.arg(metavar="TASKS", help=f"{SELECTION}. By default all that have any."),
+    ] = None
+
+    root: Root = None
+
+    episodes: int = 1
+    """Episodes of each tape to play again, at most. 0: look at the files only."""
+
+    workers: Workers = None
+
+    seed: int = 0
+    """Of the choice of episodes."""
+
+    json: bool = False
+    """Print the findings as JSON."""
+
+    def run(self) -> None:
+        """Verifies.
+
+        Raises:
+            RunError: A number is out of range.
+            UnknownTaskError: ``tasks`` names none.
+            SystemExit: Something is wrong; it is printed.
+        """
+        from mmbench.demos.verify import verify, with_demonstrations
+
+        for flag, value in (("--episodes", self.episodes), ("--seed", self.seed)):
+            if value < 0:
+                raise RunError(f"{flag} {value}: at least 0")
+        root = _folder(self.root)
+        chosen = with_demonstrations(root) if self.tasks is None else select(self.tasks)
+        verdicts = []
+        with _progress() as bars:
+            show = _show_episodes(bars, "verifying", len(chosen))
+            workers = _count(self.workers)
+            for verdict in verify(chosen, root, self.episodes, workers, self.seed, show):
+                verdicts.append(verdict)
+                if self.json:
+                    continue
+                played = f"{verdict.exact} of {verdict.replayed} played again came out exactly"
+                print(f"{verdict.task}: {verdict.episodes} episodes, {played}")
+                for text in (*verdict.problems, *verdict.notes):
+                    print(f"  {text}")
+        bad = [verdict.task for verdict in verdicts if verdict.problems]
+        if self.json:
+            print(json.dumps([dataclasses.asdict(verdict) for verdict in verdicts], indent=2))
+        else:
+            print(f"{len(verdicts) - len(bad)} of {len(verdicts)} tasks are good")
+        if bad:
+            print(f"something is wrong with {', '.join(bad)}", file=sys.stderr)
+            raise SystemExit(1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,13 +274,69 @@ class ListDemos(TaskCommand):
 
 
 @dataclasses.dataclass(frozen=True)
+class VideoOfDemo(TaskCommand):
+    """Make a video of a demonstration, with the task and the score in the picture."""
+
+    task: Annotated[str, tyro.conf.arg(metavar="NAME")]
+    """The task, such as mw-reach."""
+
+    root: Root = None
+
+    episode: int = 0
+    """Which one of its tape."""
+
+    out: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
+    """The file, an .mp4 or a .gif. By default <task>-<episode>.mp4 in the current folder."""
+
+    def run(self) -> None:
+        """Plays the episode again and writes the file.
+
+        Raises:
+            RunError: The task has no such episode, its tape is damaged, or the file cannot be
+                written.
+            UnknownTaskError: The task does not exist.
+            TaskUnavailableError: The task cannot run here.
+        """
+        from mmbench.demos.dataset import padded
+        from mmbench.demos.replay import tape_of
+        from mmbench.evaluation.video import check_video, record_episode, told_score, video_name
+
+        task = get(self.task)
+        tape = tape_of(task, _folder(self.root))
+        if not 0 <= self.episode < len(tape.episodes):
+            raise RunError(
+                f"--episode {self.episode}: the tape of {tape.task} has the episodes 0 to "
+                f"{len(tape.episodes) - 1}"
+            )
+        episode = tape.episodes[self.episode]
+        name = Path(video_name(task, "mp4"))
+        path = Path(self.out or f"{name.stem}-{self.episode}{name.suffix}")
+        check_video(path)
+        actions = iter(padded(episode.actions, MAX_ACTION_DIM))
+        with _progress() as bars:
+            bar = bars.add_task(tape.task, total=len(episode.actions))
+            score = record_episode(
+                task,
+                lambda obs, first: next(actions),
+                path,
+                episode.seed,
+                lambda step: bars.update(bar, completed=step),
+            )
+        recorded = "" if score == episode.score else f", recorded {told_score(episode.score)}"
+        print(f"{path}: episode {self.episode} of {tape.task}, {told_score(score)}{recorded}")
+
+
+@dataclasses.dataclass(frozen=True)
 class Demos:
     """Demonstrations: collect, replay, verify, list them, or make a video of one."""
 
     command: tyro.conf.OmitSubcommandPrefixes[
         tyro.conf.OmitArgPrefixes[
             Annotated[CollectDemos, tyro.conf.subcommand("collect")]
+            | Annotated[ReplayDemos, tyro.conf.subcommand("replay")]
+            | Annotated[VerifyDemos, tyro.conf.subcommand("verify")]
             | Annotated[ListDemos, tyro.conf.subcommand("list")]
+            | Annotated[VideoOfDemo, tyro.conf.subcommand("video")]
         ]
     ]
 
@@ -205,4 +368,42 @@ def _progress() -> Progress:
         TimeRemainingColumn(elapsed_when_finished=True),
     )
     console = Console(stderr=True)  # so that a pipe of stdout holds the results only
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+    return Progress(
+        *columns,
+        console=console,
+        disable=not console.is_terminal,
+        redirect_stdout=sys.stdout.isatty(),
+    )
+
+
+def _runnable(tasks: Iterable[Task], skip: bool) -> tuple[Task, ...]:
+    """The tasks that can run here; without ``skip`` all have to."""
+    from mmbench.domains import unavailable
+
+    left = []
+    for task in tasks:
+        if reason := unavailable(task):
+            text = f"task {task.versioned_name!r}: {reason}"
+            if not skip:
+                raise TaskUnavailableError(f"{text}; or leave it out: --skip-missing")
+            print(f"left out: {text}", file=sys.stderr)
+        else:
+            left.append(task)
+    if not left:
+        raise RunError("no task is left")
+    return tuple(left)
+
+
+def _show_episodes(bars: Progress, doing: str, tasks: int) -> Callable[[Task, int, int], None]:
+    """Shows how many episodes are played; the number of a task's is known once one is."""
+    bar = bars.add_task(doing, total=None)
+    done: dict[Task, int] = {}
+    totals: dict[Task, int] = {}
+
+    def show(task: Task, played: int, total: int) -> None:
+        done[task], totals[task] = played, total
+        expected = sum(totals.values()) * tasks // len(totals)
+        text = f"{doing} {task.versioned_name}"
+        bars.update(bar, completed=sum(done.values()), total=expected, description=text)
+
+    return show

@@ -27,6 +27,7 @@ class Played(NamedTuple):
         score: Of the last step; NaN where the task has none.
         success: Of the last step; NaN where the task has none.
         terminated: Whether it ended by itself (never in the benchmark).
+        over: Whether it has ended.
     """
 
     observations: np.ndarray
@@ -37,6 +38,18 @@ class Played(NamedTuple):
     score: float
     success: float
     terminated: bool
+    over: bool
+
+
+def checksum(obs: np.ndarray, reward: float | None = None) -> int:
+    """The checksum of a step, or of a reset.
+
+    Args:
+        obs: (obs_dim,) float32.
+        reward: None for a reset.
+    """
+    sums = zlib.crc32(obs.tobytes())
+    return sums if reward is None else zlib.crc32(np.float64(reward).tobytes(), sums)
 
 
 def play(env: TaskEnv, seed: int, actions: np.ndarray) -> Played:
@@ -48,15 +61,16 @@ def play(env: TaskEnv, seed: int, actions: np.ndarray) -> Played:
         actions: (T, action_dim) float16.
     """
     obs, info = env.reset(seed=seed)
-    observations, rewards, checksums = [obs], [], [zlib.crc32(obs.tobytes())]
-    terminated, total = False, 0.0
+    observations, rewards, checksums = [obs], [], [checksum(obs)]
+    terminated, over, total = False, False, 0.0
     for action in actions:
         obs, reward, terminated, truncated, info = env.step(action)
         total += reward
         observations.append(obs)
         rewards.append(reward)
-        checksums.append(zlib.crc32(np.float64(reward).tobytes(), zlib.crc32(obs.tobytes())))
-        if terminated or truncated:
+        checksums.append(checksum(obs, reward))
+        over = terminated or truncated
+        if over:
             break
     return Played(
         np.array(observations, np.float32),
@@ -67,6 +81,7 @@ def play(env: TaskEnv, seed: int, actions: np.ndarray) -> Played:
         float(info["score"]),
         float(info["success"]),
         terminated,
+        over,
     )
 
 
@@ -83,6 +98,9 @@ def record(
         env: Another one of the same task. Both are made with ``unify=False``.
         seed: Of the reset.
         rng: Of the expert.
+
+    Raises:
+        RuntimeError: The expert has left its environment at a later step than it was given it.
     """
     obs, _ = own.reset(seed=seed)
     expert.begin(own, obs, rng)
@@ -93,6 +111,11 @@ def record(
         obs, _, terminated, truncated, _ = own.step(action)
         over = terminated or truncated
     played = play(env, seed, np.array(actions, np.float16))
+    if not played.over:
+        raise RuntimeError(
+            f"{expert.name} has played {len(actions)} steps of {own.task.versioned_name}, which "
+            "are no episode: it has to leave its environment at the step where it was"
+        )
     return Episode(
         seed,
         played.actions,

@@ -1,0 +1,234 @@
+"""Collecting demonstrations: the same episodes by any number of processes, and after any end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from demo_tapes import TASK
+
+from mmbench.demos import experts
+from mmbench.demos.collect import Plan, attempt_seed, collect
+from mmbench.demos.experts import NoExpertError, expert_for, load_expert
+from mmbench.demos.places import collecting_folder, root_tape
+from mmbench.demos.recording import record
+from mmbench.demos.tape import read_tape
+from mmbench.env import TaskEnv
+from mmbench.runs.lock import FolderLock
+
+GOOD, MOODY = "demo_experts:Balance", "demo_experts:Moody"
+
+
+def run(root, expert=GOOD, workers=0, show=lambda *_: None, **plan):
+    return list(collect({TASK: expert}, Plan(root, **{"episodes": 3, **plan}), workers, show))
+
+
+def collected(root):
+    return read_tape(root_tape(TASK, root), TASK)
+
+
+def in_progress(root):
+    return read_tape(collecting_folder(TASK, root) / "tape.npz", TASK)
+
+
+def test_a_tape_says_who_played_what(tmp_path):
+    (outcome,) = run(tmp_path)
+    assert outcome.good and "3 episodes of 3 played, score 0.99" in outcome.text
+    tape = collected(tmp_path)
+    (recording,) = tape.recordings
+    assert (recording.episodes, recording.attempts, recording.expert) == (3, 3, "linear controller")
+    chosen = f"--tasks {TASK.name} --episodes 3 --seed 0"
+    assert recording.command == f"mmbench demos collect {chosen}"
+    assert recording.versions.keys() >= {"mmbench", "numpy", "miniarcade"}
+    assert recording.processor and tape.licence == "MIT"
+    assert [e.seed for e in tape.episodes] == [attempt_seed(TASK, 0, i) for i in range(3)]
+    assert min(e.score for e in tape.episodes) > 0.9
+    assert not (collecting_folder(TASK, tmp_path) / "tape.npz").exists()
+
+
+def test_processes_collect_the_same_episodes(tmp_path):
+    for workers in (0, 3):
+        (outcome,) = run(tmp_path / str(workers), MOODY, workers, episodes=4, seed=5)
+        assert outcome.good and "4 episodes of 6 played" in outcome.text  # two were refused
+    one, other = (root_tape(TASK, tmp_path / n).read_bytes() for n in ("0", "3"))
+    assert one == other
+
+
+def test_more_episodes_are_added_to_what_is_there(tmp_path):
+    run(tmp_path, MOODY, episodes=2)
+    (outcome,) = run(tmp_path, MOODY, episodes=2)
+    assert outcome.good and "2 episodes are there already" in outcome.text
+    before = collected(tmp_path)
+    run(tmp_path, MOODY, episodes=4)
+    after = collected(tmp_path)
+    assert [e.seed for e in after.episodes[:2]] == [e.seed for e in before.episodes]
+    assert len({e.seed for e in after.episodes}) == 4
+    assert [r.episodes for r in after.recordings] == [2, 2]
+
+
+def test_overwriting_leaves_the_old_ones_until_the_new_are_complete(tmp_path):
+    run(tmp_path)
+    old = collected(tmp_path)
+
+    def stop(task, chosen, played):
+        if played == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, seed=1, overwrite=True, show=stop)
+    assert collected(tmp_path).recordings == old.recordings
+    run(tmp_path, seed=1, overwrite=True)
+    assert {e.seed for e in old.episodes}.isdisjoint(e.seed for e in collected(tmp_path).episodes)
+
+
+def test_an_interrupted_collection_goes_on(tmp_path):
+    run(tmp_path / "whole", MOODY)
+
+    def stop(task, chosen, played):
+        if played == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", MOODY, show=stop)
+    assert in_progress(tmp_path / "cut").recordings[0].attempts == 2
+    run(tmp_path / "cut", MOODY)
+    seeds = [[e.seed for e in collected(tmp_path / n).episodes] for n in ("whole", "cut")]
+    assert seeds[0] == seeds[1]
+
+
+def test_what_misses_the_bars_is_no_tape(tmp_path):
+    (outcome,) = run(tmp_path, "demo_experts:Still")
+    assert not outcome.good and "the mean score 0.0" in outcome.text
+    assert not root_tape(TASK, tmp_path).exists()
+    assert len(in_progress(tmp_path).episodes) == 3
+
+
+def test_an_expert_that_fails_ends_its_task_with_the_reason(tmp_path):
+    (outcome,) = run(tmp_path, "demo_experts:Raising", attempts=2)
+    assert not outcome.good
+    for words in ("only 0 good episodes of 6", "ArithmeticError: no plan was found", "--attempts"):
+        assert words in outcome.text
+    (outcome,) = run(tmp_path, "demo_experts:Careless", attempts=1)
+    assert "which are no episode" in outcome.text
+
+
+def test_an_expert_that_kills_its_process_ends_its_task_only(tmp_path):
+    (outcome,) = run(tmp_path, "demo_experts:Dying", workers=1, episodes=1, attempts=2)
+    assert not outcome.good and "its process was killed by SIGKILL" in outcome.text
+
+
+def test_a_task_that_another_collects_is_left_to_it(tmp_path):
+    folder = collecting_folder(TASK, tmp_path)
+    folder.mkdir(parents=True)
+    other = FolderLock(folder)
+    (outcome,) = run(tmp_path)
+    assert outcome.good and f"in use by process {os.getpid()}" in outcome.text
+    other.close()
+    (outcome,) = run(tmp_path)
+    assert "3 episodes" in outcome.text
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from mmbench import catalog
+from mmbench.demos.collect import Plan, collect
+from mmbench.demos.tape import read_tape
+CHANGES = ("open", "os.chmod", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir")
+task, root = catalog.get(sys.argv[1]), Path(sys.argv[2])
+def run(**plan):
+    return list(collect({task: "demo_experts:Balance"}, Plan(root, 1, **plan), 0))
+run()
+tape = root / "tapes" / f"{task.name}.npz"
+old, point, found = tape.read_bytes(), 0, set()
+while True:
+    point += 1
+    child = os.fork()
+    if not child:
+        left = point
+        def count(event, arguments):
+            global left
+            if event in CHANGES:
+                left -= 1
+                if left == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        sys.addaudithook(count)
+        run(seed=1, overwrite=True)
+        os._exit(0)
+    killed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    read_tape(tape, task)
+    new = tape.read_bytes() != old
+    found.add("new" if new else "old")
+    for state in root.glob("collecting/*/tape.npz"):
+        read_tape(state, task)
+    if not killed:
+        break
+    run(seed=1)
+    tape.write_bytes(old)
+print(point, *sorted(found))
+"""
+
+
+def test_a_collection_killed_at_any_moment_leaves_the_old_tape_or_the_new_one(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, TASK.name, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+    points, *found = done.stdout.split()
+    assert int(points) > 10 and found == ["new", "old"]
+
+
+def test_workers_end_with_a_collector_that_is_killed(tmp_path):
+    script = (
+        "import time\nfrom pathlib import Path\nfrom mmbench import catalog\n"
+        "from mmbench.demos.collect import Plan, collect\n"
+        f"task = catalog.get({TASK.name!r})\n"
+        "plan = Plan(Path('root'), 10_000)\n"
+        "for _ in collect({task: 'demo_experts:Balance'}, plan, 1, print): pass\n"
+    )
+    collector = subprocess.Popen(
+        [sys.executable, "-u", "-c", script],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    with collector:
+        for _ in range(3):
+            collector.stdout.readline()  # it begins, and has played
+        pid = subprocess.run(
+            ["pgrep", "-P", str(collector.pid)], capture_output=True, text=True, check=True
+        ).stdout.split()[0]
+        collector.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while os.path.exists(f"/proc/{pid}") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not os.path.exists(f"/proc/{pid}")
+
+
+def test_a_tape_holds_what_the_actions_alone_lead_to():
+    own, env = TaskEnv(TASK, unify=False), TaskEnv(TASK, unify=False)
+    episode = record(load_expert("demo_experts:Cheat")(), own, env, 7, np.random.default_rng(0))
+    env.reset(seed=7)
+    total = 0.0
+    for action in episode.actions:
+        _, reward, _, _, info = env.step(action)
+        total += reward
+    assert (episode.episode_return, episode.score) == (total, info["score"])
+    assert episode.actions.dtype == np.float16 and own.get_state()["env/return"] > total
+
+
+def test_experts_are_found_by_task_or_by_name(monkeypatch):
+    monkeypatch.setattr(experts, "TABLE", (("pygame-*", "maze:Path"),))
+    assert load_expert(GOOD).name == "linear controller"
+    with pytest.raises(NoExpertError, match="no expert plays 'walker-walk'.*pygame-pong"):
+        expert_for("walker-walk")
+    for name in ("demo_experts", "demo_experts:np", "demo_experts:Nobody", "demo_experts:Expert"):
+        with pytest.raises(NoExpertError, match="MODULE:CLASS"):
+            load_expert(name)
