@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from demonstrations import make_demonstrations
 from rich.console import Console
 
 from mmbench.runs import RunError, RunFolder
@@ -36,6 +37,7 @@ SHARED = {
     "threads": 1,
 }
 OWN = {
+    "bc": {"batch_size": 16},
     "brc": {
         "batch_size": 16,
         "updates_per_step": 0.5,
@@ -69,18 +71,36 @@ OWN = {
 """Settings with which a method learns something within that many steps."""
 
 METHODS = sorted(OWN)
+ONLINE = [method for method in METHODS if not find_method(method).offline]
 
 
-def flags(settings):
+def settings(method, **changes):
+    """Settings of a short run; ``steps`` is its length, whatever that is counted in."""
+    chosen = {**SHARED, **OWN[method], **changes}
+    if find_method(method).offline:
+        del chosen["envs_per_task"]
+        chosen["updates"] = chosen.pop("steps")
+    return chosen
+
+
+def flags(chosen):
     """Settings as a command line gives them."""
     words = []
-    for name, value in settings.items():
+    for name, value in chosen.items():
         flag = name.replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")
         else:
             words += [f"--{flag}", str(value)]
     return words
+
+
+@pytest.fixture(autouse=True)
+def demonstrations(monkeypatch):
+    """What methods that learn without acting learn from."""
+    monkeypatch.setattr(
+        "mmbench_baselines.bc.load_demonstrations", lambda names, where: make_demonstrations(names)
+    )
 
 
 @pytest.fixture
@@ -90,7 +110,7 @@ def make(tmp_path):
 
     def make(method, name, resume=False, **changes):
         kind = find_method(method)
-        config = kind.config_class(**{**SHARED, **OWN[method], **changes})
+        config = kind.config_class(**settings(method, **changes))
         path = tmp_path / name
         folder = RunFolder.resume(path) if resume else RunFolder.create(path, "test")
         display = Display(Console(file=io.StringIO(), width=120))
@@ -122,19 +142,19 @@ def test_a_stopped_and_resumed_run_is_the_one_that_never_stopped(make, method, m
     after = whole.agent.model.state_dict()
     assert any(not torch.equal(tensor, start[name]) for name, tensor in after.items())
     stopped = make(method, "stopped")
-    take_step = stopped._take_step
+    learn = stopped.method.learn
 
-    def stop_soon():
-        take_step()
-        if stopped.step == 252:  # in the middle of an episode
+    def stop_soon(step):
+        if step == 252:  # in the middle of an episode
             os.kill(os.getpid(), signal.SIGTERM)
+        return learn(step)
 
-    stopped._take_step = stop_soon
+    stopped.method.learn = stop_soon
     with pytest.raises(Interrupted):
         stopped.run()
     stopped.close()
     resumed = make(method, "stopped", resume=True)
-    assert resumed.step == 252
+    assert resumed.step == stopped.step < whole.step
     resumed.run()
     assert resumed.method.updates == whole.method.updates
     assert weights(resumed.folder.path) == weights(whole.folder.path)
@@ -148,7 +168,7 @@ def test_an_evaluation_changes_nothing_of_the_training(make, method):
     assert weights(runs[0].folder.path) == weights(runs[1].folder.path)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONLINE)
 def test_what_masked_entries_hold_changes_nothing(make, method):
     clean, dirty = make(method, "clean"), make(method, "dirty")
     step, masks = dirty.env.step, dirty.env.observation_mask
@@ -200,9 +220,8 @@ def error(capsys, main, *arguments):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_run_of_the_command_line_leaves_an_eval_json_of_the_same_form(method, tmp_path, capsys):
-    changes = {"steps": 240, "eval_every": 0, "checkpoint_every": 1000}
-    settings = {**SHARED, **OWN[method], **changes}
-    train_main([method, *flags(settings), "--out", str(tmp_path / "run")])
+    chosen = settings(method, steps=240, eval_every=0, checkpoint_every=1000)
+    train_main([method, *flags(chosen), "--out", str(tmp_path / "run")])
     assert f"baselines-train {method}" in capsys.readouterr().out or method == "newt"
     result = json.loads((tmp_path / "run" / "eval.json").read_text())
     assert set(result["tasks"]) == set(TASKS.split(","))
@@ -220,7 +239,10 @@ def test_help_shows_the_settings(method, capsys):
         train_main([method, "--help"])
     assert ended.value.code == 0
     told = " ".join(capsys.readouterr().out.split())
+    hidden = {"steps", "envs_per_task"} if find_method(method).offline else set()
     for field in dataclasses.fields(find_method(method).config_class):
+        if field.name in hidden:
+            continue
         name = {"imports": "import"}.get(field.name, field.name)
         assert f"--{name.replace('_', '-')}" in told or f"--{name}." in told, name
 
@@ -252,16 +274,16 @@ def test_a_method_that_is_not_installed_is_named_with_its_package(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONLINE)
 def test_a_killed_run_goes_on_as_if_nothing_had_been(method, tmp_path):
-    settings = {**SHARED, **OWN[method], "steps": 3000, "num_workers": 1, "checkpoint_every": 400}
+    chosen = settings(method, steps=3000, num_workers=1, checkpoint_every=400)
     start = [sys.executable, "-c", "from mmbench_baselines.cli import train_main; train_main()"]
 
     def command(*words):
         return [*start, *map(str, words)]
 
     run = tmp_path / "killed"
-    process = subprocess.Popen(command(method, *flags(settings), "--out", run))
+    process = subprocess.Popen(command(method, *flags(chosen), "--out", run))
     deadline = time.monotonic() + HANG
     while not (run / "checkpoints" / "000000800").exists():
         assert process.poll() is None and time.monotonic() < deadline
@@ -270,5 +292,5 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(method, tmp_path):
     process.wait()
     subprocess.run(command("--resume", run), check=True, timeout=HANG)
     whole = tmp_path / "whole"
-    subprocess.run(command(method, *flags(settings), "--out", whole), check=True, timeout=HANG)
+    subprocess.run(command(method, *flags(chosen), "--out", whole), check=True, timeout=HANG)
     assert weights(run) == weights(whole)

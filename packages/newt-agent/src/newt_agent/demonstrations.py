@@ -1,0 +1,108 @@
+"""Demonstrations of tasks, read by every method through one loader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import tyro
+
+from mmbench.runs import RunError
+
+Demos = Annotated[
+    str,
+    tyro.conf.arg(
+        help="Demonstrations to learn from: auto (what mmbench has of the tasks), none, or a "
+        "folder of datasets."
+    ),
+]
+"""The type of the setting ``demos``."""
+
+
+class Demonstration(NamedTuple):
+    """One episode of T steps."""
+
+    task: int
+    """Which of the tasks it is of."""
+    obs: np.ndarray
+    """``[T + 1, 128]`` float32, padded."""
+    action: np.ndarray
+    """``[T, 16]`` float32 in [-1, 1], 0 at masked entries."""
+    reward: np.ndarray
+    """``[T]`` float64."""
+    terminated: bool
+    """Whether the last state is terminal, rather than cut by the time limit."""
+
+
+class Demonstrations(NamedTuple):
+    """What was found of some tasks."""
+
+    episodes: tuple[Demonstration, ...]
+    """In the order of the tasks."""
+    summary: str
+    """What was found, as a sentence."""
+
+
+def load_demonstrations(tasks: Sequence[str], where: str) -> Demonstrations:
+    """Loads the demonstrations of tasks.
+
+    Args:
+        tasks: Their names.
+        where: ``auto`` (what mmbench has; it is made ready at the first use), ``none``, or a folder
+            of datasets, as ``mmbench demos collect --root`` writes them.
+
+    Returns:
+        The episodes, none of tasks that have no demonstrations.
+
+    Raises:
+        RunError: The package that reads datasets is missing, or a dataset is damaged.
+    """
+    if where == "none":
+        return Demonstrations((), "no demonstrations are used")
+    from mmbench import demos
+
+    episodes: list[Demonstration] = []
+    without: list[str] = []
+    for number, task in enumerate(tasks):
+        try:
+            dataset = demos.load(task, None if where == "auto" else where)
+        except demos.NoDemonstrationsError:
+            without.append(task)
+            continue
+        for episode in dataset.iterate_episodes():
+            episodes.append(
+                Demonstration(
+                    number,
+                    np.asarray(episode.observations, np.float32),
+                    np.asarray(episode.actions, np.float32),
+                    np.asarray(episode.rewards, np.float64),
+                    bool(episode.terminations[-1]),
+                )
+            )
+    return Demonstrations(tuple(episodes), _summary(tasks, episodes, without))
+
+
+def _summary(
+    tasks: Sequence[str], episodes: Sequence[Demonstration], without: Sequence[str]
+) -> str:
+    steps = sum(len(episode.action) for episode in episodes)
+    found = f"{len(tasks) - len(without)} of {len(tasks)} tasks"
+    text = f"demonstrations of {found}: {len(episodes):,} episodes, {steps:,} steps"
+    if without:
+        some = ", ".join(without[:6]) + (", ..." if len(without) > 6 else "")
+        text += f"; none of {some}"
+    return text
+
+
+def require(found: Demonstrations, where: str) -> None:
+    """Checks that there is something to learn from.
+
+    Raises:
+        RunError: There are no demonstrations.
+    """
+    if not found.episodes:
+        raise RunError(
+            f"demos={where}: {found.summary}, and nothing else is learned from; "
+            "`mmbench demos list` tells which tasks have some"
+        )
