@@ -247,6 +247,23 @@ def test_help_shows_the_settings(method, capsys):
         assert f"--{name.replace('_', '-')}" in told or f"--{name}." in told, name
 
 
+@pytest.mark.parametrize(
+    ("method", "own", "other"), [("bc", "updates", "steps"), ("ppo", "steps", "updates")]
+)
+def test_a_run_goes_on_to_a_length_in_what_it_is_counted_in(method, own, other, make, capsys):
+    trainer = make(method, "run", steps=80, eval_every=0)
+    trainer.run()
+    trainer.close()
+    path = str(trainer.folder.path)
+    for start in (("--resume", path), (method, "--tasks", TASKS)):
+        told = error(capsys, train_main, *start, f"--{other}", "120")
+        assert f"--{other}: a run of {method} is counted in {own}; give --{own}" in told
+    train_main(["--resume", path, f"--{own}", "120"])
+    assert f"120 {own} in" in capsys.readouterr().out
+    told = error(capsys, train_main, "--resume", path, f"--{own}", "40")
+    assert f"{own}=40: the run is at {own[:-1]} 120 already" in told
+
+
 def test_a_method_comes_first_and_is_known(capsys):
     assert "a method comes first" in error(capsys, train_main, "--tasks", "walker-walk")
     told = error(capsys, train_main, "sarsa", "--tasks", "walker-walk")

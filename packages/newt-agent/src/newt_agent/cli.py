@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -136,6 +136,9 @@ def parse_training(
     from newt_agent.system import resolve_device
 
     catalog.import_modules(_value(arguments, "--import"))
+    _check_length_flag(
+        method, [name for name in ("steps", "updates") if _value(arguments, f"--{name}")]
+    )
     preset = _value(arguments, "--preset")
     tasks = _value(arguments, "--tasks")
     if preset is None:
@@ -169,6 +172,14 @@ def parse_training(
         given = {name for name in ("size", "encoder") if _value(arguments, f"--{name}")}
         config = _from_checkpoint(method, config, config.checkpoint, given, names)
     return preset, config
+
+
+def _check_length_flag(method: type[Method], given: Collection[str]) -> None:
+    """Checks that the length of a run is given in what the run is counted in."""
+    own = method.config_class.length_flag
+    for other in {"steps", "updates"} - {own}:
+        if other in given:
+            raise RunError(f"--{other}: a run of {method.name} is counted in {own}; give --{own}")
 
 
 def _first_sentence(method: type[Method]) -> str:
@@ -238,12 +249,7 @@ def _resume(arguments: ResumeConfig) -> None:
             raise RunError(
                 f"{folder.path}/config.json does not fit this version ({one_line(error)})"
             ) from error
-        other = ({"steps", "updates"} - {config.length_flag}).pop()
-        if other in arguments.changes:
-            raise RunError(
-                f"--{other}: a run of {method.name} is counted in {config.length_flag}; give "
-                f"--{config.length_flag}"
-            )
+        _check_length_flag(method, arguments.changes)
         config = dataclasses.replace(config, **arguments.changes)
         device = resolve_device(arguments.device or before)
         if config.wandb:
