@@ -75,10 +75,15 @@ ONLINE = [method for method in METHODS if not find_method(method).offline]
 
 
 def settings(method, **changes):
-    """Settings of a short run; ``steps`` is its length, whatever that is counted in."""
+    """Settings of a short run.
+
+    Where it is counted in updates, one of them stands for a step of all four environments.
+    """
     chosen = {**SHARED, **OWN[method], **changes}
     if find_method(method).offline:
         del chosen["envs_per_task"]
+        for name in ("steps", "eval_every", "checkpoint_every"):
+            chosen[name] //= 4
         chosen["updates"] = chosen.pop("steps")
     return chosen
 
@@ -145,7 +150,7 @@ def test_a_stopped_and_resumed_run_is_the_one_that_never_stopped(make, method, m
     learn = stopped.method.learn
 
     def stop_soon(step):
-        if step == 252:  # in the middle of an episode
+        if step == whole.step * 252 // 480:  # in the middle of an episode
             os.kill(os.getpid(), signal.SIGTERM)
         return learn(step)
 
@@ -161,8 +166,10 @@ def test_a_stopped_and_resumed_run_is_the_one_that_never_stopped(make, method, m
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_an_evaluation_changes_nothing_of_the_training(make, method):
-    runs = [make(method, str(every), steps=320, eval_every=every) for every in (0, 160)]
+def test_an_evaluation_changes_nothing_of_the_training(make, method, points):
+    runs = [
+        make(method, str(every), tasks=points, steps=320, eval_every=every) for every in (0, 160)
+    ]
     for run in runs:
         run.run()
     assert weights(runs[0].folder.path) == weights(runs[1].folder.path)
@@ -227,9 +234,15 @@ def test_a_run_of_the_command_line_leaves_an_eval_json_of_the_same_form(method, 
     assert set(result["tasks"]) == set(TASKS.split(","))
     row = result["tasks"]["walker-walk"]
     assert {"score", "success", "return", "length", "episodes"} <= set(row)
-    assert result["step"] == 240
-    target = tmp_path / "again.json"
-    eval_main(["--checkpoint", str(tmp_path / "run"), "--episodes", "1", "--json", str(target)])
+    assert result["step"] == chosen.get("steps", chosen.get("updates"))
+
+
+def test_a_checkpoint_is_evaluated_in_the_same_form(make, tmp_path):
+    trainer = make("ppo", "run", steps=240, eval_every=0)
+    trainer.run()
+    run, target = trainer.folder.path, tmp_path / "again.json"
+    eval_main(["--checkpoint", str(run), "--episodes", "1", "--json", str(target)])
+    result = json.loads((run / "eval.json").read_text())
     assert set(result) - {"step"} <= set(json.loads(target.read_text()))
 
 
@@ -251,7 +264,7 @@ def test_help_shows_the_settings(method, capsys):
     ("method", "own", "other"), [("bc", "updates", "steps"), ("ppo", "steps", "updates")]
 )
 def test_a_run_goes_on_to_a_length_in_what_it_is_counted_in(method, own, other, make, capsys):
-    trainer = make(method, "run", steps=80, eval_every=0)
+    trainer = make(method, "run", steps=320 if own == "updates" else 80, eval_every=0)
     trainer.run()
     trainer.close()
     path = str(trainer.folder.path)
