@@ -18,6 +18,7 @@ TINY = dataclasses.replace(
     replay_capacity=20_000,
     eval_episodes=1,
     threads=1,
+    plan_in_eval=False,  # it takes most of a short run's time
     planner=PlannerConfig(num_samples=8, num_elites=4, num_pi_trajs=2, iterations=1),
 )
 """A run of about ten seconds that takes every path: planning, several checkpoints, resets."""

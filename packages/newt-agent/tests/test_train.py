@@ -66,11 +66,9 @@ def command(folder, *more):
     return [*start, "--preset", "quickstart", "--no-plan-in-eval", *pairs, *more]
 
 
-def resume(folder):
+def resumption(folder):
     start = [sys.executable, "-c", "from newt_agent.cli import train_main; train_main()"]
-    return subprocess.run(
-        [*start, "--resume", str(folder)], capture_output=True, text=True, timeout=HANG
-    )
+    return [*start, "--resume", str(folder)]
 
 
 def test_run_leaves_what_the_documentation_says(uninterrupted):
@@ -116,34 +114,18 @@ def test_learning_happens_after_the_random_phase(uninterrupted):
     }
 
 
-def test_killed_and_resumed_equals_never_stopped(uninterrupted, tmp_path):
-    folder = tmp_path / "killed"
-    process = subprocess.Popen(command(folder), stdout=subprocess.DEVNULL)
+def wait_for_checkpoint(process, folder, name):
     deadline = time.monotonic() + HANG
-    # After the second checkpoint with learned weights, in the middle of episodes.
-    while not list(folder.glob("checkpoints/0000012*/manifest.json")):
+    while not list(folder.glob(f"checkpoints/{name}*/manifest.json")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait(HANG)
-    assert not (folder / "eval.json").exists()
-    result = resume(folder)
-    assert result.returncode == 0, result.stderr
-    assert "warning" not in result.stdout
-    whole, _ = uninterrupted
-    assert episodes(folder) == episodes(whole)
-    assert weights(folder) == weights(whole)
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(uninterrupted, tmp_path):
+def test_stopped_and_killed_and_resumed_equals_never_stopped(uninterrupted, tmp_path):
     folder = tmp_path / "stopped"
-    process = subprocess.Popen(
-        command(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + HANG
-    while not list(folder.glob("checkpoints/0000006*/manifest.json")):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command(folder), **pipes)
+    wait_for_checkpoint(process, folder, "0000006")
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=HANG)
     assert process.returncode == 130
@@ -151,7 +133,17 @@ def test_ctrl_c_saves_and_says_how_to_go_on(uninterrupted, tmp_path):
     assert f"newt-train --resume {folder}" in output.replace("\n", "")
     step = int(re.search(r"interrupted at step ([\d,]+)", output).group(1).replace(",", ""))
     assert (folder / "checkpoints" / f"{step:09d}").is_dir()
-    assert resume(folder).returncode == 0
+
+    process = subprocess.Popen(resumption(folder), stdout=subprocess.DEVNULL)
+    # In the middle of episodes, with learned weights.
+    wait_for_checkpoint(process, folder, "0000012")
+    process.send_signal(signal.SIGKILL)
+    process.wait(HANG)
+    assert not (folder / "eval.json").exists()
+
+    result = subprocess.run(resumption(folder), timeout=HANG, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "warning" not in result.stdout
     whole, _ = uninterrupted
     assert episodes(folder) == episodes(whole)
     assert weights(folder) == weights(whole)
