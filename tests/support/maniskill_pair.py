@@ -5,6 +5,7 @@ The fixture is taken up by the `conftest.py` of the tests that use it.
 
 import numpy as np
 import pytest
+from maniskill_scenes import cheap_collections
 from stand_ins import point_maniskill_at
 
 from mmbench.catalog import get
@@ -33,9 +34,10 @@ def pair(stand_in_data):
     with pytest.MonkeyPatch.context() as monkeypatch:
         point_maniskill_at(stand_in_data, monkeypatch)
         yield both
-        for simulators in made.values():
-            for simulator in simulators:
-                simulator.close()
+        with cheap_collections():
+            for simulators in made.values():
+                for simulator in simulators:
+                    simulator.close()
 
 
 def difference(ours, package):

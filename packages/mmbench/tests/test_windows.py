@@ -16,7 +16,7 @@ OTHERS = ["lunarlander-land", "pygame-pong", "atari-pong"]
 ARCADE = "pygame-landing"
 
 
-@pytest.mark.parametrize("backend", ["egl", "osmesa"])
+@pytest.mark.parametrize("backend", ["egl", pytest.param("osmesa", marks=pytest.mark.slow)])
 def test_a_window_shows_what_opengl_drew(needs_backend, backend):
     needs_backend(backend)
     assert_shown(MUJOCO, MUJOCO_GL=backend)

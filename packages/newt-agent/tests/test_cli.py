@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -37,7 +38,8 @@ HANG = 300
 TRAIN = "from newt_agent.cli import train_main; train_main()"
 EVAL = "from newt_agent.cli_eval import eval_main; eval_main()"
 SMALL = "--tasks pygame-cartpole-balance --steps 600 --seed-steps 200 --eval-episodes 1 --no-plan "
-SMALL += "--no-plan-in-eval --batch-size 8 --utd 0.02 --replay-capacity 5000 --threads 1"
+SMALL += "--no-plan-in-eval --batch-size 8 --utd 0.02 --replay-capacity 5000 --threads 1 "
+SMALL += "--num-workers 0"
 
 
 def parse(arguments):
@@ -332,7 +334,7 @@ train_main()
 
 def test_a_bad_reward_names_task_step_and_number_and_the_run_is_resumable(tmp_path):
     folder = tmp_path / "run"
-    result = run(BROKEN, f"{SMALL} --checkpoint-every 250 --num-workers 0 --out {folder}")
+    result = run(BROKEN, f"{SMALL} --checkpoint-every 250 --out {folder}")
     parts = ("at step 299", "'pygame-cartpole-balance'", "reward 1e+300", "step 250")
     assert_one_message(result, *parts, f"--resume {folder}")
     resumed = run(TRAIN, f"--resume {folder}")
@@ -472,16 +474,21 @@ def test_bad_evaluations_are_one_message(trained, tmp_path):
 def test_the_threads_of_the_run_are_used_again(trained, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(trained, folder, symlinks=True)
-    code = "import torch; torch.set_num_threads(3); {}; print(torch.get_num_threads())"
-    evaluation = f"--checkpoint {folder} --episodes 1 --no-plan --num-workers 0"
-    for main, flags, threads in (
-        (EVAL, evaluation, 1),
-        (EVAL, f"{evaluation} --threads 2", 2),
-        (TRAIN, f"--resume {folder}", 1),
-    ):
-        result = run(code.format(main), flags)
-        assert result.returncode == 0, result.stderr
-        assert result.stdout.split()[-1] == str(threads)
+    evaluation = f"--checkpoint {folder} --episodes 1 --no-plan --num-workers 0".split()
+    commands = ("eval", evaluation), ("eval", [*evaluation, "--threads", "2"])
+    commands = (*commands, ("train", ["--resume", str(folder)]))
+    code = f"""
+import torch
+from newt_agent.cli import train_main
+from newt_agent.cli_eval import eval_main
+for name, arguments in {commands}:
+    torch.set_num_threads(3)
+    {{"eval": eval_main, "train": train_main}}[name](arguments)
+    print("threads:", torch.get_num_threads())
+"""
+    result = run(code, "")
+    assert result.returncode == 0, result.stderr
+    assert re.findall(r"threads: (\d)", result.stdout) == ["1", "2", "1"]
 
 
 def test_unreadable_checkpoint_is_one_message(trained, tmp_path):
