@@ -39,8 +39,9 @@ def fill(replay: Replay, lengths: list[int], steps: int) -> list[list[tuple[int,
     return rows
 
 
-def make(lengths: list[int], capacity: int) -> Replay:
-    return Replay(capacity, len(lengths), HORIZON, torch.arange(len(lengths)) + 10)
+def make(lengths: list[int], capacity: int, weighting="task") -> Replay:
+    rows = torch.arange(len(lengths)) + 10
+    return Replay(capacity, len(lengths), HORIZON, rows, weighting=weighting)
 
 
 @settings(max_examples=30, deadline=None)
@@ -49,9 +50,10 @@ def make(lengths: list[int], capacity: int) -> Replay:
     steps=st.integers(5, 150),
     rows=st.integers(8, 90),
     seed=st.integers(0, 100),
+    weighting=st.sampled_from(["task", "transition", "episode"]),
 )
-def test_windows_are_consecutive_rows_of_one_episode(lengths, steps, rows, seed):
-    replay = make(lengths, rows * len(lengths))
+def test_windows_are_consecutive_rows_of_one_episode(lengths, steps, rows, seed, weighting):
+    replay = make(lengths, rows * len(lengths), weighting)
     fill(replay, lengths, steps)
     batch = replay.sample(64, np.random.default_rng(seed))
     env, episode, step = batch.obs[..., 0], batch.obs[..., 1], batch.obs[..., 2]
@@ -84,6 +86,56 @@ def test_every_window_is_kept_and_equally_likely():
         assert counts.sum() == pytest.approx(30_000, rel=0.05)  # environments count the same
         assert counts.min() > 0.8 * counts.mean()
         assert counts.max() < 1.2 * counts.mean()
+
+
+def windows_held(lengths, rows_per_env, steps, weighting):
+    """A filled replay, and by environment and episode the first rows of all windows it holds."""
+    replay = make(lengths, rows_per_env * len(lengths), weighting)
+    held: dict[tuple[int, int], list[int]] = {}
+    for env, own in enumerate(fill(replay, lengths, steps)):
+        own = own[-rows_per_env:]
+        for start, end in zip(own, own[HORIZON:], strict=False):
+            if start[0] == end[0]:
+                held.setdefault((env, start[0]), []).append(start[1])
+    return replay, held
+
+
+def how_often(replay, samples=40_000):
+    """The part of the windows that each one is of."""
+    batch = replay.sample(samples, np.random.default_rng(0))
+    first, counts = batch.obs[0, :, :3].int().unique(dim=0, return_counts=True)
+    return {tuple(row): n / samples for row, n in zip(first.tolist(), counts.tolist(), strict=True)}
+
+
+@pytest.mark.parametrize("steps", [41, 200])  # the ring buffers have wrapped around, or not
+@pytest.mark.parametrize("weighting", ["task", "transition", "episode"])
+def test_windows_are_sampled_as_the_weighting_says(weighting, steps):
+    replay, held = windows_held([7, 20, 5], 50, steps, weighting)
+    expected = {}
+    for (env, episode), starts in held.items():
+        own = [len(w) for (other, _), w in held.items() if other == env]
+        each = {
+            "task": 1 / 3 / sum(own),
+            "transition": 1 / sum(len(w) for w in held.values()),
+            "episode": 1 / len(held) / len(starts),
+        }[weighting]
+        expected |= dict.fromkeys(((env, episode, start) for start in starts), each)
+    found = how_often(replay)
+    assert found.keys() == expected.keys()
+    assert max(abs(found[key] - expected[key]) for key in expected) < 0.004
+
+
+@pytest.mark.parametrize("weighting", ["transition", "episode"])
+def test_a_loaded_replay_goes_on_the_same(weighting):
+    replay, _ = windows_held([7, 20], 30, 100, weighting)
+    other = make([7, 20], 60, weighting)
+    other.load_state_dict(replay.state_dict())
+    for one in (replay, other):
+        one.start(torch.full((2, 128), 5.0), np.array([True, False]))
+        for _ in range(40):
+            one.add(torch.full((2, 128), 6.0), torch.zeros(2, 16), torch.zeros(2))
+    a, b = (one.sample(500, np.random.default_rng(1)) for one in (replay, other))
+    assert torch.equal(a.obs, b.obs) and torch.equal(a.task, b.task)
 
 
 def test_ring_forgets_the_oldest_rows_only():

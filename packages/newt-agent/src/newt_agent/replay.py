@@ -4,20 +4,27 @@ Each environment has a ring buffer of rows. An episode of T steps takes T + 1 co
 k holds the k-th observation and the action and reward that led to it (zeros in row 0). A sample is
 a window of ``horizon + 1`` consecutive rows of one episode.
 
-All environments are sampled equally often, and so are all windows of one. So a task with short
-episodes is sampled as often as one with long episodes. (The paper gives no weights. The published
-code samples episodes uniformly, a 25-step task 40 times more often than a 1000-step one.)
+How often a window is sampled (the paper gives no weights):
+
+* ``task``, the default: all environments equally often, and all windows of one. So a task with
+  short episodes counts as much as one with long episodes.
+* ``transition``: all windows equally often, whatever their task.
+* ``episode``: all episodes equally often, and all windows of one, as in the published code. There a
+  task with episodes of 25 steps is sampled 40 times more often than one with episodes of 1000.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from newt_agent.losses import Batch
+
+Weighting = Literal["task", "transition", "episode"]
+"""What counts equally in a sample."""
 
 _STORED = ("obs", "action", "reward")
 _MAX_TRIES = 1000
@@ -68,6 +75,7 @@ class Replay:
         obs_dim: Size of a padded observation.
         action_dim: Size of a padded action.
         device: Where the rows are stored, and the samples come from.
+        weighting: What counts equally in a sample.
 
     Raises:
         ValueError: The capacity is too small for one window an environment.
@@ -82,6 +90,7 @@ class Replay:
         obs_dim: int = 128,
         action_dim: int = 16,
         device: torch.device | str = "cpu",
+        weighting: Weighting = "task",
     ) -> None:
         self.rows_per_env = capacity // num_envs
         # With fewer, every window of a ring buffer could cross a reset.
@@ -92,6 +101,7 @@ class Replay:
             )
         self.num_envs = num_envs
         self.horizon = horizon
+        self.weighting = weighting
         self.device = torch.device(device)
         self._task = task.to(self.device)
         size = num_envs * self.rows_per_env
@@ -103,6 +113,7 @@ class Replay:
         self._row_step = np.zeros((num_envs, self.rows_per_env), np.int32)  # of its episode
         self._rows_written = np.zeros(num_envs, np.int64)
         self._steps_since_reset = np.zeros(num_envs, np.int32)
+        self._episodes = _Episodes(num_envs, self.rows_per_env) if weighting == "episode" else None
 
     def __len__(self) -> int:
         """Rows held."""
@@ -117,6 +128,8 @@ class Replay:
         """
         zeros = torch.zeros(self.num_envs, self._action.shape[1])
         self._steps_since_reset[where] = 0
+        if self._episodes is not None:
+            self._episodes.begin(np.flatnonzero(where), self._rows_written)
         self._add(obs, zeros, torch.zeros(self.num_envs), np.flatnonzero(where))
 
     def add(
@@ -139,6 +152,8 @@ class Replay:
         slot = self._rows_written[envs] % self.rows_per_env
         self._row_step[envs, slot] = self._steps_since_reset[envs]
         self._rows_written[envs] += 1
+        if self._episodes is not None:
+            self._episodes.forget(envs, self._rows_written)
         rows = torch.from_numpy(envs * self.rows_per_env + slot).to(self.device)
         chosen = torch.from_numpy(envs)
         self._obs[rows] = obs[chosen].to(self.device)
@@ -213,14 +228,23 @@ class Replay:
         chosen_envs = rng.integers(self.num_envs, size=count)
         chosen_starts = np.empty(count, np.int64)
         rejected = np.arange(count)
-        # A window that would cross a reset is sampled again, from the same environment.
         for _ in range(_MAX_TRIES):
             envs = chosen_envs[rejected]
-            oldest = self._rows_written[envs] - held[envs]
-            starts = oldest + rng.integers(held[envs] - self.horizon)
+            if self.weighting == "task":
+                # A window that would cross a reset is sampled again, from the same environment.
+                oldest = self._rows_written[envs] - held[envs]
+                starts = oldest + rng.integers(held[envs] - self.horizon)
+            elif self._episodes is None:
+                envs, within = _pick(held - self.horizon, len(envs), rng)
+                starts = self._rows_written[envs] - held[envs] + within
+            else:
+                envs, starts = self._episodes.sample(
+                    len(envs), self._rows_written, held, self.horizon, rng
+                )
             last = self._row_step[envs, (starts + self.horizon) % self.rows_per_env]
-            chosen_starts[rejected] = starts
-            rejected = rejected[last < self.horizon]
+            whole = (last >= self.horizon) & (starts + self.horizon < self._rows_written[envs])
+            chosen_envs[rejected], chosen_starts[rejected] = envs, starts
+            rejected = rejected[~whole]
             if not len(rejected):
                 return chosen_envs, chosen_starts
         raise NoWindowError(int(chosen_envs[rejected[0]]), self.horizon)
@@ -259,6 +283,8 @@ class Replay:
         for name in _STORED:
             getattr(self, f"_{name}")[rows] = state[name].to(self.device)
         self._row_step.reshape(-1)[filled] = state["row_step"].numpy()
+        if self._episodes is not None:
+            self._episodes.rebuild(self._row_step, self._rows_written)
 
     def _filled(self) -> np.ndarray:
         """Indices of the rows in use, in storage order, one environment after the other."""
@@ -266,3 +292,68 @@ class Replay:
         return np.concatenate(
             [env * self.rows_per_env + np.arange(count) for env, count in enumerate(held)]
         )
+
+
+def _pick(counts: np.ndarray, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Samples among things in groups, each as often: its group, and its number there."""
+    ends = np.cumsum(counts)
+    chosen = rng.integers(ends[-1], size=size)
+    groups = np.searchsorted(ends, chosen, side="right")
+    return groups, chosen - (ends - counts)[groups]
+
+
+class _Episodes:
+    """Where the episodes begin of which a ring buffer holds a row, for each environment.
+
+    Rows are counted from the first one ever written.
+    """
+
+    def __init__(self, num_envs: int, rows_per_env: int) -> None:
+        self._rows_per_env = rows_per_env
+        # As many as rows, if each were of another episode, and the next one that begins.
+        self._begins = np.zeros((num_envs, rows_per_env + 1), np.int64)
+        self._oldest = np.zeros(num_envs, np.int64)
+        self._count = np.zeros(num_envs, np.int64)  # ever begun
+
+    def begin(self, envs: np.ndarray, rows_written: np.ndarray) -> None:
+        """Begins episodes with the next row."""
+        self._begins[envs, self._slot(self._count[envs])] = rows_written[envs]
+        self._count[envs] += 1
+
+    def forget(self, envs: np.ndarray, rows_written: np.ndarray) -> None:
+        """Forgets episodes whose last row was overwritten; after each row, so it is one at most."""
+        second = self._begins[envs, self._slot(self._oldest[envs] + 1)]
+        gone = (self._oldest[envs] + 1 < self._count[envs]) & (
+            second <= rows_written[envs] - self._rows_per_env
+        )
+        self._oldest[envs] += gone
+
+    def sample(
+        self,
+        size: int,
+        rows_written: np.ndarray,
+        held: np.ndarray,
+        horizon: int,
+        rng: np.random.Generator,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Samples episodes, and of each a row at which a window starts, if it holds a window."""
+        envs, within = _pick(self._count - self._oldest, size, rng)
+        number = self._oldest[envs] + within
+        running = number + 1 == self._count[envs]
+        later = self._begins[envs, self._slot(number + 1)]
+        end = np.where(running, rows_written[envs], later)
+        begin = np.maximum(self._begins[envs, self._slot(number)], (rows_written - held)[envs])
+        return envs, begin + rng.integers(np.maximum(1, end - begin - horizon))
+
+    def rebuild(self, row_step: np.ndarray, rows_written: np.ndarray) -> None:
+        """Finds the episodes again from the steps of the rows, ``[num_envs, rows_per_env]``."""
+        self._oldest[:] = 0
+        for env, written in enumerate(rows_written):
+            oldest = max(0, written - self._rows_per_env)
+            rows = np.arange(oldest, written)
+            begins = rows[(row_step[env, rows % self._rows_per_env] == 0) | (rows == oldest)]
+            self._begins[env, : len(begins)] = begins
+            self._count[env] = len(begins)
+
+    def _slot(self, number: np.ndarray) -> np.ndarray:
+        return number % self._begins.shape[1]
