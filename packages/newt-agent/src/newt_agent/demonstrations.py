@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import numpy as np
 import tyro
 
+from mmbench import catalog
+from mmbench.catalog import Task
 from mmbench.runs import RunError
 
 Demos = Annotated[
@@ -62,13 +65,20 @@ def load_demonstrations(tasks: Sequence[str], where: str) -> Demonstrations:
         return Demonstrations((), "no demonstrations are used")
     from mmbench import demos
 
+    root = None if where == "auto" else Path(where).expanduser()
+    if root is not None and not root.is_dir():
+        raise RunError(
+            f"demos={where}: no such folder; auto takes those of mmbench, none none at all"
+        )
+    records = [catalog.get(name) for name in tasks]
+    _replay([task for task in records if demos.find_tape(task, root) is not None], root)
     episodes: list[Demonstration] = []
     without: list[str] = []
-    for number, task in enumerate(tasks):
+    for number, task in enumerate(records):
         try:
-            dataset = demos.load(task, None if where == "auto" else where)
+            dataset = demos.load(task, root)
         except demos.NoDemonstrationsError:
-            without.append(task)
+            without.append(task.versioned_name)
             continue
         for episode in dataset.iterate_episodes():
             episodes.append(
@@ -81,6 +91,19 @@ def load_demonstrations(tasks: Sequence[str], where: str) -> Demonstrations:
                 )
             )
     return Demonstrations(tuple(episodes), _summary(tasks, episodes, without))
+
+
+def _replay(tasks: Sequence[Task], root: Path | None) -> None:
+    """Plays the tapes that were never played here, in all processes at once."""
+    from mmbench.demos.display import progress, show_episodes
+    from mmbench.demos.replay import replay
+    from mmbench.demos.workers import default_workers
+
+    with progress() as bars:
+        show = show_episodes(bars, "replaying demonstrations", len(tasks))
+        for replayed in replay(tasks, root, default_workers(), show):
+            for text in replayed.texts:
+                bars.console.print(f"demonstrations of {replayed.task}: {text}", highlight=False)
 
 
 def _summary(

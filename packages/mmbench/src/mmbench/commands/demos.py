@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -26,6 +25,7 @@ from mmbench.catalog import (
     select,
 )
 from mmbench.commands import TaskCommand
+from mmbench.demos.display import progress, show_episodes
 from mmbench.runs import RunError
 
 Root = Annotated[
@@ -93,7 +93,7 @@ class CollectDemos(TaskCommand):
         root = _folder(self.root)
         plan = Plan(root, self.episodes, self.attempts, self.seed, self.overwrite)
         lacking = []
-        with _progress() as bars:
+        with progress() as bars:
             shown = bars.add_task("collecting", total=len(experts) * self.episodes)
             chosen: dict[Task, int] = {}
 
@@ -162,8 +162,8 @@ class ReplayDemos(TaskCommand):
         chosen = tuple(tapes(root)) if self.tasks is None else select(self.tasks)
         chosen = _runnable(chosen, self.skip_missing)
         left_out, made = 0, 0
-        with _progress() as bars:
-            show = _show_episodes(bars, "replaying", len(chosen))
+        with progress() as bars:
+            show = show_episodes(bars, "replaying", len(chosen))
             for replayed in replay(chosen, root, _count(self.workers), show):
                 left_out += replayed.left_out
                 made += 1
@@ -215,8 +215,8 @@ class VerifyDemos(TaskCommand):
         root = _folder(self.root)
         chosen = with_demonstrations(root) if self.tasks is None else select(self.tasks)
         verdicts = []
-        with _progress() as bars:
-            show = _show_episodes(bars, "verifying", len(chosen))
+        with progress() as bars:
+            show = show_episodes(bars, "verifying", len(chosen))
             workers = _count(self.workers)
             for verdict in verify(chosen, root, self.episodes, workers, self.seed, show):
                 verdicts.append(verdict)
@@ -313,7 +313,7 @@ class VideoOfDemo(TaskCommand):
         path = Path(self.out or f"{name.stem}-{self.episode}{name.suffix}")
         check_video(path)
         actions = iter(padded(episode.actions, MAX_ACTION_DIM))
-        with _progress() as bars:
+        with progress() as bars:
             bar = bars.add_task(tape.task, total=len(episode.actions))
             score = record_episode(
                 task,
@@ -360,22 +360,6 @@ def _count(workers: int | None) -> int:
     return workers
 
 
-def _progress() -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    console = Console(stderr=True)  # so that a pipe of stdout holds the results only
-    return Progress(
-        *columns,
-        console=console,
-        disable=not console.is_terminal,
-        redirect_stdout=sys.stdout.isatty(),
-    )
-
-
 def _runnable(tasks: Iterable[Task], skip: bool) -> tuple[Task, ...]:
     """The tasks that can run here; without ``skip`` all have to."""
     from mmbench.domains import unavailable
@@ -392,18 +376,3 @@ def _runnable(tasks: Iterable[Task], skip: bool) -> tuple[Task, ...]:
     if not left:
         raise RunError("no task is left")
     return tuple(left)
-
-
-def _show_episodes(bars: Progress, doing: str, tasks: int) -> Callable[[Task, int, int], None]:
-    """Shows how many episodes are played; the number of a task's is known once one is."""
-    bar = bars.add_task(doing, total=None)
-    done: dict[Task, int] = {}
-    totals: dict[Task, int] = {}
-
-    def show(task: Task, played: int, total: int) -> None:
-        done[task], totals[task] = played, total
-        expected = sum(totals.values()) * tasks // len(totals)
-        text = f"{doing} {task.versioned_name}"
-        bars.update(bar, completed=sum(done.values()), total=expected, description=text)
-
-    return show

@@ -15,7 +15,8 @@ With the extra ``demos``::
 * :mod:`mmbench.demos.verify`: whether all of it still holds.
 """
 
+from mmbench.demos.places import find_tape
 from mmbench.demos.replay import NoDemonstrationsError, Replayed, load, replay
 from mmbench.demos.tape import TapeError
 
-__all__ = ["NoDemonstrationsError", "Replayed", "TapeError", "load", "replay"]
+__all__ = ["NoDemonstrationsError", "Replayed", "TapeError", "find_tape", "load", "replay"]
