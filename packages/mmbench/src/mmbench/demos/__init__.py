@@ -16,7 +16,7 @@ With the extra ``demos``::
 """
 
 from mmbench.demos.places import find_tape
-from mmbench.demos.replay import NoDemonstrationsError, Replayed, load, replay
+from mmbench.demos.replay import NoDemonstrationsError, load
 from mmbench.demos.tape import TapeError
 
-__all__ = ["NoDemonstrationsError", "Replayed", "TapeError", "find_tape", "load", "replay"]
+__all__ = ["NoDemonstrationsError", "TapeError", "find_tape", "load"]
