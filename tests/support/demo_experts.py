@@ -2,6 +2,8 @@
 
 import os
 import signal
+import time
+from pathlib import Path
 
 import numpy as np
 
@@ -78,6 +80,22 @@ class Moody(Balance):
         super().begin(env, obs, rng)
         if rng.random() < 0.4:
             self.gain = np.zeros(4)
+
+
+class Unsteady(Moody):
+    """Thinks longer about some episodes than about others."""
+
+    def begin(self, env, obs, rng):
+        super().begin(env, obs, rng)
+        time.sleep(0.2 * rng.random())
+
+
+class Hanging(Still):
+    """Never acts, and says that it has begun."""
+
+    def act(self, obs):
+        Path("busy").touch()
+        time.sleep(10_000)
 
 
 class Raising(Still):
