@@ -60,7 +60,19 @@ for name in ("metaworld", "maniskill", "box2d", "robodesk", "ogbench", "atari"):
     assert f"mmbench[{name}]" in problem["fix"], problem
     assert len(problem["tasks"]) == rows[name]["tasks"] >= 6
 assert report["renderers"][2]["status"] == "missing" and report["machine"]["torch"] is None
-absent("torch", "metaworld", "newt_agent")
+for words in (("list", "--json"), ("verify", "--json")):  # of tapes, without an extra
+    subprocess.run([doctor[0], "demos", *words], check=True, stdout=subprocess.DEVNULL)
+absent("torch", "metaworld", "newt_agent", "minari")
+""",
+    "mmbench[demos]": """
+import pathlib, subprocess, sys
+demos = (pathlib.Path(sys.executable).with_name("mmbench"), "demos")
+chosen = ("--tasks", "pygame-cartpole-balance", "--episodes", "1", "--workers", "1")
+subprocess.run([*demos, "collect", *chosen, "--root", "own"], check=True)
+from mmbench import demos as demonstrations
+assert len(demonstrations.load("pygame-cartpole-balance", "own")) == 1
+subprocess.run([*demos, "verify", "--root", "own"], check=True)
+absent("torch")
 """,
     "newt-agent": """
 import subprocess, sys, pathlib
@@ -153,7 +165,7 @@ def test_a_package_index_shows_where_each_comes_from_and_no_dead_link():
         )
 
 
-@pytest.mark.parametrize("name", PACKAGES)
+@pytest.mark.parametrize("name", FIRST_USE)
 def test_wheel_works_alone(name, built, locked, tmp_path):
     environment = tmp_path / "environment"
     uv("venv", "--python", sys.executable, environment)

@@ -77,6 +77,11 @@ def test_a_dataset_holds_what_the_environment_gives(root):
         assert np.isnan(about["success"])
 
 
+def test_the_folder_may_be_relative(root, monkeypatch):
+    monkeypatch.chdir(root.parent)
+    assert len(load(root.name)) == 3
+
+
 def test_minari_finds_and_loads_it(root, monkeypatch):
     load(root)
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(root))

@@ -68,6 +68,7 @@ def require_minari() -> Any:
     try:
         import h5py  # noqa: F401
         import minari
+        import PIL  # noqa: F401
     except ImportError as error:
         raise RunError(
             f"datasets of demonstrations need the extra `demos` ({error}): "

@@ -23,7 +23,8 @@ SHIPPED = Path(__file__).with_name("tapes")
 
 def root_folder(root: Path | None) -> Path:
     """A folder of demonstrations; None is the user's own."""
-    return cache_dir() / "demos" if root is None else root
+    # Absolute, as Minari needs it.
+    return (cache_dir() / "demos" if root is None else root).absolute()
 
 
 def root_tape(task: Task, root: Path | None) -> Path:
