@@ -18,7 +18,8 @@ from outside import EXAMPLES, HAS_UV, install
 
 DOCS = Path(__file__).parents[1] / "docs"
 HANG = 600
-PAGES = ("add_a_task", "add_a_domain", "your_own_environment", "add_an_arcade_game")
+TRAINING = ("add_a_task", "add_a_domain", "your_own_environment", "add_an_arcade_game")
+PAGES = (*TRAINING, "demonstrations")
 SHORT = (
     "--preset quickstart --steps 600 --seed-steps 200 --eval-episodes 1 --no-plan "
     "--no-plan-in-eval --batch-size 8 --utd 0.02 --envs-per-task 1 --replay-capacity 5000"
@@ -103,7 +104,7 @@ def test_the_method_of_the_page_trains_and_acts(reader):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reader", PAGES, indirect=True)
+@pytest.mark.parametrize("reader", TRAINING, indirect=True)
 def test_training_as_a_page_shows(reader):
     lines = reader.of("newt-train")
     assert lines
