@@ -43,6 +43,7 @@ CONFIG = replace(
     envs_per_task=2,
     utd=0.25,
     replay_capacity=400,
+    plan_in_eval=True,
     eval_every=50,
     checkpoint_every=64,
     planner=replace(TINY.planner, horizon=4),
