@@ -174,7 +174,7 @@ while True:
         break
     run(seed=1)
     tape.write_bytes(old)
-print(point, *sorted(found))
+print(point, *sorted(found), *(path.name for path in root.rglob(".[a-z]*-*")))
 """
 
 

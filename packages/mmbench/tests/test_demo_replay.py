@@ -117,6 +117,19 @@ def test_a_dataset_is_made_anew_of_another_tape_or_when_it_is_damaged(root):
     assert data.read_bytes() != content
 
 
+def test_a_folder_that_may_only_be_read_is_read(root, monkeypatch):
+    load(root)
+    monkeypatch.setattr(replay, "_lock", None)
+    assert len(load(root)) == 3 and list(replay.replay([TASK], root, 0)) == []
+
+
+def test_what_a_killed_process_left_is_removed(root):
+    left = dataset_folder(TASK, root) / ".data-0123abcd"
+    (left / "deep").mkdir(parents=True)
+    load(root)
+    assert not left.exists()
+
+
 def test_the_first_step_that_differs_is_found():
     sums = np.arange(5, dtype=np.uint32)
     other = sums.copy()

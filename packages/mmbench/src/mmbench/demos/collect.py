@@ -28,7 +28,7 @@ from mmbench.demos.recording import processor, record, simulator_versions
 from mmbench.demos.tape import Episode, Recording, Tape, read_tape, write_tape
 from mmbench.demos.workers import Done, Job, environments, run_jobs
 from mmbench.runs import RunError
-from mmbench.runs.files import remove
+from mmbench.runs.files import remove, remove_leftovers
 from mmbench.runs.lock import FolderLock
 
 _SAVE_SECONDS = 2.0
@@ -250,6 +250,8 @@ class _Collection:
 
     def _load(self) -> None:
         """Takes up what is there: a collection that was interrupted, or else the tape."""
+        for written in (self._state, root_tape(self._task, self._plan.root)):
+            remove_leftovers(written)
         if self._plan.overwrite:
             remove(self._state)
             return

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mmbench.catalog import Task, TaskUnavailableError, get
 from mmbench.demos.dataset import (
+    DATA,
     DatasetError,
     Demonstration,
     about,
@@ -32,6 +33,7 @@ from mmbench.demos.tape import Episode, Tape, read_tape
 from mmbench.demos.workers import Job, default_workers, environments, run_jobs
 from mmbench.domains import unavailable
 from mmbench.runs import RunError
+from mmbench.runs.files import remove_leftovers
 from mmbench.runs.lock import FolderLock
 from mmbench.shell import command
 
@@ -175,9 +177,13 @@ def replay(
             path = find_tape(task, root)
             if path is None:
                 raise _nothing(task, root)
-            locks[task] = _lock(dataset_folder(task, root))
             digests[task] = digest(path)
-            if _current(task, root, digests[task]) is None:
+            if _current(task, root, digests[task]) is not None:
+                continue  # also in a folder that nobody here may write to
+            folder = dataset_folder(task, root)
+            locks[task] = _lock(folder)
+            if _current(task, root, digests[task]) is None:  # another has not made it meanwhile
+                remove_leftovers(folder / DATA)
                 stale[task] = read_tape(path, task)
             else:
                 locks.pop(task).close()
@@ -207,16 +213,16 @@ def load(
     task: str | Task,
     root: str | Path | None = None,
     workers: int | None = None,
-    show: Show = lambda *_: None,
 ) -> minari.MinariDataset:
     """Loads the demonstrations of a task; plays its tape first where that was not done yet.
+
+    A terminal then shows the progress.
 
     Args:
         task: A name or a record.
         root: The folder of demonstrations; None is the user's own, beneath which lie the tapes
             that the package ships.
-        workers: Processes for playing; None is one for each core.
-        show: See :data:`Show`.
+        workers: Processes for playing; None is one for each core, 0 plays in this one.
 
     Returns:
         A ``minari.MinariDataset`` ``mmbench/<task>/expert-v0``: see :mod:`mmbench.demos.dataset`.
@@ -228,6 +234,8 @@ def load(
         UnknownTaskError: There is no such task.
         TaskUnavailableError: The tape has to be played and the task cannot run here.
     """
+    from mmbench.demos.display import progress, show_episodes  # late: only a first use shows any
+
     task = task if isinstance(task, Task) else get(task)
     root = None if root is None else Path(root).expanduser()
     require_minari()
@@ -242,7 +250,10 @@ def load(
             f"the tape of {task.versioned_name!r} has to be played: {reason}"
         )
     workers = default_workers() if workers is None else workers
-    for replayed in replay([task], root, workers, show):
+    with progress() as bars:
+        show = show_episodes(bars, "replaying demonstrations of", 1)
+        made = list(replay([task], root, workers, show))
+    for replayed in made:
         if not replayed.episodes:
             raise RunError(
                 f"no episode of {path} comes out here as it was recorded: {replayed.texts[0]}"

@@ -30,6 +30,15 @@ def hidden_name(path: Path) -> Path:
     return path.with_name(f".{path.name}-{secrets.token_hex(4)}")
 
 
+def remove_leftovers(path: Path) -> None:
+    """Removes what writers of a file or folder left under hidden names when they were killed.
+
+    Only for who alone may write it: another writer's would go too.
+    """
+    for leftover in path.parent.glob(f".{path.name}-{'[0-9a-f]' * 8}"):
+        remove(leftover)
+
+
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Writes a file through a hidden name: readers see the old content or all of the new."""
     data = content.encode() if isinstance(content, str) else content
