@@ -122,6 +122,17 @@ def test_an_expert_that_kills_its_process_ends_its_task_only(tmp_path):
     assert not outcome.good and "its process was killed by SIGKILL" in outcome.text
 
 
+def test_a_damaged_tape_ends_its_task_and_can_be_overwritten(tmp_path):
+    path = root_tape(TASK, tmp_path)
+    path.parent.mkdir()
+    path.write_bytes(b"nothing")
+    (outcome,) = run(tmp_path)
+    assert not outcome.good and f"{path} is no tape" in outcome.text
+    assert outcome.text.endswith("--overwrite begins anew") and path.read_bytes() == b"nothing"
+    (outcome,) = run(tmp_path, overwrite=True)
+    assert outcome.good and len(collected(tmp_path).episodes) == 3
+
+
 def test_a_task_that_another_collects_is_left_to_it(tmp_path):
     folder = collecting_folder(TASK, tmp_path)
     folder.mkdir(parents=True)

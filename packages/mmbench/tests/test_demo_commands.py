@@ -73,6 +73,11 @@ def test_verifying_prints_findings_and_ends_with_1_where_something_is_wrong(root
         demos("verify", "--root", tmp_path, "--workers", 0)
     assert ended.value.code == 1
     assert f"something is wrong with {TASK.name}" in capsys.readouterr().err
+    demos("list", "--root", tmp_path, "--json")
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["score"] is None and "truncated" in row["problem"]
+    demos("list", "--root", tmp_path)
+    assert "0 tasks with 0 episodes" in capsys.readouterr().out
 
 
 def test_a_video_shows_the_recorded_episode(root, tmp_path, capsys, monkeypatch):

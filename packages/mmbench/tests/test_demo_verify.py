@@ -216,6 +216,11 @@ def test_the_dataset_of_another_task_is_found(root):
     assert f"holds 'mmbench/{TASK.name}/expert-v0'" in found.problems[0]
 
 
+def test_a_task_without_any_is_named(root):
+    (found,) = verify([catalog.get("pygame-pong")], root, 1, 0)
+    assert "there are no demonstrations in" in found.problems[0]
+
+
 def test_without_the_extra_tapes_are_verified_all_the_same(root, monkeypatch):
     monkeypatch.setitem(sys.modules, "minari", None)
     found = verdict(root)

@@ -53,6 +53,15 @@ def test_importing_and_listing_load_nothing_heavy():
     assert not set(HEAVY) & set(loaded)
 
 
+def test_demonstrations_load_minari_where_they_are_loaded():
+    loaded = run(
+        "import json, sys\n"
+        "import mmbench.demos\n"
+        "print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+    )
+    assert not set(HEAVY) & set(loaded)
+
+
 def test_the_command_loads_no_simulator():
     loaded = run(
         "import json, sys\n"

@@ -258,9 +258,11 @@ class ListDemos(TaskCommand):
             number = column in ("episodes", "score", "random", "kB")
             table.add_column(column, no_wrap=True, justify="right" if number else "left")
         for row in found:
-            random = "" if row.random is None else f"{row.random:.3f}"
+            score, random = (
+                "" if value is None else f"{value:.3f}" for value in (row.score, row.random)
+            )
             size, replayed = f"{row.bytes / 1e3:.0f}", "yes" if row.replayed else ""
-            cells = (row.task, str(row.episodes), f"{row.score:.3f}", random, size, replayed)
+            cells = (row.task, str(row.episodes), score, random, size, replayed)
             table.add_row(*map(Text, (*cells, row.expert)))
         console = Console() if sys.stdout.isatty() else Console(width=160)
         console.print(table)

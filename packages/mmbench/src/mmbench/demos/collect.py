@@ -25,7 +25,7 @@ from mmbench.demos import bars
 from mmbench.demos.experts import load_expert
 from mmbench.demos.places import collecting_folder, find_tape, root_tape
 from mmbench.demos.recording import processor, record, simulator_versions
-from mmbench.demos.tape import Episode, Recording, Tape, read_tape, write_tape
+from mmbench.demos.tape import Episode, Recording, Tape, TapeError, read_tape, write_tape
 from mmbench.demos.workers import Done, Job, environments, run_jobs
 from mmbench.runs import RunError
 from mmbench.runs.files import remove, remove_leftovers
@@ -136,7 +136,11 @@ def _begin(task: Task, expert: str, plan: Plan) -> _Collection | Outcome:
         lock = FolderLock(folder)
     except RunError as error:
         return Outcome(task.versioned_name, True, f"left to the other collector: {error}")
-    collection = _Collection(task, expert, plan, folder, lock)
+    try:
+        collection = _Collection(task, expert, plan, folder, lock)
+    except TapeError as error:
+        lock.close()
+        return Outcome(task.versioned_name, False, f"{error}. --overwrite begins anew")
     outcome = collection.outcome()  # that of an earlier process, which did not get to say it
     if outcome is not None:
         collection.close()

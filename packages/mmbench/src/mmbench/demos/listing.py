@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from mmbench.catalog import TASKS, Task, outside
 from mmbench.demos import bars
 from mmbench.demos.places import collecting_folder, dataset_folder, find_tape
@@ -21,7 +19,7 @@ class Row:
     Attributes:
         task: Its name.
         episodes: How many.
-        score: Their mean score.
+        score: Their mean score; None where the tape is damaged.
         random: That of random actions; None where it was never measured.
         expert: Who played.
         bytes: Size of the tape's file.
@@ -31,7 +29,7 @@ class Row:
 
     task: str
     episodes: int
-    score: float
+    score: float | None
     random: float | None
     expert: str
     bytes: int
@@ -59,7 +57,7 @@ def _row(task: Task, path: Path, replayed: bool, problem: str = "") -> Row:
     try:
         tape = read_tape(path, task)
     except TapeError as error:
-        return Row(name, 0, np.nan, random, "", size, replayed, str(error))
+        return Row(name, 0, None, random, "", size, replayed, str(error))
     missed = bars.problems(task, tape.episodes)
     problem = ": ".join(filter(None, (problem, *missed[:1])))
     return Row(name, len(tape.episodes), tape.score, random, tape.experts, size, replayed, problem)

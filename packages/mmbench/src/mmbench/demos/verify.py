@@ -17,7 +17,7 @@ import numpy as np
 from mmbench.catalog import MAX_ACTION_DIM, MAX_OBS_DIM, TASKS, Task, outside
 from mmbench.demos import bars
 from mmbench.demos.dataset import DATA, DatasetError, about, padded, read_dataset
-from mmbench.demos.places import dataset_folder, find_tape
+from mmbench.demos.places import dataset_folder, find_tape, root_folder
 from mmbench.demos.recording import checksum, processor, simulator_versions
 from mmbench.demos.replay import Comparison, Show, compare_tapes, digest
 from mmbench.demos.tape import Episode, Recording, Tape, TapeError, read_tape
@@ -116,6 +116,8 @@ def _verify_files(task: Task, root: Path | None, verdict: Verdict) -> Tape | Non
             if len({episode.seed for episode in tape.episodes}) < len(tape.episodes):
                 verdict.problems.append("two episodes have one seed")
     if not (dataset_folder(task, root) / DATA).is_dir():
+        if path is None:
+            verdict.problems.append(f"there are no demonstrations in {root_folder(root)}")
         return tape
     try:
         dataset = read_dataset(task, root)
