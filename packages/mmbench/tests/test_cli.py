@@ -59,6 +59,7 @@ def test_the_list_and_a_task_fit_the_terminal(columns):
         lines = run("tasks", *args, COLUMNS=str(columns)).stdout.splitlines()
         assert max(len(line.rstrip()) for line in lines) <= columns
         assert all("…" not in line for line in lines)
+    assert ("score:" in run("tasks", COLUMNS=str(columns)).stdout) == (columns == 80)
 
 
 def test_one_task_is_shown_whole():
@@ -70,6 +71,12 @@ def test_one_task_is_shown_whole():
     assert f"{corrected.id}: {corrected.differs}" in shown
     assert "0 to 1 for returns from 0 to 1000" in run("tasks", "ms-ant-run-v1").stdout
     assert task.id in run("tasks", "ms-ant-run-v1", COLUMNS="1000").stdout
+
+
+def test_an_environment_without_an_id_is_shown_by_the_name_that_selects_it():
+    shown = run("tasks", "gym:Pendulum-v1").stdout
+    assert shown.startswith("gym:Pendulum-v1\n")
+    assert "3 entries, padded" in shown and " 1 entry in [-1, 1]" in shown
 
 
 def test_what_a_task_needs_is_said():

@@ -25,6 +25,7 @@ from mmbench.catalog import (
     select,
     tasks,
 )
+from mmbench.catalog.registry import find
 from mmbench.commands import TaskCommand
 from mmbench.domains import unavailable
 from mmbench.runs import RunError
@@ -127,11 +128,19 @@ def _list(selected: Sequence[Task], console: Console) -> None:
                     _score(task),
                 )
             )
-    count = "1 task" if len(selected) == 1 else f"{len(selected)} tasks"
+    columns = (
+        "obs, action: entries. score: success, or the returns that count as 0 and 1."
+        if wide
+        else "obs/a: entries of observations and actions."
+    )
     console.print(
-        f"\n{count}. obs, action: entries. score: success, or the returns that count as 0 and 1. "
+        f"\n{_count(len(selected), 'task', 'tasks')}. {columns} "
         f"`{command('mmbench', 'tasks', 'NAME')}` shows one with its instruction."
     )
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _score(task: Task) -> str:
@@ -141,7 +150,7 @@ def _score(task: Task) -> str:
 
 
 def _show(task: Task, console: Console) -> None:
-    console.print(Text(task.id, "bold"))
+    console.print(Text(task.id if find(task.id) else task.versioned_name, "bold"))
     console.print(Padding(Text(task.instruction), (0, 0, 1, 2)))
     reason = unavailable(task)
     native = "" if task.action_repeat == 1 else f", each {task.action_repeat} native ones"
@@ -149,10 +158,14 @@ def _show(task: Task, console: Console) -> None:
     rows = {
         "domain": f"{task.domain}{_HELD_OUT[task.split]}",
         "observation": (
-            f"{task.obs_dim} entries, padded to {MAX_OBS_DIM}" if task.obs_dim else "images"
+            f"{_count(task.obs_dim, 'entry', 'entries')}, padded to {MAX_OBS_DIM}"
+            if task.obs_dim
+            else "images"
         ),
-        "action": f"{task.action_dim} entries in [-1, 1], padded to {MAX_ACTION_DIM}",
-        "episode": f"{most}{task.max_episode_steps} steps{native}",
+        "action": (
+            f"{_count(task.action_dim, 'entry', 'entries')} in [-1, 1], padded to {MAX_ACTION_DIM}"
+        ),
+        "episode": f"{most}{_count(task.max_episode_steps, 'step', 'steps')}{native}",
         "discount": f"{task.discount:g}",
         "score": {
             "success": "success of the last step",
