@@ -41,7 +41,7 @@ def main(run: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for task in tasks:
             path = Path(folder) / f"{task.name}.gif"
-            score = record_episode(task, agent.policy(task.name), path)
+            score = record_episode(task, agent.policy(task.name), path).score
             print(f"{task.name}: {score:.2f}")
             columns.append(frames(path))
             titles.append((task.name, f"score {score:.2f}"))

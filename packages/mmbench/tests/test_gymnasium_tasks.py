@@ -11,6 +11,7 @@ import mmbench
 from mmbench.catalog import InvalidTaskError, TaskUnavailableError, UnknownTaskError, select
 from mmbench.domains.gymnasium import fit
 from mmbench.env import TaskEnv
+from mmbench.rendering import RendererUnavailableError
 
 LINE = "own_environments:own/Line-v0"
 ENDS = own_environments.ENDS_AFTER
@@ -274,6 +275,16 @@ def test_an_error_before_the_end_is_not_the_end(monkeypatch):
     monkeypatch.setattr(own_environments.Line, "step", lambda self, action: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         env.step(np.zeros(16, np.float32))
+
+
+def test_an_environment_that_cannot_draw_here_is_named(monkeypatch):
+    def render(self):
+        raise OSError("no OpenGL")
+
+    monkeypatch.setattr(own_environments.Line, "render", render)
+    message = f"gym:{LINE} does not draw here .OSError: no OpenGL.*MUJOCO_GL=egl"
+    with pytest.raises(RendererUnavailableError, match=message):
+        TaskEnv(gym_task(), obs="rgb").reset(seed=0)
 
 
 @pytest.mark.parametrize(

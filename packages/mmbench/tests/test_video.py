@@ -58,7 +58,7 @@ def test_a_gif_loops_and_shows_every_second_frame_as_fast(tmp_path):
         assert abs(gif.info["duration"] - 2000 / 30) < 10
 
 
-def test_the_score_is_that_of_the_episode_played(tmp_path):
+def test_the_result_is_that_of_the_episode_played(tmp_path):
     task = mmbench.catalog.get("pygame-landing")
     actions = []
 
@@ -68,12 +68,19 @@ def test_the_score_is_that_of_the_episode_played(tmp_path):
         actions.append(np.full(16, 0.1, np.float32))
         return actions[-1]
 
-    score = video.record_episode(task, policy, tmp_path / "a.mp4", seed=5)
+    episode = video.record_episode(task, policy, tmp_path / "a.mp4", seed=5)
     env = gym.make(task.id)
     env.reset(seed=5)
+    total = 0.0
     for action in actions:
-        info = env.step(action)[-1]
-    assert score == info["score"]
+        _, reward, _, _, info = env.step(action)
+        total += reward
+    assert (episode.score, episode.episode_return, episode.length) == (info["score"], total, 200)
+
+
+def test_without_a_score_the_return_is_told():
+    assert video.told_result(0.7312, 5.0) == "score 0.731"
+    assert video.told_result(float("nan"), -120.51) == "return -120.5"
 
 
 @pytest.mark.parametrize(

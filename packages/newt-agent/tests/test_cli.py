@@ -24,6 +24,7 @@ from tiny import TINY
 import newt_agent
 from mmbench import catalog
 from mmbench.cli import main as mmbench_main
+from mmbench.evaluation import Episode
 from mmbench.evaluation.video import NoVideoError
 from mmbench.language import EncoderUnavailableError
 from mmbench.runs import RunError, RunFolder, publish_folder
@@ -411,7 +412,7 @@ def test_mmbench_video_computes_as_newt_eval_does(trained, tmp_path, monkeypatch
     def record(task, policy, *_):
         policy(np.zeros(128, np.float32), True)
         threads.append(torch.get_num_threads())
-        return 0.5
+        return Episode(task.name, 0.5, 0.0, 5.0, 1)
 
     monkeypatch.setattr("mmbench.commands.video.record_episode", record)
     flags = f"video --task pygame-cartpole-balance --policy {trained} --out {tmp_path}/a.gif"

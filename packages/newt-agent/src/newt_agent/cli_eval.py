@@ -16,7 +16,7 @@ from mmbench.evaluation.video import (
     NoVideoError,
     check_folder,
     record_episode,
-    told_score,
+    told_result,
     video_name,
 )
 from mmbench.runs import RunError, report_errors
@@ -184,11 +184,11 @@ def _record(agent: Agent, tasks: Sequence[Task], arguments: EvalConfig, display:
         path = folder / video_name(task, arguments.video_format)
         policy = agent.policy(task.versioned_name, arguments.seed)
         try:
-            score = record_episode(task, policy, path, arguments.seed)
+            episode = record_episode(task, policy, path, arguments.seed)
         except (NoVideoError, TaskUnavailableError) as error:
             display.warn(str(error))
         else:
-            display.say(f"{path}: {told_score(score)}")
+            display.say(f"{path}: {told_result(episode.score, episode.episode_return)}")
 
 
 def _tasks_to_evaluate(

@@ -17,7 +17,7 @@ from mmbench.evaluation.video import (
     check_video,
     random_policy,
     record_episode,
-    told_score,
+    told_result,
     video_name,
 )
 from mmbench.runs import RunError
@@ -62,10 +62,11 @@ class Video(TaskCommand):
         console = Console(stderr=True)
         with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
             bar = bars.add_task(task.versioned_name, total=task.max_episode_steps)
-            score = record_episode(
+            episode = record_episode(
                 task, policy, path, self.seed, lambda step: bars.update(bar, completed=step)
             )
-        print(f"{path}: one episode of {task.versioned_name}, {told_score(score)}")
+        result = told_result(episode.score, episode.episode_return)
+        print(f"{path}: one episode of {task.versioned_name}, {result}")
 
     def _policy(self, task: Task) -> Policy:
         if self.policy == "random":

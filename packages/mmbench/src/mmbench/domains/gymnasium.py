@@ -17,6 +17,7 @@ from mmbench.catalog.gymnasium_tasks import (
     observation_box,
 )
 from mmbench.domains.simulator import Simulator
+from mmbench.runs import one_line
 
 _FRAME = 224  # px, height and width of a frame
 _RESET = ("observation", "info")
@@ -145,8 +146,22 @@ class GymnasiumSimulator(Simulator):
             out[:] = np.ravel(self._obs)
 
     def render(self) -> np.ndarray:
-        """Returns the environment's frame, or its observation where that is an image, resized."""
-        return fit(np.asarray(self._obs if self._image else self._env.render(), np.uint8))
+        """Returns the environment's frame, or its observation where that is an image, resized.
+
+        Raises:
+            RendererUnavailableError: The environment cannot draw here.
+        """
+        if self._image:
+            return fit(np.asarray(self._obs, np.uint8))
+        try:
+            return fit(np.asarray(self._env.render(), np.uint8))
+        except Exception as error:
+            from mmbench.rendering import RendererUnavailableError  # late: it loads MuJoCo
+
+            raise RendererUnavailableError(
+                f"the environment {self._name} does not draw here ({one_line(error)}); if it draws "
+                "with MuJoCo on a machine without a display, set MUJOCO_GL=egl"
+            ) from error
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Raises NotImplementedError."""

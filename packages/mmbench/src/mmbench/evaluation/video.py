@@ -13,6 +13,7 @@ import numpy as np
 
 from mmbench.catalog import Task
 from mmbench.env import TaskEnv
+from mmbench.evaluation.scores import Episode
 from mmbench.runs import RunError, check_writable
 from mmbench.shell import command
 
@@ -36,9 +37,9 @@ def video_name(task: Task, kind: str) -> str:
     return f"{re.sub('[:/]', '-', task.versioned_name)}.{kind}"
 
 
-def told_score(score: float) -> str:
-    """A score as people read it, such as ``score 0.731``."""
-    return "no score" if np.isnan(score) else f"score {score:.3f}"
+def told_result(score: float, episode_return: float, digits: int = 3) -> str:
+    """The result of an episode: ``score 0.731``, or without a score ``return -120.5``."""
+    return f"return {episode_return:.1f}" if np.isnan(score) else f"score {score:.{digits}f}"
 
 
 def check_video(path: Path) -> None:
@@ -86,7 +87,7 @@ def record_episode(
     path: Path,
     seed: int = 0,
     on_step: Callable[[int], None] | None = None,
-) -> float:
+) -> Episode:
     """Plays one episode and writes it as a video.
 
     Args:
@@ -97,7 +98,7 @@ def record_episode(
         on_step: Called with the number of each step.
 
     Returns:
-        The episode's score.
+        The episode.
 
     Raises:
         RunError: See :func:`check_video`; or the policy raised it.
@@ -108,29 +109,35 @@ def record_episode(
 
     check_video(path)
     env = TaskEnv(task, obs="state" if task.obs_dim else "rgb", render_mode="rgb_array")
-    score = 0.0
+    name = task.versioned_name
+    info: dict[str, Any] = {}
+    total, step = 0.0, 0
+
+    def captioned() -> np.ndarray:
+        result = told_result(info["score"], total, digits=2)
+        return _captioned(_frame(env), name, f"step {step:4d}   {result}")
 
     def frames() -> Iterator[np.ndarray]:
-        nonlocal score
+        nonlocal info, step, total
         obs, info = env.reset(seed=seed)
-        yield _captioned(_frame(env), task.versioned_name, info["score"], 0)
-        over, step = False, 0
+        yield captioned()
+        over = False
         while not over:
-            obs, _, terminated, truncated, info = env.step(policy(obs, step == 0))
+            obs, reward, terminated, truncated, info = env.step(policy(obs, step == 0))
             over = terminated or truncated
+            total += float(reward)
             step += 1
-            score = float(info["score"])
-            yield _captioned(_frame(env), task.versioned_name, score, step)
+            yield captioned()
             if on_step is not None:
                 on_step(step)
 
     try:
         write_video(path, frames(), env.metadata["render_fps"])
     except RendererUnavailableError as error:
-        raise NoVideoError(f"no video of {task.versioned_name}: {error}") from error
+        raise NoVideoError(f"no video of {name}: {error}") from error
     finally:
         env.close()
-    return score
+    return Episode(name, float(info["score"]), float(info["success"]), total, step)
 
 
 def random_policy(task: Task, seed: int = 0) -> Policy:
@@ -196,8 +203,8 @@ def _frame(env: TaskEnv) -> np.ndarray:
     return frame
 
 
-def _captioned(frame: np.ndarray, name: str, score: float, step: int) -> np.ndarray:
-    """The frame enlarged, over a line with the task, the step and the score so far."""
+def _captioned(frame: np.ndarray, name: str, progress: str) -> np.ndarray:
+    """The frame enlarged, over a line with the task's name and how far the episode is."""
     from PIL import Image, ImageDraw, ImageFont
 
     picture = Image.new("RGB", (SIZE, SIZE + _CAPTION), (24, 24, 27))
@@ -206,7 +213,5 @@ def _captioned(frame: np.ndarray, name: str, score: float, step: int) -> np.ndar
     font = ImageFont.load_default(15)
     middle = SIZE + _CAPTION // 2
     draw.text((10, middle), name, (244, 244, 245), font, anchor="lm")
-    value = "no score" if np.isnan(score) else f"score {score:.2f}"
-    text = f"step {step:4d}   {value}"
-    draw.text((SIZE - 10, middle), text, (161, 161, 170), font, anchor="rm")
+    draw.text((SIZE - 10, middle), progress, (161, 161, 170), font, anchor="rm")
     return np.asarray(picture)
