@@ -36,8 +36,8 @@ _SHOWN_TASKS = 3
 class Doctor(TaskCommand):
     """Tell what can run on this machine, what is missing, and how to get it.
 
-    One task of every domain is made, reset and stepped once, and every renderer draws a frame,
-    each in a process of its own, so that a crash or a hang is a line of the report. Exit code 0:
+    One task of every domain is made, reset and stepped once, and the renderers draw a frame, each
+    in a process of its own, so that a crash or a hang is a line of the report. Exit code 0:
     all tasks asked for can run here (missing renderers and untested versions are reported and do
     not count). 1: some cannot, or gave no answer in time. 2: a flag is wrong.
     """
@@ -97,7 +97,8 @@ class Doctor(TaskCommand):
 def _print(report: Report, console: Console) -> None:
     console.print(_headline(report), highlight=False)
     console.print(_domains(report))
-    console.print(_renderers(report))
+    if report.renderers:
+        console.print(_renderers(report))
     console.print(_others(report))
     lines = list(_problems(report))
     if lines:

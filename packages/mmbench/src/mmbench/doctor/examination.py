@@ -42,6 +42,9 @@ _RENDERERS = {
         "to draw on the CPU",
     ),
 }
+_DRAWS_FOR = {"EGL": "mujoco", "OSMesa": "mujoco", "Vulkan": "sapien"}
+"""The package whose scenes each of them draws."""
+
 _SLOWEST_FIRST = ("maniskill", "Vulkan", "torch", "metaworld")
 
 _KNOWN_FIXES = {
@@ -88,7 +91,10 @@ def examine(
         )
         for name, group in asked.items()
     ]
-    jobs += [job for job, _, _ in _RENDERERS.values()]
+    stated = [line for name in asked for line in catalog.domain(name).packages]
+    simulators = {packages.parse(line).name for line in stated}
+    renderers = [name for name, package in _DRAWS_FOR.items() if package in simulators]
+    jobs += [_RENDERERS[name][0] for name in renderers]
     if importlib.util.find_spec("torch") is not None:
         jobs.append(Job("torch", ("torch",), _SECONDS))
     if seconds is not None:
@@ -102,14 +108,14 @@ def examine(
 
     known = packages.requirements()
     domains = tuple(_domain(name, group, outcomes[name], known) for name, group in asked.items())
-    simulators = {name for domain in BENCHMARK for name in domain.packages}
+    listed = {name for domain in BENCHMARK for name in domain.packages}
     return Report(
         ok=all(domain.runnable == domain.tasks for domain in domains),
         mmbench=mmbench.__version__,
         machine=_machine(outcomes.get("torch")),
         domains=domains,
-        renderers=tuple(_renderer(name, outcomes[name]) for name in _RENDERERS),
-        others=tuple(packages.package(name, known) for name in known if name not in simulators),
+        renderers=tuple(_renderer(name, outcomes[name]) for name in renderers),
+        others=tuple(packages.package(name, known) for name in known if name not in listed),
         seconds=round(time.monotonic() - start, 1),
     )
 

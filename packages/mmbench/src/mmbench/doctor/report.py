@@ -136,7 +136,7 @@ class Report:
         mmbench: Version of mmbench.
         machine: The machine and the Python.
         domains: A row a domain, in the benchmark's order, those from outside last.
-        renderers: EGL, OSMesa and Vulkan.
+        renderers: EGL, OSMesa and Vulkan: those that draw for the tasks asked for.
         others: What else mmbench uses or can use: its common dependencies, and the packages of
             the extras ``language`` and ``demos``.
         seconds: How long the examination took.
