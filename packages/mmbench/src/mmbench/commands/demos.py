@@ -301,7 +301,7 @@ class VideoOfDemo(TaskCommand):
         """
         from mmbench.demos.dataset import padded
         from mmbench.demos.replay import tape_of
-        from mmbench.evaluation.video import check_video, record_episode, told_score, video_name
+        from mmbench.evaluation.video import check_video, record_episode, told_result, video_name
 
         task = get(self.task)
         tape = tape_of(task, _folder(self.root))
@@ -317,15 +317,16 @@ class VideoOfDemo(TaskCommand):
         actions = iter(padded(episode.actions, MAX_ACTION_DIM))
         with progress() as bars:
             bar = bars.add_task(tape.task, total=len(episode.actions))
-            score = record_episode(
+            played = record_episode(
                 task,
                 lambda obs, first: next(actions),
                 path,
                 episode.seed,
                 lambda step: bars.update(bar, completed=step),
             )
-        recorded = "" if score == episode.score else f", recorded {told_score(episode.score)}"
-        print(f"{path}: episode {self.episode} of {tape.task}, {told_score(score)}{recorded}")
+        now, then = (told_result(each.score, each.episode_return) for each in (played, episode))
+        recorded = "" if now == then else f", recorded {then}"
+        print(f"{path}: episode {self.episode} of {tape.task}, {now}{recorded}")
 
 
 @dataclasses.dataclass(frozen=True)
