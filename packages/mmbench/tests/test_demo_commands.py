@@ -39,7 +39,10 @@ def test_tasks_without_demonstrations_are_named_and_the_exit_code_is_1(tmp_path,
     assert "the mean score" in output.out
     assert output.err.strip() == f"without demonstrations: {TASK.name}"
     demos("list", "--root", tmp_path)
-    assert f"{TASK.name}: not complete: the mean score" in capsys.readouterr().out
+    assert (
+        f"{TASK.name}: not complete: 2 good episodes of 2; the mean score"
+        in capsys.readouterr().out
+    )
 
 
 def test_the_list_shows_what_there_is(root, capsys):

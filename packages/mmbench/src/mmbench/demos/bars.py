@@ -1,7 +1,7 @@
 """What an episode, and a task's episodes together, must reach to be demonstrations.
 
 * An episode's return is above 0.75 times the median of the task's episodes (1.25 times where that
-  is negative).
+  is negative; where it is 0, no return can be above a share of it, and one of 0 is good enough).
 * It succeeds at the end, in Meta-World, RoboDesk and ManiSkill (ant, hopper and cartpole aside).
 * The mean score is at least half of the way from random's to 0.9.
 
@@ -56,6 +56,10 @@ def least_return(returns: Sequence[float]) -> float:
     return (0.75 if median >= 0 else 1.25) * median
 
 
+def _returns_enough(episode: Episode, least: float) -> bool:
+    return episode.episode_return > least or episode.episode_return == least == 0
+
+
 def select(task: Task, episodes: Sequence[Episode], count: int) -> list[Episode]:
     """Chooses a task's demonstrations among the episodes that were played.
 
@@ -71,7 +75,7 @@ def select(task: Task, episodes: Sequence[Episode], count: int) -> list[Episode]
     while left:
         chosen = left[:count]
         least = least_return([episode.episode_return for episode in chosen])
-        good = [episode for episode in chosen if episode.episode_return > least]
+        good = [episode for episode in chosen if _returns_enough(episode, least)]
         if len(good) == len(chosen):
             return chosen
         left = good + left[count:]
@@ -88,7 +92,7 @@ def problems(task: Task, episodes: Sequence[Episode]) -> list[str]:
     for i, episode in enumerate(episodes):
         if must_succeed(task) and episode.success != 1.0:
             found.append(f"episode {i} does not succeed at its end")
-        if not episode.episode_return > least:
+        if not _returns_enough(episode, least):
             found.append(
                 f"episode {i} returns {episode.episode_return:g}, not above {least:g} "
                 "(0.75 of the median, 1.25 of a negative one)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmbench.catalog import TASKS, Task, outside
@@ -43,21 +43,30 @@ def rows(root: Path | None) -> Iterator[Row]:
     Tasks whose collection is not complete, or misses the bars, have a row with the reason.
     """
     for task in (*TASKS, *outside()):
-        tape = find_tape(task, root)
+        path = find_tape(task, root)
         state = collecting_folder(task, root) / "tape.npz"
-        if tape is not None:
-            yield _row(task, tape, (dataset_folder(task, root) / "data").is_dir())
+        if path is not None:
+            yield _row(task, path, (dataset_folder(task, root) / "data").is_dir())
         elif state.is_file():
-            yield _row(task, state, False, "not complete")
+            yield _row(task, state, replayed=False, complete=False)
 
 
-def _row(task: Task, path: Path, replayed: bool, problem: str = "") -> Row:
+def _row(task: Task, path: Path, replayed: bool, complete: bool = True) -> Row:
     name, size = task.versioned_name, path.stat().st_size
     random = bars.random_score(task)
     try:
         tape = read_tape(path, task)
     except TapeError as error:
         return Row(name, 0, None, random, "", size, replayed, str(error))
-    missed = bars.problems(task, tape.episodes)
-    problem = ": ".join(filter(None, (problem, *missed[:1])))
-    return Row(name, len(tape.episodes), tape.score, random, tape.experts, size, replayed, problem)
+    if complete:
+        problem = "; ".join(bars.problems(task, tape.episodes)[:1])
+        return Row(
+            name, len(tape.episodes), tape.score, random, tape.experts, size, replayed, problem
+        )
+    good = bars.select(task, tape.episodes, len(tape.episodes))
+    best = replace(tape, episodes=tuple(good)).score if good else tape.score
+    problem = f"not complete: {len(good)} good episodes of {len(tape.episodes)}"
+    missed = bars.problems(task, good) if good else []
+    return Row(
+        name, len(good), best, random, tape.experts, size, replayed, "; ".join((problem, *missed))
+    )
