@@ -6,37 +6,39 @@ The score of an episode is its mean reward, ``1 - (position - goal)**2``: about 
 actions, 0.75 at best of a policy that does not know its task, and 0.95 of a good one.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from outside import registering
+from pretend import Pretence, pretend_task, pretending
 
-import mmbench
-from mmbench import Task, catalog
-from mmbench.domains import Simulator
+from mmbench import Task
 
 GOALS = {"point-right": 0.5, "point-left": -0.5}
 LENGTH = 20
 STEP = 0.3
 """How far an action of 1 moves the point."""
+TRAINING = {
+    "tasks": ",".join(GOALS),
+    "size": "XS",
+    "envs_per_task": 8,
+    "num_workers": 0,
+    "eval_every": 0,
+    "checkpoint_every": 10**6,
+    "threads": 1,
+}
+"""Settings with which methods learn them in seconds, besides those of their own."""
 IGNORANT = 0.75
 """The best score of a policy that does not know its task."""
 
 
 def _task(name: str, like: str) -> Task:
-    return replace(
-        catalog.get(like),  # for its instruction, whose embedding is shipped
-        name=name,
+    return pretend_task(
+        name,
+        like,
         domain="points",
-        native=name,
         obs_dim=1,
         action_dim=1,
         max_episode_steps=LENGTH,
-        action_repeat=1,
         discount=0.9,
-        score_metric="return",
-        score_low=0.0,
         score_high=float(LENGTH),
     )
 
@@ -44,7 +46,7 @@ def _task(name: str, like: str) -> Task:
 RIGHT, LEFT = _task("point-right", "walker-walk"), _task("point-left", "cheetah-run")
 
 
-class Point(Simulator):
+class Point(Pretence):
     """A point between -1 and 1; see the module."""
 
     def __init__(self, task: Task) -> None:
@@ -61,29 +63,14 @@ class Point(Simulator):
     def observe(self, out: np.ndarray) -> None:
         out[:] = self._position
 
-    def render(self) -> np.ndarray:
-        raise NotImplementedError
-
-    def get_state(self) -> dict[str, np.ndarray]:
-        raise NotImplementedError
-
-    def set_state(self, state: dict[str, np.ndarray]) -> None:
-        raise NotImplementedError
-
 
 def make(task: Task, frames: bool) -> Point:
     """What the adapter of a domain has."""
     return Point(task)
 
 
-DOMAIN = mmbench.Domain(
-    name="points", title="Points", adapter=__name__, module=__name__, packages=("none",)
-)
-
-
 @pytest.fixture(scope="module")
 def points():
     """Registers both tasks for the tests of a module; yields ``tasks=`` for both."""
-    with registering():
-        mmbench.register(DOMAIN, RIGHT, LEFT)
-        yield f"{RIGHT.name},{LEFT.name}"
+    with pretending("points", __name__, RIGHT, LEFT) as tasks:
+        yield tasks

@@ -8,15 +8,11 @@ led here (0 at the start). The reward of a step is `reward` of the same numbers,
 The fixture is taken up by the `conftest.py` of the tests that use it.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from outside import registering
+from pretend import Pretence, pretend_task, pretending
 
-import mmbench
-from mmbench import Task, catalog
-from mmbench.domains import Simulator
+from mmbench import Task
 
 EPISODE, STEP, ACTION = 1, 2, 3
 """Where an observation says what; the action goes on to the end."""
@@ -26,18 +22,14 @@ SCALE = 100.0
 
 
 def _task(name: str, like: str, length: int, action_dim: int, discount: float) -> Task:
-    return replace(
-        catalog.get(like),  # for its instruction, whose embedding is shipped
-        name=name,
+    return pretend_task(
+        name,
+        like,
         domain="scripted",
-        native=name,
         obs_dim=ACTION + action_dim,
         action_dim=action_dim,
         max_episode_steps=length,
-        action_repeat=1,
         discount=discount,
-        score_metric="return",
-        score_low=0.0,
         score_high=SCALE,
     )
 
@@ -56,7 +48,7 @@ def episode_return(task: Task, episode: int) -> float:
     return sum(reward(episode, step) for step in range(1, task.max_episode_steps + 1))
 
 
-class Script(Simulator):
+class Script(Pretence):
     """Counts; see the module."""
 
     def __init__(self, task: Task) -> None:
@@ -77,29 +69,14 @@ class Script(Simulator):
     def observe(self, out: np.ndarray) -> None:
         out[:] = [self._length, self._episode, self._step, *self._action]
 
-    def render(self) -> np.ndarray:
-        raise NotImplementedError
-
-    def get_state(self) -> dict[str, np.ndarray]:
-        raise NotImplementedError
-
-    def set_state(self, state: dict[str, np.ndarray]) -> None:
-        raise NotImplementedError
-
 
 def make(task: Task, frames: bool) -> Script:
     """What the adapter of a domain has."""
     return Script(task)
 
 
-DOMAIN = mmbench.Domain(
-    name="scripted", title="Scripted", adapter=__name__, module=__name__, packages=("none",)
-)
-
-
 @pytest.fixture(scope="module")
 def scripted_tasks():
     """Registers `SHORT` and `LONG` for the tests of a module; yields ``tasks=`` for both."""
-    with registering():
-        mmbench.register(DOMAIN, SHORT, LONG)
-        yield f"{SHORT.name},{LONG.name}"
+    with pretending("scripted", __name__, SHORT, LONG) as tasks:
+        yield tasks

@@ -6,7 +6,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from points import IGNORANT
+from batches import noise_batch
+from points import IGNORANT, TRAINING
 
 from mmbench import catalog
 from mmbench.runs import RunError, publish_folder
@@ -15,25 +16,18 @@ from mmbench_baselines.brc import (
     WIDTHS,
     ActorCritic,
     BRCConfig,
-    BroNet,
-    RewardNormaliser,
     with_seed_steps,
 )
+from mmbench_baselines.bronet import BroNet
+from mmbench_baselines.normaliser import RewardNormaliser
 from newt_agent.agent import Agent
-from newt_agent.losses import Batch
 from newt_agent.method import Step
 
 TINY = BRCConfig(
-    tasks="point-right,point-left",
-    size="XS",
+    **TRAINING,
     steps=1600,
     seed_steps=400,
-    envs_per_task=8,
-    num_workers=0,
-    eval_every=0,
     eval_episodes=3,
-    checkpoint_every=10**6,
-    threads=1,
     batch_size=64,
     updates_per_step=6,
     replay_capacity=20_000,
@@ -51,22 +45,12 @@ def method(**changes) -> BRC:
     return BRC(config, agent, torch.arange(2))
 
 
-def batch(rows: int = 16) -> Batch:
-    generator = torch.Generator().manual_seed(1)
-    return Batch(
-        obs=torch.randn(2, rows, 128, generator=generator),
-        action=torch.rand(1, rows, 16, generator=generator) * 2 - 1,
-        reward=torch.rand(1, rows, generator=generator),
-        task=torch.arange(rows) % 2,
-    )
-
-
 # Rewards
 
 
 def normaliser() -> RewardNormaliser:
     # Two tasks, of two and of four action entries.
-    return RewardNormaliser(torch.tensor([0.5, 0.9]), torch.tensor([-1.0, -2.0]))
+    return RewardNormaliser(torch.tensor([0.5, 0.9]), torch.tensor([-1.0, -2.0]), 10.0)
 
 
 def test_rewards_are_divided_by_the_largest_return_and_the_entropy_bonus():
@@ -133,9 +117,9 @@ def test_rewards_of_a_batch_are_divided_by_what_is_known_when_it_is_sampled():
         return target(reward, *rest)
 
     one._target = look
-    one.update(batch())
+    one.update_from(noise_batch(1))
     one._normaliser.see(0, np.array([1e3, 1e3]), 0.5, cut=True)
-    one.update(batch())
+    one.update_from(noise_batch(1))
     assert seen[1] > 10 * seen[0]
 
 
@@ -144,7 +128,7 @@ def test_rewards_of_a_batch_are_divided_by_what_is_known_when_it_is_sampled():
 
 def test_the_target_is_the_shifted_mean_of_both_target_networks():
     one = method()
-    model, given = one.agent.model, batch(4)
+    model, given = one.agent.model, noise_batch(1, 4)
     temperature = torch.tensor(0.2)
     one._normaliser.largest[:] = torch.tensor([4.0, 7.0])
     state = one._chance.torch.get_state()
@@ -204,7 +188,7 @@ def test_weights_start_orthogonal():
 
 def test_log_densities_are_those_of_a_squashed_gaussian_over_the_own_entries():
     model = method().agent.model
-    given, generator = batch(4), torch.Generator().manual_seed(3)
+    given, generator = noise_batch(1, 4), torch.Generator().manual_seed(3)
     action, mode, log_prob = model.sample_action(given.obs[0], given.task, generator)
     table = model.task_embeddings[given.task]
     seen = torch.where(model.observation_mask[given.task], given.obs[0], 0.0)
@@ -225,7 +209,7 @@ def test_log_densities_are_those_of_a_squashed_gaussian_over_the_own_entries():
 
 def test_learned_vectors_have_norm_1_and_are_the_critics():
     one = method(embedding="learned")
-    model, given = one.agent.model, batch()
+    model, given = one.agent.model, noise_batch(1)
     assert model.task_embeddings.shape == (2, 0) and model.critic.vectors.shape == (2, 32)
     norms = model.embeddings(model.critic).norm(dim=1)
     torch.testing.assert_close(norms, torch.ones(2))
@@ -233,7 +217,7 @@ def test_learned_vectors_have_norm_1_and_are_the_critics():
     _, _, log_prob = model.sample_action(given.obs[0], given.task, torch.Generator())
     assert torch.autograd.grad(log_prob.sum(), model.critic.vectors, allow_unused=True) == (None,)
     before = model.critic.vectors.detach().clone()
-    one.update(given)
+    one.update_from(given)
     assert not torch.equal(model.critic.vectors, before)
 
 
@@ -249,7 +233,7 @@ def test_target_networks_follow_by_tau():
     one = method(tau=0.25, embedding="learned")
     model = one.agent.model
     before = [p.clone() for p in model.target_critic.parameters()]
-    one.update(batch())
+    one.update_from(noise_batch(1))
     after = zip(model.target_critic.parameters(), model.critic.parameters(), strict=True)
     for old, (target, online) in zip(before, after, strict=True):
         torch.testing.assert_close(target, old + 0.25 * (online - old))
@@ -259,7 +243,7 @@ def test_target_networks_follow_by_tau():
 def test_the_temperature_falls_while_there_is_more_entropy_than_is_aimed_at(aim, move):
     one = method()
     one._target_entropy[:] = aim
-    metrics = one.update(batch())
+    metrics = one.update_from(noise_batch(1))
     assert metrics["temperature"].item() == pytest.approx(0.1)
     # Adam's first step is the learning rate.
     assert one._log_temperature.item() == pytest.approx(math.log(0.1) + move)
@@ -271,13 +255,13 @@ def test_the_aim_is_half_the_number_of_action_entries():
 
 def test_what_masked_entries_hold_changes_no_loss_and_no_weight():
     clean, dirty = method(), method()
-    model, given = clean.agent.model, batch()
+    model, given = clean.agent.model, noise_batch(1)
     obs, action = given.obs.clone(), given.action.clone()
     obs[:, ~model.observation_mask[given.task]] = math.nan
     action[:, ~model.action_mask[given.task]] = math.nan
     assert obs.isnan().any() and action.isnan().any()
-    losses = clean.update(given)
-    others = dirty.update(given._replace(obs=obs, action=action))
+    losses = clean.update_from(given)
+    others = dirty.update_from(given._replace(obs=obs, action=action))
     assert {n: v.item() for n, v in losses.items()} == {n: v.item() for n, v in others.items()}
     for one, other in zip(model.parameters(), dirty.agent.model.parameters(), strict=True):
         assert torch.equal(one, other)
@@ -325,7 +309,7 @@ def test_presets():
 @pytest.mark.parametrize("embedding", ["language", "learned"])
 def test_what_is_saved_acts_alike(tmp_path, embedding):
     one = method(embedding=embedding)
-    one.update(batch())
+    one.update_from(noise_batch(1))
     publish_folder(tmp_path / "agent", one.agent.save)
     again = Agent.load(tmp_path / "agent")
     assert isinstance(again.model, ActorCritic) and again.size == "XS"

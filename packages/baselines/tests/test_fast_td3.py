@@ -7,12 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from points import IGNORANT, LEFT, RIGHT
+from points import IGNORANT, LEFT, RIGHT, TRAINING
 
 from mmbench import catalog
 from mmbench.runs import RunError
 from mmbench_baselines import fast_td3
-from mmbench_baselines.fast_td3 import FastTD3, FastTD3Config, n_step_return, project
+from mmbench_baselines.fast_td3 import FastTD3, FastTD3Config, n_step_return
+from newt_agent.maths import project
 from newt_agent.method import Step
 from newt_agent.replay import Replay, Steps
 
@@ -29,18 +30,14 @@ SMALL = FastTD3Config(
 PLAIN = dict(n_step=1, num_atoms=1, normalise=False, weight_decay=0.0, policy_delay=2)
 """TD3 without what FastTD3 adds."""
 LEARNING = FastTD3Config(
-    size="XS",
+    **TRAINING,
     batch_size=128,
     lr=1e-3,
     updates_per_step=4.0,
-    envs_per_task=8,
     seed_steps=800,
     steps=3200,
     replay_capacity=20_000,
-    eval_every=0,
     eval_episodes=10,
-    num_workers=0,
-    threads=1,
 )
 """Seconds, for the two tasks of tests/support/points.py."""
 ATOMS = torch.tensor([-10.0, -1.0, 0.0, 2.0, 30.0], dtype=torch.float64)

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from points import IGNORANT, LEFT, RIGHT
+from points import IGNORANT, LEFT, RIGHT, TRAINING
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
 from mmbench import catalog
@@ -26,15 +26,11 @@ from newt_agent.method import Step
 TASKS = catalog.select("pygame-cowboy,walker-walk")
 SMALL = PPOConfig(size="XS", rollout=6, minibatches=2, epochs=2, steps=1000)
 LEARNING = PPOConfig(
-    size="XS",
-    envs_per_task=8,
+    **TRAINING,
     rollout=40,
     lr=1e-3,
     steps=8000,
-    eval_every=0,
     eval_episodes=10,
-    num_workers=0,
-    threads=1,
 )
 """Seconds, for the two tasks of tests/support/points.py."""
 

@@ -5,7 +5,8 @@ import math
 
 import pytest
 import torch
-from points import IGNORANT
+from batches import noise_batch
+from points import IGNORANT, TRAINING
 
 from mmbench import catalog
 from mmbench.runs import publish_folder
@@ -21,25 +22,19 @@ from mmbench_baselines.tdmpc2 import (
 from newt_agent.agent import Agent
 from newt_agent.layers import MLPEnsemble
 from newt_agent.learner import OptimizerConfig
-from newt_agent.losses import Batch, LossConfig, policy_loss, world_model_loss
+from newt_agent.losses import LossConfig, policy_loss, world_model_loss
 from newt_agent.maths import RunningScale
-from newt_agent.newt import MOST_UPDATES
+from newt_agent.off_policy import MOST_UPDATES
 from newt_agent.planner import PlannerConfig
 from newt_agent.train import Interrupted
 
 TASKS = catalog.select("walker-walk,pygame-pong")
 LITTLE = PlannerConfig(num_samples=32, num_elites=8, num_pi_trajs=8, iterations=2)
 TINY = TDMPC2Config(
-    tasks="point-right,point-left",
-    size="XS",
+    **TRAINING,
     steps=1200,
     seed_steps=400,
-    envs_per_task=8,
-    num_workers=0,
-    eval_every=0,
     eval_episodes=3,
-    checkpoint_every=10**6,
-    threads=1,
     batch_size=64,
     utd=0.15,
     replay_capacity=20_000,
@@ -62,16 +57,6 @@ def method(tasks=TASKS, **settings) -> TDMPC2:
     )
     config = dataclasses.replace(config, **settings)
     return TDMPC2(config, agent(tasks), torch.arange(len(tasks)))
-
-
-def batch(rows: int = 16) -> Batch:
-    generator = torch.Generator().manual_seed(1)
-    return Batch(
-        obs=torch.randn(4, rows, 128, generator=generator),
-        action=torch.rand(3, rows, 16, generator=generator) * 2 - 1,
-        reward=torch.rand(3, rows, generator=generator),
-        task=torch.arange(rows) % 2,
-    )
 
 
 def noise() -> torch.Generator:
@@ -97,7 +82,7 @@ def test_norms_are_limited_after_each_update():
     learner = method(optimizer=OptimizerConfig(lr=1.0)).learner
     model = learner.model
     before = model.task_embeddings.detach().clone()
-    learner.update(batch(), noise())
+    learner.update(noise_batch(3), noise())
     # Adam's first step is as long as the learning rate in each of 96 entries.
     torch.testing.assert_close(model.task_embeddings.detach().norm(dim=1), torch.ones(2))
     assert not torch.equal(model.task_embeddings, before)
@@ -106,7 +91,9 @@ def test_norms_are_limited_after_each_update():
 @pytest.mark.parametrize("rows", [1, 16], ids=["fewer rows than tasks", "more"])
 def test_the_loss_of_the_world_model_trains_the_vectors(rows):
     made = agent()
-    loss, _, zs = world_model_loss(made.model, batch(rows), made.discount, LossConfig(), noise())
+    loss, _, zs = world_model_loss(
+        made.model, noise_batch(3, rows), made.discount, LossConfig(), noise()
+    )
     loss.backward()
     norms = made.model.task_embeddings.grad.norm(dim=1)
     assert (norms[: min(rows, 2)] > 0).all() and (norms[rows:] == 0).all()
@@ -116,9 +103,9 @@ def test_the_loss_of_the_policy_sends_no_gradient_through_the_value():
     made = agent()
     made.model.policy.requires_grad_(False)
     made.model.policy.weight_language.data.zero_()
-    _, _, zs = world_model_loss(made.model, batch(), made.discount, LossConfig(), noise())
+    _, _, zs = world_model_loss(made.model, noise_batch(3), made.discount, LossConfig(), noise())
     made.model.policy.requires_grad_(True)
-    loss, _ = policy_loss(made.model, zs, batch(), RunningScale(), LossConfig(), noise())
+    loss, _ = policy_loss(made.model, zs, noise_batch(3), RunningScale(), LossConfig(), noise())
     loss.backward()
     assert made.model.policy.weight_x.grad.norm() > 0
     assert made.model.task_embeddings.grad.norm() == 0
@@ -182,9 +169,9 @@ def test_both_losses_train_with_dropout_and_nothing_else_does(monkeypatch):
         return forward(self, x, extra, term, heads, detach, train, generator)
 
     monkeypatch.setattr(MLPEnsemble, "forward", watch)
-    _, _, zs = world_model_loss(made.model, batch(), made.discount, LossConfig(), noise())
+    _, _, zs = world_model_loss(made.model, noise_batch(3), made.discount, LossConfig(), noise())
     assert calls == [(True, False), (False, True)]
-    policy_loss(made.model, zs, batch(), RunningScale(), LossConfig(), noise())
+    policy_loss(made.model, zs, noise_batch(3), RunningScale(), LossConfig(), noise())
     assert calls[2:] == [(False, True)]
     made.act(torch.zeros(1, 128), ["walker-walk"], torch.ones(1, dtype=torch.bool))
     assert len(calls) > 3 and not any(train for _, train in calls[3:])
@@ -195,7 +182,7 @@ def test_time_weights_are_not_normalised():
     assert weights.tolist() == [1.0, 0.5, 0.25, 0.125]
     made = agent()
     ours, newts = (
-        world_model_loss(made.model, batch(), made.discount, config, noise())[0]
+        world_model_loss(made.model, noise_batch(3), made.discount, config, noise())[0]
         for config in (TINY.loss, LossConfig())
     )
     torch.testing.assert_close(ours, 1.875 * newts)
@@ -203,18 +190,18 @@ def test_time_weights_are_not_normalised():
 
 def test_no_action_is_imitated():
     made = agent()
-    _, _, zs = world_model_loss(made.model, batch(), made.discount, TINY.loss, noise())
-    other = batch()._replace(action=-batch().action)
+    _, _, zs = world_model_loss(made.model, noise_batch(3), made.discount, TINY.loss, noise())
+    other = noise_batch(3)._replace(action=-noise_batch(3).action)
     first, second = (
         policy_loss(made.model, zs, each, RunningScale(), TINY.loss, noise())[0]
-        for each in (batch(), other)
+        for each in (noise_batch(3), other)
     )
     assert torch.equal(first, second)
 
 
 def test_what_masked_entries_hold_changes_no_loss_and_no_weight():
     clean, dirty = method().learner, method().learner
-    given = batch()
+    given = noise_batch(3)
     obs, action = given.obs.clone(), given.action.clone()
     model = clean.model
     obs[:, ~model.observation_mask[given.task]] = math.nan
@@ -234,9 +221,8 @@ def test_what_masked_entries_hold_changes_no_loss_and_no_weight():
 @pytest.mark.parametrize("tasks", [2, 20, 200])
 def test_many_tasks_have_as_many_parameters_as_newt(size, tasks):
     with torch.device("meta"):
-        model = TaskVectorModel(
-            MULTITASK_SIZES[size], torch.ones(tasks, 16), torch.ones(tasks, 128)
-        )
+        vectors, *masks = (torch.ones(tasks, entries) for entries in (96, 16, 128))
+        model = TaskVectorModel(MULTITASK_SIZES[size], vectors, *masks)
     newt = newt_parameters(size, tasks, language_dim=384)
     assert 0.95 * newt < model.num_parameters < 1.05 * newt
 
@@ -257,7 +243,7 @@ def test_both_numbers_of_parameters_are_said():
 
 def test_a_single_task_is_saved_loaded_and_learned(tmp_path):
     one = method(TASKS[:1])
-    given = batch()
+    given = noise_batch(3)
     one.learner.update(given._replace(task=torch.zeros_like(given.task)), noise())
     assert not one.broken()
     publish_folder(tmp_path / "agent", one.agent.save)

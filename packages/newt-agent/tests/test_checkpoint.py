@@ -326,7 +326,7 @@ def test_stopped_before_the_first_checkpoint(tmp_path, capsys, monkeypatch):
         raise MemoryError  # of whatever kind
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_do_what_is_left", die)
+        patch.setattr(Trainer, "_evaluate", die)
         with pytest.raises(MemoryError):
             train_main([*SMALL.split(), "--out", str(folder)])
     message = error(eval_main, capsys, "--checkpoint", folder)
@@ -352,7 +352,7 @@ def test_folder_that_vanishes_during_the_run(tmp_path, capsys, monkeypatch, what
                 (folder / "metrics.csv").unlink()
 
     monkeypatch.setattr(Trainer, "_take_step", collect_and_remove)
-    monkeypatch.setattr("newt_agent.newt.LOG_EVERY_UPDATES", 1)
+    monkeypatch.setattr("newt_agent.off_policy.LOG_EVERY_UPDATES", 1)
     arguments = [*SMALL.split(), "--out", str(folder)]
     if what == "the folder":
         message = error(train_main, capsys, *arguments)

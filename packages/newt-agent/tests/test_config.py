@@ -7,7 +7,7 @@ from tiny import TINY
 
 from mmbench import catalog
 from mmbench.runs import RunError
-from newt_agent import newt as module
+from newt_agent import off_policy as module
 from newt_agent.config import check_run
 from newt_agent.newt import PAPER, QUICKSTART, Newt, fit_to_machine
 from newt_agent.planner import PlannerConfig

@@ -2,10 +2,11 @@ import dataclasses
 
 import pytest
 import torch
+from batches import noise_batch
 
 from mmbench import catalog
 from newt_agent.learner import Learner, OptimizerConfig
-from newt_agent.losses import Batch, LossConfig
+from newt_agent.losses import LossConfig
 from newt_agent.planner import PlannerConfig
 from newt_agent.planning_agent import PlanningAgent
 
@@ -19,21 +20,11 @@ def make(**settings) -> Learner:
     return Learner(agent, LossConfig(), dataclasses.replace(OptimizerConfig(), **settings))
 
 
-def batch(seed: int = 0, rows: int = 16) -> Batch:
-    generator = torch.Generator().manual_seed(seed)
-    return Batch(
-        obs=torch.randn(4, rows, 128, generator=generator),
-        action=torch.rand(3, rows, 16, generator=generator) * 2 - 1,
-        reward=torch.rand(3, rows, generator=generator),
-        task=torch.arange(rows) % 2,
-    )
-
-
 def test_updates_lower_the_losses_of_a_fixed_batch():
     learner, generator = make(lr=1e-3), torch.Generator().manual_seed(0)
-    first = learner.update(batch(), generator)
+    first = learner.update(noise_batch(3, seed=0), generator)
     for _ in range(60):
-        last = learner.update(batch(), generator)
+        last = learner.update(noise_batch(3, seed=0), generator)
     assert last["reward_loss"] < 0.7 * first["reward_loss"]
     assert last["consistency_loss"] < first["consistency_loss"]
 
@@ -41,7 +32,7 @@ def test_updates_lower_the_losses_of_a_fixed_batch():
 def test_target_lags_behind_by_tau():
     learner = make(target_tau=0.25)
     before = [p.clone() for p in learner.model.target_q_net.parameters()]
-    learner.update(batch(), torch.Generator().manual_seed(0))
+    learner.update(noise_batch(3, seed=0), torch.Generator().manual_seed(0))
     for old, target, online in zip(
         before,
         learner.model.target_q_net.parameters(),
@@ -69,11 +60,11 @@ def test_learning_rates_fall_at_the_end_only():
 def test_saved_and_loaded_continues_the_same():
     ours, other = make(), make()
     for seed in range(3):
-        ours.update(batch(seed), torch.Generator().manual_seed(seed))
+        ours.update(noise_batch(3, seed=seed), torch.Generator().manual_seed(seed))
     other.model.load_state_dict(ours.model.state_dict())
     other.load_state_dict(ours.state_dict())
     for learner in (ours, other):
-        learner.update(batch(9), torch.Generator().manual_seed(9))
+        learner.update(noise_batch(3, seed=9), torch.Generator().manual_seed(9))
     for a, b in zip(ours.model.parameters(), other.model.parameters(), strict=True):
         assert torch.equal(a, b)
     assert torch.equal(ours.scale.value, other.scale.value)

@@ -29,19 +29,16 @@ from torch.optim import Optimizer
 
 from mmbench.catalog import Task
 from mmbench.runs import RunError
-from mmbench_baselines.fast_td3 import project
+from mmbench_baselines.bronet import BroNet
+from mmbench_baselines.normaliser import RewardNormaliser
 from newt_agent.agent import Agent, TaskInfo
-from newt_agent.chance import Chance, random_actions
-from newt_agent.config import RunConfig, memory_bytes
 from newt_agent.losses import Batch
-from newt_agent.maths import gaussian_log_prob, tanh_log_det
-from newt_agent.method import Method, Step
-from newt_agent.newt import LOG_EVERY_UPDATES, check_replay, check_windows
+from newt_agent.maths import bounded_log_std, project, squashed_log_prob
+from newt_agent.method import Step
+from newt_agent.off_policy import OffPolicyConfig, OffPolicyMethod, rows_that_fit
 from newt_agent.optimizers import FiniteWatch, optimizer_state, restore_optimizers
-from newt_agent.replay import Replay, bytes_per_row
 from newt_agent.settings import Range
-from newt_agent.task_module import TaskModule, task_masks, task_tables
-from newt_agent.tensors import entries
+from newt_agent.task_module import TaskModule, TaskTables, task_masks, task_tables
 
 WIDTHS = {"XS": 128, "S": 256, "B": 512, "L": 1024, "XL": 4096}
 """Width of the critics; XL is the published one. The actor is as wide, but 256 at most."""
@@ -50,7 +47,7 @@ LEARNED_DIM = 32
 """Entries of a task's learned vector."""
 NUM_BINS, LARGEST_VALUE = 101, 10.0
 """Values lie on bins between minus and plus this, evenly."""
-LOG_STD_MIN, LOG_STD_MAX = -10.0, 2.0
+LOG_STD = (-10.0, 2.0)
 FIRST_TEMPERATURE = 0.1
 SEED_STEPS = 5000
 """Random steps of each environment."""
@@ -59,7 +56,7 @@ Embedding = Literal["language", "learned"]
 
 
 @dataclass(frozen=True)
-class BRCConfig(RunConfig):
+class BRCConfig(OffPolicyConfig):
     """Settings of `baselines-train brc`. Steps are agent steps, summed over environments.
 
     --size is the width of the critics' layers: XS 128, S 256, B 512, L 1024, XL 4096 (as
@@ -85,113 +82,7 @@ class BRCConfig(RunConfig):
     tau: Annotated[float, Range(0, 1)] = 0.005
     """Rate at which the target critics follow."""
 
-    fixed = (*RunConfig.fixed, "replay_capacity", "embedding")
-
-
-class Dense(nn.Module):
-    """Several linear layers as one batched matmul, orthogonal with a gain of sqrt(2).
-
-    Args:
-        num: How many.
-        inputs: Size of the input.
-        outputs: Size of the output.
-        generator: Source of the initial weights (on the CPU); None is PyTorch's global one.
-    """
-
-    def __init__(
-        self, num: int, inputs: int, outputs: int, generator: torch.Generator | None
-    ) -> None:
-        super().__init__()
-        weight = torch.empty(num, outputs, inputs)
-        for each in weight:
-            nn.init.orthogonal_(each, gain=math.sqrt(2), generator=generator)
-        self.weight = nn.Parameter(weight)
-        self.bias = nn.Parameter(torch.zeros(num, outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps ``[num, batch, inputs]`` to ``[num, batch, outputs]``."""
-        return torch.baddbmm(self.bias[:, None], x, self.weight.transpose(1, 2))
-
-
-class Norm(nn.Module):
-    """LayerNorm, with a scale and a shift of each of several networks."""
-
-    def __init__(self, num: int, size: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(num, 1, size))
-        self.bias = nn.Parameter(torch.zeros(num, 1, size))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalises ``[num, batch, size]``."""
-        return torch.addcmul(self.bias, F.layer_norm(x, x.shape[-1:]), self.weight)
-
-
-class BroNet(nn.Module):
-    """Several residual networks on one input.
-
-    Dense, LayerNorm and ReLU; then blocks of Dense, LayerNorm, ReLU, Dense and LayerNorm, to whose
-    output their input is added; then a linear layer.
-
-    Args:
-        num: How many.
-        x_dim: Size of the input.
-        task_dim: Size of the task's embedding, which is a second input.
-        width: Of all layers.
-        depth: Number of blocks.
-        out_dim: Size of the output.
-        generator: Source of the initial weights (on the CPU); None is PyTorch's global one.
-    """
-
-    def __init__(
-        self,
-        num: int,
-        x_dim: int,
-        task_dim: int,
-        width: int,
-        depth: int,
-        out_dim: int,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        super().__init__()
-        self.x_dim = x_dim
-        self.first = Dense(num, x_dim + task_dim, width, generator)
-        self.norm = Norm(num, width)
-        self.blocks = nn.ModuleList(
-            nn.Sequential(
-                Dense(num, width, width, generator),
-                Norm(num, width),
-                nn.ReLU(),
-                Dense(num, width, width, generator),
-                Norm(num, width),
-            )
-            for _ in range(depth)
-        )
-        self.last = Dense(num, width, out_dim, generator)
-
-    def task_term(self, embedding: Tensor) -> Tensor:
-        """What embeddings ``[rows, task_dim]`` add to the first layer: ``[rows, num, width]``.
-
-        So each task's is multiplied once, however many rows of a batch have the task.
-        """
-        weight, bias = self.first.weight[..., self.x_dim :], self.first.bias
-        return F.linear(embedding, weight.flatten(0, 1), bias.flatten()).unflatten(-1, bias.shape)
-
-    def forward(self, x: Tensor, term: Tensor) -> Tensor:
-        """Applies the networks.
-
-        Args:
-            x: ``[batch, x_dim]``.
-            term: ``[batch, num, width]`` from :meth:`task_term`.
-
-        Returns:
-            ``[num, batch, out_dim]``.
-        """
-        weight = self.first.weight[..., : self.x_dim].flatten(0, 1)
-        h = (F.linear(x, weight).view_as(term) + term).transpose(0, 1)
-        h = F.relu(self.norm(h))
-        for block in self.blocks:
-            h = h + block(h)
-        return self.last(h)
+    fixed = (*OffPolicyConfig.fixed, "embedding")
 
 
 class Critic(BroNet):
@@ -264,12 +155,11 @@ class ActorCritic(TaskModule):
         mask = self.action_mask[task]
         seen = torch.where(self.observation_mask[task], obs, 0.0)
         mean, raw = self.actor(seen, term).squeeze(0).chunk(2, dim=-1)
-        log_std = LOG_STD_MIN + 0.5 * (LOG_STD_MAX - LOG_STD_MIN) * (torch.tanh(raw) + 1)
+        log_std = bounded_log_std(raw, *LOG_STD)
         noise = torch.randn(mean.shape, generator=generator, device=mean.device)
         # Selections, not products: 0 * NaN is NaN.
         before = torch.where(mask, mean + log_std.exp() * noise, 0.0)
-        density = gaussian_log_prob(noise, log_std) - tanh_log_det(before)
-        log_prob = torch.where(mask, density, 0.0).sum(-1)
+        log_prob = squashed_log_prob(noise, log_std, before, mask)
         return torch.tanh(before), torch.tanh(torch.where(mask, mean, 0.0)), log_prob
 
     def logits(self, obs: Tensor, action: Tensor, task: Tensor, target: bool = False) -> Tensor:
@@ -297,47 +187,6 @@ class ActorCritic(TaskModule):
         torch._foreach_lerp_(list(target), list(online), tau)
 
 
-class RewardNormaliser:
-    """What each task's rewards are divided by, so that values fit the bins.
-
-    It follows the largest discounted return from any step on, by magnitude, of all finished
-    episodes. An episode that was cut by its time limit goes on, for this, with its mean reward.
-
-    Args:
-        discount: ``[tasks]``.
-        target_entropy: ``[tasks]``, negative.
-
-    Attributes:
-        largest: ``[tasks]``, that return; 0 before the first episode.
-    """
-
-    def __init__(self, discount: Tensor, target_entropy: Tensor) -> None:
-        self.largest = torch.zeros_like(discount)
-        self._discount = discount
-        self._target_entropy = target_entropy
-
-    def see(self, task: int, rewards: np.ndarray, discount: float, cut: bool) -> None:
-        """Takes in a finished episode.
-
-        Args:
-            task: Its index.
-            rewards: ``[steps]``.
-            discount: Of the task.
-            cut: It ended by its time limit, not in a final state.
-        """
-        later = rewards.mean() / (1 - discount) if cut else 0.0
-        largest = 0.0
-        for reward in rewards[::-1].tolist():
-            later = reward + discount * later
-            largest = max(largest, abs(later))
-        self.largest[task].clamp_(min=largest)
-
-    def divisors(self, temperature: Tensor) -> Tensor:
-        """Returns what to divide rewards by, ``[tasks]``; the bonus for entropy fits in too."""
-        bonus = -temperature * self._target_entropy / (2 * (1 - self._discount))
-        return ((self.largest + bonus) / LARGEST_VALUE).clamp(min=1e-8)
-
-
 class BRCAgent(Agent):
     """Acts by the mode of the policy; exploring, by a sample of it."""
 
@@ -359,21 +208,11 @@ class BRCAgent(Agent):
         return {"width": self.model.width}
 
     @classmethod
-    def _build(
-        cls,
-        about: dict[str, Any],
-        tensors: dict[str, Tensor],
-        tasks: Sequence[TaskInfo],
-        encoder: str,
-        size: str,
-    ) -> BRCAgent:
-        names = ("task_embeddings", "action_mask", "observation_mask")
-        model = ActorCritic(about["width"], [tensors[name] for name in names])
-        model.load_state_dict(tensors)
-        return cls(model, tasks, encoder, size)
+    def _networks(cls, about: dict[str, Any], tables: TaskTables) -> ActorCritic:
+        return ActorCritic(about["width"], tables)
 
 
-class BRC(Method):
+class BRC(OffPolicyMethod):
     """Trains BRC on tasks of MMBench: off-policy and without a model, with a large critic.
 
     A soft actor-critic whose categorical critic learns all tasks from the replay of each.
@@ -387,10 +226,7 @@ class BRC(Method):
     agent: BRCAgent
 
     def __init__(self, config: BRCConfig, agent: BRCAgent, rows: Tensor) -> None:
-        config = with_seed_steps(config, len(rows))
-        self.config = config
-        self.agent = agent
-        self.updates = 0
+        super().__init__(with_seed_steps(config, len(rows)), agent, rows)
         model = agent.model
         self._log_temperature = torch.tensor(
             math.log(FIRST_TEMPERATURE), device=agent.device, requires_grad=True
@@ -407,20 +243,8 @@ class BRC(Method):
             ),
         }
         self._target_entropy = -0.5 * model.action_mask.sum(1)
-        self._normaliser = RewardNormaliser(agent.discount, self._target_entropy)
-        self._replay = Replay(
-            config.replay_capacity,
-            len(rows),
-            1,
-            rows,
-            model.observation_mask.shape[1],
-            model.action_mask.shape[1],
-            agent.device,
-        )
-        self._rows = rows
-        self._action_mask = model.action_mask[rows].cpu().numpy()
+        self._normaliser = RewardNormaliser(agent.discount, self._target_entropy, LARGEST_VALUE)
         self._rewards: list[list[float]] = [[] for _ in rows]  # of the running episodes
-        self._chance = Chance(config.seed, agent.device)
         self._watch = FiniteWatch()
 
     @classmethod
@@ -434,11 +258,10 @@ class BRC(Method):
         )
         if name == "paper":
             return dataclasses.replace(config, size="XL", embedding="learned")
-        rows = int(memory_bytes("cpu") / 2 / bytes_per_row())
         return dataclasses.replace(
             config,
             size="L" if device == "cuda" else "S",
-            replay_capacity=min(config.replay_capacity, rows),
+            replay_capacity=min(config.replay_capacity, rows_that_fit(device)),
         )
 
     @classmethod
@@ -450,9 +273,7 @@ class BRC(Method):
                     "bound to divide rewards by: give a smaller one with --discount-max 0.99"
                 )
         num_envs = len(tasks) * config.envs_per_task
-        seed_steps = with_seed_steps(config, num_envs).seed_steps
-        check_windows(1, seed_steps, config.steps, tasks, num_envs)
-        check_replay(config.replay_capacity, 1, num_envs, device)
+        super().check(with_seed_steps(config, num_envs), tasks, device)
 
     @classmethod
     def create_agent(
@@ -472,25 +293,11 @@ class BRC(Method):
         tasks = "instructions" if model.critic.vectors is None else "learned vectors"
         return f"two critics of width {model.width}, an actor of width {actor}; tasks by {tasks}"
 
-    def begin(self, obs: np.ndarray) -> None:
-        self._replay.start(torch.from_numpy(obs), np.ones(len(obs), bool))
-
-    def act(self, obs: np.ndarray, first: np.ndarray, step: int) -> np.ndarray:
-        if step < self.config.seed_steps:
-            return random_actions(self._chance.numpy, self._action_mask)
-        return self.agent.act_on(obs, self._rows, first, True, self._chance.torch)
-
     def remember(self, step: Step) -> None:
-        self._replay.add(
-            torch.from_numpy(step.next_obs),
-            torch.from_numpy(step.action),
-            torch.from_numpy(step.reward).float(),
-            where=step.valid,
-        )
+        super().remember(step)
         for env, rewards in enumerate(self._rewards):
             rewards.append(float(step.reward[env]))
         if step.done.any():
-            self._replay.start(torch.from_numpy(step.reset_obs), step.done)
             tasks, discounts = self._rows.tolist(), self.agent.discount.tolist()
             for env in np.flatnonzero(step.done):
                 task, episode = tasks[env], np.array(self._rewards[env])
@@ -498,18 +305,14 @@ class BRC(Method):
                     self._normaliser.see(task, episode, discounts[task], bool(step.truncated[env]))
                 self._rewards[env] = []
 
-    def learn(self, step: int) -> dict[str, Tensor] | None:
-        steps = max(0, step - self.config.seed_steps) / len(self._rows)
-        due = math.floor(self.config.updates_per_step * steps)
-        latest = None
-        while self.updates < due:
-            metrics = self.update(self._replay.sample(self.config.batch_size, self._chance.numpy))
-            self.updates += 1
-            if self.updates % LOG_EVERY_UPDATES == 0:
-                latest = metrics
-        return latest
+    def due(self, step: int) -> int:
+        rounds = max(0, step - self.config.seed_steps) / len(self._rows)
+        return math.floor(self.config.updates_per_step * rounds)
 
-    def update(self, batch: Batch) -> dict[str, Tensor]:
+    def update(self) -> dict[str, Tensor]:
+        return self.update_from(self.replay.sample(self.config.batch_size, self._chance.numpy))
+
+    def update_from(self, batch: Batch) -> dict[str, Tensor]:
         """Takes one step of critics, target networks, actor and temperature, in this order.
 
         Args:
@@ -575,23 +378,24 @@ class BRC(Method):
         return self._watch.broken
 
     def state(self) -> dict[str, Tensor]:
-        state = optimizer_state(self._optimizers) | self._chance.state()
-        state |= {f"replay/{name}": value for name, value in self._replay.state_dict().items()}
-        return state | {
-            "log_temperature": self._log_temperature.detach(),
-            "largest": self._normaliser.largest,
-            "lengths": torch.tensor([len(rewards) for rewards in self._rewards]),
-            "rewards": torch.tensor(sum(self._rewards, []), dtype=torch.float64),
-        }
+        return (
+            super().state()
+            | optimizer_state(self._optimizers)
+            | {
+                "log_temperature": self._log_temperature.detach(),
+                "largest": self._normaliser.largest,
+                "lengths": torch.tensor([len(rewards) for rewards in self._rewards]),
+                "rewards": torch.tensor(sum(self._rewards, []), dtype=torch.float64),
+            }
+        )
 
     def restore(self, state: dict[str, Tensor], step: int) -> str:
         restore_optimizers(self._optimizers, state)
-        self._replay.load_state_dict(entries(state, "replay"))
         self._log_temperature.data.copy_(state["log_temperature"])
         self._normaliser.largest.copy_(state["largest"])
         parts = state["rewards"].split(state["lengths"].tolist())
         self._rewards = [rewards.tolist() for rewards in parts]
-        return self._chance.restore(state, step)
+        return super().restore(state, step)
 
 
 def with_seed_steps(config: BRCConfig, num_envs: int) -> BRCConfig:

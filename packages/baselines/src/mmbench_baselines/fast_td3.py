@@ -36,17 +36,14 @@ from mmbench.catalog import Task
 from mmbench.runs import RunError
 from mmbench_baselines.normaliser import ObservationNormaliser
 from newt_agent.agent import Agent, TaskInfo
-from newt_agent.chance import Chance, random_actions
-from newt_agent.config import RunConfig, memory_bytes
 from newt_agent.layers import MLP
-from newt_agent.maths import symexp
-from newt_agent.method import Method, Step
-from newt_agent.newt import LOG_EVERY_UPDATES, check_replay, check_windows
+from newt_agent.maths import project, symexp
+from newt_agent.method import Step
+from newt_agent.off_policy import OffPolicyConfig, OffPolicyMethod, rows_that_fit
 from newt_agent.optimizers import FiniteWatch, optimizer_state, restore_optimizers
-from newt_agent.replay import Replay, Steps, bytes_per_row
+from newt_agent.replay import Steps
 from newt_agent.settings import Range
-from newt_agent.task_module import TaskModule, task_tables
-from newt_agent.tensors import entries
+from newt_agent.task_module import TaskModule, TaskTables, task_tables
 
 WIDTHS = {"XS": 128, "S": 256, "B": 512, "L": 1024, "XL": 2048}
 """Width of the critics' first layer; the second and third have a half and a quarter of it. The
@@ -59,7 +56,7 @@ Std = Annotated[float, Range(0, 1e6)]
 
 
 @dataclass(frozen=True)
-class FastTD3Config(RunConfig):
+class FastTD3Config(OffPolicyConfig):
     """Settings of `baselines-train fast_td3`. Steps are agent steps, summed over environments.
 
     --size is the widths of the hidden layers, three each of critic and actor: XS 128-64-32 and
@@ -73,8 +70,6 @@ class FastTD3Config(RunConfig):
     """Updates for each step that all environments take together."""
     seed_steps: Annotated[int, Range(0, 10**12)] = 100_000
     """Steps with random actions, before the first update."""
-    replay_capacity: Annotated[int, Range(1, 10**12)] = 10_000_000
-    """Rows of the replay buffer, over all environments."""
     n_step: Annotated[int, Range(1, 1000)] = 8
     """Rewards in a return, before the critic's value; 1 as in TD3."""
     num_atoms: Annotated[int, Range(1, 10_001)] = 101
@@ -98,7 +93,7 @@ class FastTD3Config(RunConfig):
     normalise: bool = True
     """Normalise observations by running statistics of each task."""
 
-    fixed = (*RunConfig.fixed, "replay_capacity", "num_atoms", "normalise")
+    fixed = (*OffPolicyConfig.fixed, "num_atoms", "normalise")
 
 
 class ActorCritics(TaskModule):
@@ -222,42 +217,8 @@ class FastTD3Agent(Agent):
         }
 
     @classmethod
-    def _build(
-        cls,
-        about: dict[str, Any],
-        tensors: dict[str, Tensor],
-        tasks: Sequence[TaskInfo],
-        encoder: str,
-        size: str,
-    ) -> FastTD3Agent:
-        names = ("task_embeddings", "action_mask", "observation_mask")
-        tables = [tensors[name] for name in names]
-        model = ActorCritics(about["width"], about["num_atoms"], about["normalise"], tables)
-        model.load_state_dict(tensors)
-        return cls(model, tasks, encoder, size)
-
-
-def project(probability: Tensor, value: Tensor, atoms: Tensor) -> Tensor:
-    """Moves a distribution onto fixed atoms, and preserves its mass and its mean.
-
-    Each value's probability is divided between the two atoms around it, the nearer one getting the
-    greater part. Values beyond the atoms count as the outermost ones.
-
-    Args:
-        probability: ``[B, n]``, of each value.
-        value: ``[B, n]``.
-        atoms: ``[K]``, at least 2, rising; their distances may differ.
-
-    Returns:
-        ``[B, K]``, the probability of each atom.
-    """
-    value = value.clamp(atoms[0], atoms[-1])
-    upper = torch.searchsorted(atoms, value).clamp(1, len(atoms) - 1)
-    low, high = atoms[upper - 1], atoms[upper]
-    share = (value - low) / (high - low)
-    result = probability.new_zeros(len(probability), len(atoms))
-    result.scatter_add_(1, upper - 1, probability * (1 - share))
-    return result.scatter_add_(1, upper, probability * share)
+    def _networks(cls, about: dict[str, Any], tables: TaskTables) -> ActorCritics:
+        return ActorCritics(about["width"], about["num_atoms"], about["normalise"], tables)
 
 
 def n_step_return(steps: Steps, discount: Tensor) -> tuple[Tensor, Tensor]:
@@ -277,7 +238,7 @@ def n_step_return(steps: Steps, discount: Tensor) -> tuple[Tensor, Tensor]:
     return (powers * steps.reward).sum(0), discount**steps.length
 
 
-class FastTD3(Method):
+class FastTD3(OffPolicyMethod):
     """Trains FastTD3 on tasks of MMBench: off-policy and without a model, for large batches.
 
     One language-conditioned actor and two categorical critics learn from the replay of all tasks.
@@ -291,10 +252,7 @@ class FastTD3(Method):
     agent: FastTD3Agent
 
     def __init__(self, config: FastTD3Config, agent: FastTD3Agent, rows: Tensor) -> None:
-        self.config = config
-        self.agent = agent
-        self.updates = 0
-        self._rows = rows
+        super().__init__(config, agent, rows)
         model = agent.model
         self._optimizers = {
             name: torch.optim.AdamW(
@@ -302,12 +260,6 @@ class FastTD3(Method):
             )
             for name, net in (("actor", model.actor), ("critics", model.critics))
         }
-        obs_dim, action_dim = model.observation_mask.shape[1], model.action_mask.shape[1]
-        self.replay = Replay(
-            config.replay_capacity, len(rows), 1, rows, obs_dim, action_dim, agent.device
-        )
-        self._action_mask = model.action_mask[rows].cpu().numpy()
-        self._chance = Chance(config.seed, agent.device)
         self._noise_std = np.zeros(len(rows), np.float32)
         self._watches = FiniteWatch(), FiniteWatch()
 
@@ -315,14 +267,13 @@ class FastTD3(Method):
     def preset(cls, name: str, device: str, num_tasks: int) -> FastTD3Config:
         if name == "paper":
             return FastTD3Config()
-        rows = int(memory_bytes(device) / 2 / bytes_per_row())
         gpu = device == "cuda"
         return FastTD3Config(
             size=("L" if num_tasks > 20 else "B") if gpu else "S",
             batch_size=(32_768 if num_tasks > 20 else 8192) if gpu else 512,
             # Fewer tasks have more environments each.
             envs_per_task=max(1, (128 if gpu else 16) // num_tasks),
-            replay_capacity=min(10_000_000, rows),
+            replay_capacity=min(FastTD3Config().replay_capacity, rows_that_fit(device)),
             steps=500_000 * num_tasks,
             seed_steps=2_000 * num_tasks,
             eval_every=25_000 * num_tasks,
@@ -331,11 +282,9 @@ class FastTD3(Method):
 
     @classmethod
     def check(cls, config: FastTD3Config, tasks: Sequence[Task], device: str) -> None:
-        num_envs = len(tasks) * config.envs_per_task
         if config.noise_min > config.noise_max:
             raise RunError(f"noise_min={config.noise_min}: at most noise_max={config.noise_max}")
-        check_windows(1, config.seed_steps, config.steps, tasks, num_envs)
-        check_replay(config.replay_capacity, 1, num_envs, device)
+        super().check(config, tasks, device)
 
     @classmethod
     def create_agent(
@@ -351,49 +300,33 @@ class FastTD3(Method):
         )
         return FastTD3Agent(model.to(device), TaskInfo.of(tasks), config.encoder, config.size)
 
-    def begin(self, obs: np.ndarray) -> None:
-        self.replay.start(torch.from_numpy(obs), np.ones(len(obs), bool))
-
     def act(self, obs: np.ndarray, first: np.ndarray, step: int) -> np.ndarray:
         config = self.config
         if first.any():
             drawn = self._chance.numpy.uniform(config.noise_min, config.noise_max, len(first))
             self._noise_std = np.where(first, drawn, self._noise_std).astype(np.float32)
             self.agent.noise_std = torch.from_numpy(self._noise_std[:, None]).to(self.agent.device)
-        if step < config.seed_steps:
-            return random_actions(self._chance.numpy, self._action_mask)
-        return self.agent.act_on(obs, self._rows, first, True, self._chance.torch)
+        return super().act(obs, first, step)
 
     def remember(self, step: Step) -> None:
-        self.replay.add(
-            torch.from_numpy(step.next_obs),
-            torch.from_numpy(step.action),
-            torch.from_numpy(step.reward).float(),
-            where=step.valid,
-        )
-        if step.done.any():
-            self.replay.start(torch.from_numpy(step.reset_obs), step.done)
+        super().remember(step)
         if self.config.normalise:
             model, device = self.agent.model, self.agent.device
             obs, valid = (torch.from_numpy(x).to(device) for x in (step.next_obs, step.valid))
             model.normaliser.update(obs, self._rows, model.observation_mask, valid)
 
-    def learn(self, step: int) -> dict[str, Tensor] | None:
+    def due(self, step: int) -> int:
         rounds = max(0, step - self.config.seed_steps) / len(self._rows)
-        due = math.floor(self.config.updates_per_step * rounds)
-        latest = None
-        while self.updates < due:
-            steps = self.replay.sample_steps(
-                self.config.batch_size, self.config.n_step, self._chance.numpy
-            )
-            metrics = self._update_critics(steps)
-            self.updates += 1
-            if self.updates % self.config.policy_delay == 0:
-                metrics |= self._update_actor(steps)
-                self.agent.model.update_targets(self.config.tau)
-            if self.updates % LOG_EVERY_UPDATES == 0:
-                latest = metrics
-        return latest
+        return math.floor(self.config.updates_per_step * rounds)
+
+    def update(self) -> dict[str, Tensor]:
+        config = self.config
+        steps = self.replay.sample_steps(config.batch_size, config.n_step, self._chance.numpy)
+        metrics = self._update_critics(steps)
+        if (self.updates + 1) % config.policy_delay == 0:
+            metrics |= self._update_actor(steps)
+            self.agent.model.update_targets(config.tau)
+        return metrics
 
     def _update_critics(self, steps: Steps) -> dict[str, Tensor]:
         model, task = self.agent.model, steps.task
@@ -450,14 +383,11 @@ class FastTD3(Method):
         return [name for watch in self._watches for name in watch.broken]
 
     def state(self) -> dict[str, Tensor]:
-        state = optimizer_state(self._optimizers)
-        state |= {f"replay/{name}": value for name, value in self.replay.state_dict().items()}
-        state["noise_std"] = torch.from_numpy(self._noise_std)
-        return state | self._chance.state()
+        own = {"noise_std": torch.from_numpy(self._noise_std)}
+        return super().state() | optimizer_state(self._optimizers) | own
 
     def restore(self, state: dict[str, Tensor], step: int) -> str:
         restore_optimizers(self._optimizers, state)
-        self.replay.load_state_dict(entries(state, "replay"))
         self._noise_std = state["noise_std"].numpy().copy()
         self.agent.noise_std = torch.from_numpy(self._noise_std[:, None]).to(self.agent.device)
-        return self._chance.restore(state, step)
+        return super().restore(state, step)

@@ -1,7 +1,8 @@
-"""Observations brought to mean 0 and variance 1, by running statistics of each task."""
+"""Observations and rewards brought to one scale, by running statistics of each task."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -73,3 +74,46 @@ class ObservationNormaliser(nn.Module):
         self.variance.copy_(torch.where(mask, merged, self.variance))
         self.mean.lerp_(torch.where(mask, mean, self.mean), share)
         self.count += count
+
+
+class RewardNormaliser:
+    """What each task's rewards are divided by, so that values fit a range (arXiv 2505.23150).
+
+    It follows the largest discounted return from any step on, by magnitude, of all finished
+    episodes. An episode that was cut by its time limit goes on, for this, with its mean reward.
+
+    Args:
+        discount: ``[tasks]``.
+        target_entropy: ``[tasks]``, negative.
+        largest_value: The end of the range.
+
+    Attributes:
+        largest: ``[tasks]``, that return; 0 before the first episode.
+    """
+
+    def __init__(self, discount: Tensor, target_entropy: Tensor, largest_value: float) -> None:
+        self.largest = torch.zeros_like(discount)
+        self._discount = discount
+        self._target_entropy = target_entropy
+        self._largest_value = largest_value
+
+    def see(self, task: int, rewards: np.ndarray, discount: float, cut: bool) -> None:
+        """Takes in a finished episode.
+
+        Args:
+            task: Its index.
+            rewards: ``[steps]``.
+            discount: Of the task.
+            cut: It ended by its time limit, not in a final state.
+        """
+        later = rewards.mean() / (1 - discount) if cut else 0.0
+        largest = 0.0
+        for reward in rewards[::-1].tolist():
+            later = reward + discount * later
+            largest = max(largest, abs(later))
+        self.largest[task].clamp_(min=largest)
+
+    def divisors(self, temperature: Tensor) -> Tensor:
+        """Returns what to divide rewards by, ``[tasks]``; the bonus for entropy fits in too."""
+        bonus = -temperature * self._target_entropy / (2 * (1 - self._discount))
+        return ((self.largest + bonus) / self._largest_value).clamp(min=1e-8)

@@ -25,11 +25,11 @@ from newt_agent.agent import Agent, TaskInfo
 from newt_agent.chance import Chance
 from newt_agent.config import RunConfig
 from newt_agent.layers import MLP
-from newt_agent.maths import gaussian_log_prob, tanh_log_det
+from newt_agent.maths import bounded_log_std, squashed_log_prob
 from newt_agent.method import Method, Step
 from newt_agent.optimizers import FiniteWatch, optimizer_state, restore_optimizers
 from newt_agent.settings import Range
-from newt_agent.task_module import TaskModule, task_tables
+from newt_agent.task_module import TaskModule, TaskTables, task_tables
 from newt_agent.tensors import entries
 
 WIDTHS = {"XS": 64, "S": 256, "B": 512, "L": 1024, "XL": 2048}
@@ -109,9 +109,7 @@ class ActorCritic(TaskModule):
         """
         term = self.per_task(self.actor.language_term, task)
         mean, raw = self.actor(normal, None, term).chunk(2, dim=-1)
-        low, high = LOG_STD
-        log_std = low + 0.5 * (high - low) * (torch.tanh(raw) + 1)
-        mask = self.action_mask[task]
+        log_std, mask = bounded_log_std(raw, *LOG_STD), self.action_mask[task]
         return torch.where(mask, mean, 0.0), torch.where(mask, log_std, 0.0)
 
     def log_prob(self, before: Tensor, mean: Tensor, log_std: Tensor, task: Tensor) -> Tensor:
@@ -128,8 +126,8 @@ class ActorCritic(TaskModule):
         """
         mask = self.action_mask[task]
         before = torch.where(mask, before, 0.0)
-        density = gaussian_log_prob((before - mean) * torch.exp(-log_std), log_std)
-        return torch.where(mask, density - tanh_log_det(before), 0.0).sum(-1)
+        noise = (before - mean) * torch.exp(-log_std)
+        return squashed_log_prob(noise, log_std, before, mask)
 
     def value(self, normal: Tensor, task: Tensor) -> Tensor:
         """The value of states, ``[...]``, in units of the scaled reward; arguments as `policy`."""
@@ -168,18 +166,8 @@ class PPOAgent(Agent):
         return {"width": self.model.width}
 
     @classmethod
-    def _build(
-        cls,
-        about: dict[str, Any],
-        tensors: dict[str, Tensor],
-        tasks: Sequence[TaskInfo],
-        encoder: str,
-        size: str,
-    ) -> PPOAgent:
-        names = ("task_embeddings", "action_mask", "observation_mask")
-        model = ActorCritic(about["width"], [tensors[name] for name in names])
-        model.load_state_dict(tensors)
-        return cls(model, tasks, encoder, size)
+    def _networks(cls, about: dict[str, Any], tables: TaskTables) -> ActorCritic:
+        return ActorCritic(about["width"], tables)
 
 
 class Rollout(NamedTuple):

@@ -21,25 +21,23 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from mmbench.catalog import Task
 from mmbench.language import encoder_dim
-from newt_agent.agent import TaskInfo
-from newt_agent.config import Size, Steps, memory_bytes
+from newt_agent.config import Size, Steps
 from newt_agent.losses import LossConfig
 from newt_agent.newt import PAPER as NEWT_PAPER
 from newt_agent.newt import QUICKSTART, Newt, NewtConfig
-from newt_agent.planner import PlannerConfig
-from newt_agent.planning_agent import PlanningAgent, size_name
-from newt_agent.replay import bytes_per_row
+from newt_agent.off_policy import rows_that_fit
+from newt_agent.planning_agent import PlanningAgent
 from newt_agent.settings import Range
-from newt_agent.task_module import task_masks
+from newt_agent.task_module import TaskTables, task_masks
 from newt_agent.world_model import SIZES, ModelConfig, WorldModel
 
 EMBEDDING_DIM = 96
@@ -110,6 +108,7 @@ class TaskVectorModel(WorldModel):
 
     Args:
         config: Sizes.
+        task_vectors: ``[tasks, 96]``, the first ones.
         action_mask: ``[tasks, action_dim]``, nonzero where the task uses the entry.
         observation_mask: ``[tasks, obs_dim]``, the same for observations.
         generator: Source of the initial weights (a CPU generator); None is PyTorch's global one.
@@ -118,15 +117,14 @@ class TaskVectorModel(WorldModel):
     def __init__(
         self,
         config: ModelConfig,
+        task_vectors: Tensor,
         action_mask: Tensor,
         observation_mask: Tensor,
         generator: torch.Generator | None = None,
     ) -> None:
-        table = torch.empty(len(action_mask), EMBEDDING_DIM)
-        table.uniform_(-INIT_RANGE, INIT_RANGE, generator=generator)
-        super().__init__(config, table, action_mask, observation_mask, generator)
+        super().__init__(config, task_vectors, action_mask, observation_mask, generator)
         del self.task_embeddings  # the frozen table
-        self.task_embeddings = nn.Parameter(table)
+        self.task_embeddings = nn.Parameter(task_vectors)
 
     @torch.no_grad()
     def limit_norms(self) -> None:
@@ -146,63 +144,33 @@ class TDMPC2Agent(PlanningAgent):
 
     method = "tdmpc2"
 
-    def __init__(
-        self,
-        model: WorldModel,
-        tasks: Sequence[TaskInfo],
-        encoder: str,
-        planner: PlannerConfig,
-        plan: bool = True,
-        discount_max: float = 1.0,
-    ) -> None:
-        super().__init__(model, tasks, encoder, planner, plan, discount_max)
-        vectors = isinstance(model, TaskVectorModel)
-        self.size = size_name(model.config, MULTITASK_SIZES if vectors else SINGLE_TASK_SIZES)
-
     @property
     def language_dim(self) -> int:
         """0: no instruction is read."""
         return 0
 
-    @classmethod
-    def create(
-        cls,
-        tasks: Sequence[Task],
-        size: str,
-        encoder: str,
-        planner: PlannerConfig,
-        generator: torch.Generator,
-        device: torch.device | str = "cpu",
-    ) -> TDMPC2Agent:
-        """Makes an untrained agent; arguments as of `PlanningAgent.create`."""
-        masks = task_masks(tasks)
-        model: WorldModel
-        if len(tasks) == 1:
-            none = torch.zeros(1, 0)
-            model = WorldModel(SINGLE_TASK_SIZES[size], none, *masks, generator=generator)
-        else:
-            model = TaskVectorModel(MULTITASK_SIZES[size], *masks, generator=generator)
-        return cls(model.to(device), TaskInfo.of(tasks), encoder, planner)
+    @staticmethod
+    def sizes(num_tasks: int) -> Mapping[str, ModelConfig]:
+        """The networks of each size, for a number of tasks."""
+        return SINGLE_TASK_SIZES if num_tasks == 1 else MULTITASK_SIZES
 
     @classmethod
-    def _build(
-        cls,
-        about: dict[str, Any],
-        tensors: dict[str, Tensor],
-        tasks: Sequence[TaskInfo],
-        encoder: str,
-        size: str,
-    ) -> TDMPC2Agent:
-        config = ModelConfig(**about["model"])
-        masks = tensors["action_mask"], tensors["observation_mask"]
-        vectors = tensors["task_embeddings"]
-        model = (
-            TaskVectorModel(config, *masks)
-            if vectors.shape[1]
-            else WorldModel(config, vectors, *masks)
-        )
-        model.load_state_dict(tensors)
-        return cls(model, tasks, encoder, PlannerConfig(**about["planner"]))
+    def _first_tables(
+        cls, tasks: Sequence[Task], encoder: str, generator: torch.Generator
+    ) -> TaskTables:
+        """Draws a vector for each task; a single task has none."""
+        vectors = torch.zeros(1, 0)
+        if len(tasks) > 1:
+            vectors = torch.empty(len(tasks), EMBEDDING_DIM)
+            vectors.uniform_(-INIT_RANGE, INIT_RANGE, generator=generator)
+        return vectors, *task_masks(tasks)
+
+    @classmethod
+    def _world_model(
+        cls, config: ModelConfig, tables: TaskTables, generator: torch.Generator | None = None
+    ) -> WorldModel:
+        kind = TaskVectorModel if tables[0].shape[1] else WorldModel
+        return kind(config, *tables, generator=generator)
 
 
 class TDMPC2(Newt):
@@ -213,7 +181,7 @@ class TDMPC2(Newt):
 
     name = "tdmpc2"
     config_class = TDMPC2Config
-    agent_class = TDMPC2Agent
+    agent_class: ClassVar[type[PlanningAgent]] = TDMPC2Agent
     presets = ("machine", "paper")
 
     def __init__(self, config: TDMPC2Config, agent: TDMPC2Agent, rows: Tensor) -> None:
@@ -240,8 +208,8 @@ class TDMPC2(Newt):
             )
         if name == "paper":
             return config
-        rows = int(memory_bytes("cpu") / 2 / bytes_per_row())
-        config = dataclasses.replace(config, replay_capacity=min(config.replay_capacity, rows))
+        rows = min(config.replay_capacity, rows_that_fit(device))
+        config = dataclasses.replace(config, replay_capacity=rows)
         if device == "cuda":
             return config
         return dataclasses.replace(config, size="S", batch_size=256, planner=QUICKSTART.planner)
@@ -249,15 +217,6 @@ class TDMPC2(Newt):
     @classmethod
     def check(cls, config: NewtConfig, tasks: Sequence[Task], device: str) -> None:
         super().check(with_seed_steps(config, tasks), tasks, device)
-
-    @classmethod
-    def create_agent(
-        cls, config: NewtConfig, tasks: Sequence[Task], device: torch.device
-    ) -> TDMPC2Agent:
-        generator = torch.Generator().manual_seed(config.seed)
-        return TDMPC2Agent.create(
-            tasks, config.size, config.encoder, config.planner, generator, device
-        )
 
     def due(self, step: int) -> int:
         # Nothing is subtracted for the random steps, so that theirs are all due at their end.

@@ -18,7 +18,7 @@ from mmbench.runs import RunError, RunFolder, one_line, read_json, verify_folder
 from mmbench.runs.folder import CHECKPOINTS
 from newt_agent.finite import BrokenAgentError, UnusableNumberError
 from newt_agent.methods import find_method
-from newt_agent.task_module import TaskModule
+from newt_agent.task_module import TABLES, TaskModule, TaskTables
 from newt_agent.tensors import load_tensors, save_tensors
 
 WEIGHTS = "model.safetensors"
@@ -232,22 +232,31 @@ class Agent(ABC):
 
     @abstractmethod
     def _own_description(self) -> dict[str, Any]:
-        """Returns what :meth:`_build` needs besides the rest of :meth:`describe`."""
+        """Returns what :meth:`_networks` needs to know, as plain values."""
 
     @classmethod
     @abstractmethod
+    def _networks(cls, about: dict[str, Any], tables: TaskTables) -> TaskModule:
+        """Makes the networks of a saved agent, on the CPU; their weights are loaded afterwards.
+
+        May raise anything where the arguments do not fit.
+
+        Args:
+            about: What :meth:`describe` returned.
+            tables: The saved tables of tasks.
+        """
+
+    @classmethod
     def _build(
         cls,
         about: dict[str, Any],
-        tensors: dict[str, Tensor],
+        model: Any,
         tasks: Sequence[TaskInfo],
         encoder: str,
         size: str,
     ) -> Agent:
-        """Makes an agent on the CPU from what :meth:`describe` returned and its saved tensors.
-
-        May raise anything where they do not fit.
-        """
+        """Makes a saved agent of its networks; ``about`` is what :meth:`describe` returned."""
+        return cls(model, tasks, encoder, size)
 
     @classmethod
     def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> Agent:
@@ -285,7 +294,10 @@ def _read(folder: Path, device: torch.device | str) -> Agent:
                 f"gives {encoder_dim(name)}"
             )
         tasks = [TaskInfo(**task) for task in about["tasks"]]
-        agent = kind._build(about, tensors, tasks, name, str(about["size"]))
+        embeddings, action_mask, observation_mask = (tensors[table] for table in TABLES)
+        model = kind._networks(about, (embeddings, action_mask, observation_mask))
+        model.load_state_dict(tensors)
+        agent = kind._build(about, model, tasks, name, str(about["size"]))
         if len(tasks) != agent.model.num_tasks:
             raise ValueError(f"{len(tasks)} tasks for {agent.model.num_tasks} rows")
         agent.model.to(device)

@@ -13,16 +13,19 @@ A checkpoint is a folder that appears under its name only when it is complete::
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from mmbench.runs import RunError, RunFolder, read_json, verify_folder, write_json
+from mmbench.runs import RunError, RunFolder, provenance, read_json, verify_folder, write_json
 from mmbench.runs.files import MANIFEST
 from newt_agent.agent import Agent, checkpoint_folder
 from newt_agent.config import RunConfig
+from newt_agent.episodes import RunningEpisodes
+from newt_agent.method import Method
 from newt_agent.methods import find_method
 from newt_agent.tensors import entries, load_tensors, save_tensors
 
@@ -55,6 +58,81 @@ class TrainingState:
     episodes: dict[str, Tensor]
     method: dict[str, Tensor]
     progress: dict[str, Any]
+
+
+class RunState:
+    """What a run has come to: all that a checkpoint holds and a resumption brings back.
+
+    Args:
+        folder: The run's folder.
+        config: Its settings.
+        method: What learns.
+        episodes: The episodes that the run is in the middle of.
+
+    Attributes:
+        step: Agent steps so far, summed over the environments; updates, of an offline method.
+        results: Evaluations so far, by name.
+        evaluation_due: An evaluation comes before the next step.
+        saved: The step of the last checkpoint; None before the first.
+    """
+
+    def __init__(
+        self, folder: RunFolder, config: RunConfig, method: Method, episodes: RunningEpisodes
+    ) -> None:
+        self.step = 0
+        self.results: dict[str, Any] = {}
+        self.evaluation_due = False
+        self.saved: int | None = None
+        self._folder = folder
+        self._config = config
+        self._method = method
+        self._episodes = episodes
+        self._started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on this run, interruptions left out."""
+        return time.perf_counter() - self._started
+
+    def save(self) -> None:
+        """Writes a checkpoint; raises what :func:`save_checkpoint` does."""
+        metrics = self._folder.metrics
+        metrics.flush()
+        progress = {
+            "step": self.step,
+            "updates": self._method.updates,
+            "seconds": self.seconds,
+            "metrics_bytes": metrics.size,
+            "results": self.results,
+            "evaluation_due": self.evaluation_due,
+            "method": self._method.name,
+            "config": self._config.to_dict(),
+            **provenance(),
+        }
+        state = TrainingState(self._episodes.state(), self._method.state(), progress)
+        save_checkpoint(self._folder, self.step, self._method.agent, state)
+        self.saved = self.step
+
+    def restore(self, state: TrainingState) -> list[str]:
+        """Brings back what :meth:`save` wrote, the agent's weights aside.
+
+        Returns:
+            What did not come back exactly, a sentence each.
+        """
+        progress = state.progress
+        self.step = self.saved = progress["step"]
+        self.results = progress["results"]
+        if self.step < self._config.length:
+            self.results.pop("after", None)  # of a shorter run
+        self.evaluation_due = progress["evaluation_due"]
+        self._started -= progress["seconds"]
+        self._method.updates = progress["updates"]
+        lost = (
+            self._method.restore(state.method, self.step),
+            self._folder.metrics.restore(progress["metrics_bytes"], self.step),
+            self._episodes.restore(state.episodes),
+        )
+        return [sentence for sentence in lost if sentence]
 
 
 def save_checkpoint(folder: RunFolder, step: int, agent: Agent, state: TrainingState) -> Path:

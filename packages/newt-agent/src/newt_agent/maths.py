@@ -1,4 +1,4 @@
-"""Scalar transforms, two-hot regression and running statistics.
+"""Scalar transforms, distributions over bins, squashed Gaussians and running statistics.
 
 Rewards and values are regressed as distributions over bins that are uniform in symlog space
 (arXiv 2511.19584, section 3; the transform is that of DreamerV3, arXiv 2301.04104). Everything
@@ -86,6 +86,29 @@ def decode_two_hot(logits: Tensor, bins: Tensor) -> Tensor:
     return symexp(logits.softmax(dim=-1) @ bins)
 
 
+def project(probability: Tensor, value: Tensor, atoms: Tensor) -> Tensor:
+    """Moves a distribution onto fixed atoms, and preserves its mass and its mean.
+
+    Each value's probability is divided between the two atoms around it, the nearer one getting the
+    greater part (C51, arXiv 1707.06887). Values beyond the atoms count as the outermost ones.
+
+    Args:
+        probability: ``[B, n]``, of each value.
+        value: ``[B, n]``.
+        atoms: ``[K]``, at least 2, rising; their distances may differ.
+
+    Returns:
+        ``[B, K]``, the probability of each atom.
+    """
+    value = value.clamp(atoms[0], atoms[-1])
+    upper = torch.searchsorted(atoms, value).clamp(1, len(atoms) - 1)
+    low, high = atoms[upper - 1], atoms[upper]
+    share = (value - low) / (high - low)
+    result = probability.new_zeros(len(probability), len(atoms))
+    result.scatter_add_(1, upper - 1, probability * (1 - share))
+    return result.scatter_add_(1, upper, probability * share)
+
+
 def time_weights(
     steps: int, rho: float, device: torch.device | None = None, normalise: bool = True
 ) -> Tensor:
@@ -102,6 +125,27 @@ def gaussian_log_prob(noise: Tensor, log_std: Tensor) -> Tensor:
 def tanh_log_det(x: Tensor) -> Tensor:
     """``log(1 - tanh(x)**2)`` without cancellation: what squashing adds to a density."""
     return 2 * (math.log(2) - x - F.softplus(-2 * x))
+
+
+def bounded_log_std(raw: Tensor, low: float, high: float) -> Tensor:
+    """A log standard deviation in [low, high] from what a network says; 0 is the middle."""
+    return low + 0.5 * (high - low) * (torch.tanh(raw) + 1)
+
+
+def squashed_log_prob(noise: Tensor, log_std: Tensor, before: Tensor, mask: Tensor) -> Tensor:
+    """Log-density of ``tanh(before)`` under a Gaussian squashed by a tanh.
+
+    Args:
+        noise: ``[..., n]``, such that ``before`` is ``mean + noise * exp(log_std)``.
+        log_std: ``[..., n]``.
+        before: ``[..., n]``, the action before squashing.
+        mask: ``[..., n]`` bool; the other entries do not count, whatever they hold.
+
+    Returns:
+        ``[...]``.
+    """
+    density = gaussian_log_prob(noise, log_std) - tanh_log_det(before)
+    return torch.where(mask, density, 0.0).sum(-1)
 
 
 def sample_heads(num_q: int, device: torch.device, generator: torch.Generator | None) -> Tensor:

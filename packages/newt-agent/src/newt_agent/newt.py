@@ -14,35 +14,22 @@ from torch import Tensor
 
 from mmbench.catalog import Task
 from mmbench.runs import RunError
-from newt_agent.chance import Chance, random_actions
-from newt_agent.config import RunConfig, Size, memory_bytes
+from newt_agent.config import Size
 from newt_agent.learner import Learner, OptimizerConfig
 from newt_agent.losses import LossConfig
-from newt_agent.method import Method, Step
+from newt_agent.off_policy import OffPolicyConfig, OffPolicyMethod, rows_that_fit
 from newt_agent.planner import PlannerConfig
 from newt_agent.planning_agent import PlanningAgent
-from newt_agent.replay import Replay, bytes_per_row
 from newt_agent.settings import Range
 from newt_agent.tensors import entries
 
-LOG_EVERY_UPDATES = 100
-"""Updates between two reads of the losses: each read waits for the device."""
-MOST_UPDATES = 20
-"""Most updates in one call of `learn`: between calls the loop can stop."""
-
 
 @dataclass(frozen=True)
-class NewtConfig(RunConfig):
+class NewtConfig(OffPolicyConfig):
     """Settings of `newt-train`. Steps are agent steps, summed over all environments."""
 
-    batch_size: Annotated[int, Range(1, 2**20)] = 1024
-    """Windows of transitions in a batch."""
     utd: Annotated[float, Range(0, 100)] = 0.075
     """Updates per step."""
-    seed_steps: Annotated[int, Range(0, 10**12)] = 1_000_000
-    """Steps with random actions, before the first update."""
-    replay_capacity: Annotated[int, Range(1, 10**12)] = 10_000_000
-    """Rows of the replay buffer, over all environments."""
     plan: bool = True
     """Act by planning; off, the policy acts."""
     plan_in_eval: bool = True
@@ -54,7 +41,7 @@ class NewtConfig(RunConfig):
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """The optimizers."""
 
-    fixed = (*RunConfig.fixed, "replay_capacity", "planner.horizon")
+    fixed = (*OffPolicyConfig.fixed, "planner.horizon")
 
 
 PAPER = NewtConfig()
@@ -102,12 +89,10 @@ def fit_to_machine(device: str, num_tasks: int) -> NewtConfig:
         The paper's settings with size, batch, planner budget, updates and replay fitted to the
         cores, the memory and the GPU.
     """
-    # Half of the memory.
-    rows = int(memory_bytes("cpu") / 2 / bytes_per_row())
     # A few tasks learn from fewer steps when each step is used more often.
     utd = min(0.5, max(0.075, 2.0 / num_tasks))
     common: dict[str, Any] = {
-        "replay_capacity": min(PAPER.replay_capacity, rows),
+        "replay_capacity": min(PAPER.replay_capacity, rows_that_fit(device)),
         "steps": 500_000 * num_tasks,
         "seed_steps": 5_000 * num_tasks,
         "utd": utd,
@@ -127,7 +112,7 @@ def fit_to_machine(device: str, num_tasks: int) -> NewtConfig:
     )
 
 
-class Newt(Method):
+class Newt(OffPolicyMethod):
     """Trains Newt on tasks of MMBench. Without arguments: four easy tasks, in minutes on two cores.
 
     The world model learns from the replay of all tasks, and the planner acts (paper, section 3).
@@ -135,32 +120,17 @@ class Newt(Method):
 
     name = "newt"
     config_class = NewtConfig
-    agent_class = PlanningAgent
+    agent_class: ClassVar[type[PlanningAgent]] = PlanningAgent
     presets: ClassVar[tuple[str, ...]] = ("quickstart", "machine", "paper")
     learning_rate = "--optimizer.lr"
 
     agent: PlanningAgent
 
     def __init__(self, config: NewtConfig, agent: PlanningAgent, rows: Tensor) -> None:
-        self.config = config
-        self.agent = agent
+        super().__init__(config, agent, rows)
         agent.planner.config = config.planner
         agent.plan = config.plan
-        self.updates = 0
         self.learner = Learner(agent, config.loss, config.optimizer)
-        model = agent.model.config
-        self.replay = Replay(
-            config.replay_capacity,
-            len(rows),
-            config.planner.horizon,
-            rows,
-            model.obs_dim,
-            model.action_dim,
-            agent.device,
-        )
-        self._rows = rows
-        self._action_mask = agent.model.action_mask[rows].cpu().numpy()
-        self._chance = Chance(config.seed, agent.device)
 
     @classmethod
     def preset(cls, name: str, device: str, num_tasks: int) -> NewtConfig:
@@ -169,59 +139,45 @@ class Newt(Method):
         return {"quickstart": QUICKSTART, "paper": PAPER}[name]
 
     @classmethod
+    def horizon(cls, config: NewtConfig) -> int:
+        return config.planner.horizon
+
+    @classmethod
     def check(cls, config: NewtConfig, tasks: Sequence[Task], device: str) -> None:
-        num_envs = len(tasks) * config.envs_per_task
-        check_windows(config.planner.horizon, config.seed_steps, config.steps, tasks, num_envs)
-        check_replay(config.replay_capacity, config.planner.horizon, num_envs, device)
+        horizon = config.planner.horizon
+        shortest = min(tasks, key=lambda task: task.max_episode_steps)
+        if horizon > shortest.max_episode_steps:
+            raise RunError(
+                f"planner.horizon={horizon}: an episode of {shortest.versioned_name} has only "
+                f"{shortest.max_episode_steps} steps"
+            )
+        super().check(config, tasks, device)
 
     @classmethod
     def create_agent(
         cls, config: NewtConfig, tasks: Sequence[Task], device: torch.device
     ) -> PlanningAgent:
         generator = torch.Generator().manual_seed(config.seed)
-        return PlanningAgent.create(
+        return cls.agent_class.create(
             tasks, config.size, config.encoder, config.planner, generator, device
         )
 
-    def begin(self, obs: np.ndarray) -> None:
-        self.replay.start(torch.from_numpy(obs), np.ones(len(obs), bool))
-
     def act(self, obs: np.ndarray, first: np.ndarray, step: int) -> np.ndarray:
-        if step < self.config.seed_steps:
-            return random_actions(self._chance.numpy, self._action_mask)
         # After the random phase there is no plan yet to go on from.
         first = np.ones_like(first) if self.agent.memory is None else first
-        return self.agent.act_on(obs, self._rows, first, True, self._chance.torch)
-
-    def remember(self, step: Step) -> None:
-        self.replay.add(
-            torch.from_numpy(step.next_obs),
-            torch.from_numpy(step.action),
-            torch.from_numpy(step.reward).float(),
-            where=step.valid,
-        )
-        if step.done.any():
-            self.replay.start(torch.from_numpy(step.reset_obs), step.done)
+        return super().act(obs, first, step)
 
     def learn(self, step: int) -> dict[str, Tensor] | None:
         self.learner.set_progress(step / self.config.steps)
-        due = min(self.due(step), self.updates + MOST_UPDATES)
-        latest = None
-        while self.updates < due:
-            batch = self.replay.sample(self.config.batch_size, self._chance.numpy)
-            metrics = self.learner.update(batch, self._chance.torch)
-            self.updates += 1
-            if self.updates % LOG_EVERY_UPDATES == 0:
-                latest = metrics
-        return latest
+        return super().learn(step)
 
     def due(self, step: int) -> int:
-        """Updates of the run's first ``step`` steps."""
         # A product, not a sum over the steps: ten times 0.1 added up is less than 1.
         return math.floor(self.config.utd * max(0, step - self.config.seed_steps))
 
-    def behind(self, step: int) -> bool:
-        return self.updates < self.due(step)
+    def update(self) -> dict[str, Tensor]:
+        batch = self.replay.sample(self.config.batch_size, self._chance.numpy)
+        return self.learner.update(batch, self._chance.torch)
 
     def broken(self) -> list[str]:
         return self.learner.broken
@@ -232,68 +188,14 @@ class Newt(Method):
         return agent
 
     def state(self) -> dict[str, Tensor]:
-        state = {f"learner/{name}": value for name, value in self.learner.state_dict().items()}
-        state |= {f"replay/{name}": value for name, value in self.replay.state_dict().items()}
+        state = super().state()
+        state |= {f"learner/{name}": value for name, value in self.learner.state_dict().items()}
         if self.agent.memory is not None:
             state["memory"] = self.agent.memory
-        return state | self._chance.state()
+        return state
 
     def restore(self, state: dict[str, Tensor], step: int) -> str:
         self.learner.load_state_dict(entries(state, "learner"))
-        self.replay.load_state_dict(entries(state, "replay"))
         if "memory" in state:
             self.agent.memory = state["memory"].to(self.agent.device)
-        return self._chance.restore(state, step)
-
-
-def check_windows(
-    horizon: int, seed_steps: int, steps: int, tasks: Sequence[Task], num_envs: int
-) -> None:
-    """Checks that there is something to learn from when updates begin.
-
-    Args:
-        horizon: Transitions in a window that an update looks at.
-        seed_steps: Steps before the first update.
-        steps: Length of the run.
-        tasks: The tasks.
-        num_envs: Number of environments.
-
-    Raises:
-        RunError: A setting does not fit.
-    """
-    shortest = min(tasks, key=lambda task: task.max_episode_steps)
-    if horizon > shortest.max_episode_steps:
-        raise RunError(
-            f"planner.horizon={horizon}: an episode of {shortest.versioned_name} has only "
-            f"{shortest.max_episode_steps} steps"
-        )
-    if seed_steps < horizon * num_envs:
-        raise RunError(
-            f"seed_steps={seed_steps}: at least {horizon * num_envs}, so that each of "
-            f"{num_envs} environments has taken the {horizon} steps that an update looks at"
-        )
-    if seed_steps >= steps:
-        raise RunError(
-            f"seed_steps={seed_steps}: has to be less than steps={steps}, or nothing is learned; "
-            "give a smaller --seed-steps"
-        )
-
-
-def check_replay(capacity: int, horizon: int, num_envs: int, device: str) -> None:
-    """Checks that a replay buffer holds two windows of each environment, and fits the memory.
-
-    Raises:
-        RunError: It does not.
-    """
-    rows = num_envs * 2 * (horizon + 1)
-    if capacity < rows:
-        raise RunError(
-            f"replay_capacity={capacity}: at least {rows}, two windows of {horizon} transitions of "
-            f"each of {num_envs} environments"
-        )
-    size, memory = capacity * bytes_per_row(), memory_bytes(device)
-    if size > memory:
-        raise RunError(
-            f"replay_capacity={capacity}: these rows take {size / 2**30:,.0f} GiB, "
-            f"and this {'GPU' if device == 'cuda' else 'machine'} has {memory / 2**30:,.0f} GiB"
-        )
+        return super().restore(state, step)

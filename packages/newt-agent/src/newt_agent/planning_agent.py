@@ -13,7 +13,7 @@ from torch import Tensor
 from mmbench.catalog import Task
 from newt_agent.agent import Agent, TaskInfo
 from newt_agent.planner import Planner, PlannerConfig
-from newt_agent.task_module import task_tables
+from newt_agent.task_module import TaskTables, task_tables
 from newt_agent.world_model import SIZES, ModelConfig, TaskContext, WorldModel
 
 POLICY_NOISE = 0.3
@@ -47,7 +47,9 @@ class PlanningAgent(Agent):
         plan: bool = True,
         discount_max: float = 1.0,
     ) -> None:
-        super().__init__(model, tasks, encoder, size_name(model.config), discount_max)
+        sizes = self.sizes(model.num_tasks)
+        size = next((name for name, own in sizes.items() if own == model.config), "custom")
+        super().__init__(model, tasks, encoder, size, discount_max)
         self.planner = Planner(model, planner)
         self.plan = plan
         self.memory: Tensor | None = None
@@ -72,8 +74,28 @@ class PlanningAgent(Agent):
             generator: Source of the initial weights, on the CPU.
             device: Where the model computes.
         """
-        model = WorldModel(SIZES[size], *task_tables(tasks, encoder), generator=generator)
+        tables = cls._first_tables(tasks, encoder, generator)
+        model = cls._world_model(cls.sizes(len(tasks))[size], tables, generator)
         return cls(model.to(device), TaskInfo.of(tasks), encoder, planner)
+
+    @staticmethod
+    def sizes(num_tasks: int) -> Mapping[str, ModelConfig]:
+        """The networks of each size, for a number of tasks."""
+        return SIZES
+
+    @classmethod
+    def _first_tables(
+        cls, tasks: Sequence[Task], encoder: str, generator: torch.Generator
+    ) -> TaskTables:
+        """Makes the tables of an untrained agent."""
+        return task_tables(tasks, encoder)
+
+    @classmethod
+    def _world_model(
+        cls, config: ModelConfig, tables: TaskTables, generator: torch.Generator | None = None
+    ) -> WorldModel:
+        """Makes a world model, untrained."""
+        return WorldModel(config, *tables, generator=generator)
 
     def independent(self) -> PlanningAgent:
         """Returns an agent with the same networks and no memory yet."""
@@ -135,24 +157,16 @@ class PlanningAgent(Agent):
         }
 
     @classmethod
+    def _networks(cls, about: dict[str, Any], tables: TaskTables) -> WorldModel:
+        return cls._world_model(ModelConfig(**about["model"]), tables)
+
+    @classmethod
     def _build(
         cls,
         about: dict[str, Any],
-        tensors: dict[str, Tensor],
+        model: Any,
         tasks: Sequence[TaskInfo],
         encoder: str,
         size: str,
     ) -> PlanningAgent:
-        model = WorldModel(
-            ModelConfig(**about["model"]),
-            tensors["task_embeddings"],
-            tensors["action_mask"],
-            tensors["observation_mask"],
-        )
-        model.load_state_dict(tensors)
         return cls(model, tasks, encoder, PlannerConfig(**about["planner"]))
-
-
-def size_name(config: ModelConfig, sizes: Mapping[str, ModelConfig] = SIZES) -> str:
-    """Returns the name of a size, or ``custom`` for another one."""
-    return next((name for name, size in sizes.items() if size == config), "custom")

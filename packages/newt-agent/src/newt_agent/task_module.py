@@ -12,6 +12,11 @@ from torch import Tensor, nn
 from mmbench.catalog import Task, action_mask, observation_mask
 from mmbench.language import embed
 
+TaskTables = tuple[Tensor, Tensor, Tensor]
+"""Embeddings, action mask and observation mask: the arguments of :class:`TaskModule`."""
+TABLES = ("task_embeddings", "action_mask", "observation_mask")
+"""Their names in a module, and in a checkpoint."""
+
 
 class TaskModule(nn.Module):
     """A network that knows its tasks by three tables, frozen and saved with the weights.
@@ -81,7 +86,7 @@ class TaskModule(nn.Module):
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
 
-def task_tables(tasks: Sequence[Task], encoder: str) -> tuple[Tensor, Tensor, Tensor]:
+def task_tables(tasks: Sequence[Task], encoder: str) -> TaskTables:
     """Makes the tables of a :class:`TaskModule` for tasks of the benchmark.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +15,7 @@ from mmbench.evaluation import Episode, summarise
 from mmbench.runs import RunError, RunFolder, one_line, provenance
 from newt_agent.agent import Agent
 from newt_agent.chance import environment_seed
-from newt_agent.checkpoint import TrainingState, load_training_state, save_checkpoint
+from newt_agent.checkpoint import RunState, TrainingState, load_training_state
 from newt_agent.config import (
     RunConfig,
     check_checkpoint,
@@ -60,8 +59,6 @@ class Trainer:
         env: The multitask vector environment.
         tasks: The tasks that can run here, each once.
         method: The learning method.
-        step: Agent steps so far, summed over the environments; updates, of an offline method.
-        results: Evaluations so far, by name.
 
     Raises:
         RunError: A setting does not fit, or the checkpoint cannot be resumed from.
@@ -103,26 +100,20 @@ class Trainer:
         self.agent.limit_discount(config.discount_max)
         rows = self.agent.index([task.versioned_name for task in self.env.tasks])
         self.method = method(config, self.agent, rows)
-        self.step = 0
-        self.results: dict[str, Any] = {}
         self.recent = RecentScores()
         self._episodes = RunningEpisodes(self.env)
-        self._seconds = 0.0
-        self._saved: int | None = None
+        self._state = RunState(folder, config, self.method, self._episodes)
         self._stop = threading.Event()
-        self._evaluation_due = False
-        self._metrics = folder.metrics
         if state is None:
             self._start()
         else:
             with self._foreign():
-                self._restore(state)
+                self._resume(state)
         # What was logged at the checkpoint's own step stays.
         self._loggers = Loggers(folder, config, purge_step=self.step + resume)
-        self._started = time.perf_counter() - self._seconds
 
     def run(self) -> dict[str, Any]:
-        """Trains to the end.
+        """Trains to the end. A stop comes between two steps, of evaluations too.
 
         Returns:
             The evaluations by name: ``random``, ``before``, ``after``, each as in ``eval.json``.
@@ -133,44 +124,40 @@ class Trainer:
                 message names the task), or the agent broke: a loss, a gradient, a weight or an
                 action is NaN or infinite.
         """
-        with self._explaining_failures(), stop_requests() as self._stop, self._display.running():
-            try:
-                self._do_what_is_left()
-            except _StopRequested:
+        with self._explaining_failures(), self._display.running(), self._heeding_stops():
+            if "random" not in self.results:
+                self.results["random"] = self._evaluate("random", None)
+            if "before" not in self.results:
+                self.results["before"] = self._evaluate("before", self.method.evaluated())
+                self._save()  # so that nothing of this is repeated after an early stop
+            while self.step < self.config.length or self.method.behind(self.step):
+                if self._state.evaluation_due:
+                    self.results["latest"] = self._evaluate("eval", self.method.evaluated())
+                    self._state.evaluation_due = False
+                self._heed_stop()
+                if not self.method.offline and not self.method.behind(self.step):
+                    self._take_step()
+                self._learn()
+                if self.method.behind(self.step):
+                    continue
+                self._state.evaluation_due = self._passed(self.config.eval_every)
+                if self._passed(self.config.checkpoint_every):
+                    self._save()
+            if "after" not in self.results:  # else it was complete, and was resumed
+                self.results["after"] = self._evaluate("after", self.method.evaluated())
+                self.folder.write_eval({"step": self.step, **self.results["after"]})
                 self._save()
-                raise Interrupted from None
         return self.results
 
-    def _do_what_is_left(self) -> None:
-        """Goes on to the end. A stop comes between two steps, of evaluations too."""
-        if "random" not in self.results:
-            self.results["random"] = self._evaluate("random", None)
-        if "before" not in self.results:
-            self.results["before"] = self._evaluate("before", self.method.evaluated())
-            self._save()  # so that nothing of this is repeated after an early stop
-        while self.step < self.config.length or self.method.behind(self.step):
-            if self._evaluation_due:
-                self.results["latest"] = self._evaluate("eval", self.method.evaluated())
-                self._evaluation_due = False
-            self._heed_stop()
-            if not self.method.offline and not self.method.behind(self.step):
-                self._take_step()
-            metrics = self.method.learn(self.step)
-            if self.method.offline:
-                self.step = self.method.updates
-            if metrics is not None:
-                self._loggers.losses(self.step, {n: float(value) for n, value in metrics.items()})
-            self._display.advance(self.progress)
-            if self.method.behind(self.step):
-                continue
-            self._evaluation_due = self._passed(self.config.eval_every)
-            if self._passed(self.config.checkpoint_every):
-                self._save()
-        if "after" in self.results:
-            return  # it was complete, and was resumed
-        self.results["after"] = self._evaluate("after", self.method.evaluated())
-        self.folder.write_eval({"step": self.step, **self.results["after"]})
-        self._save()
+    @property
+    def step(self) -> int:
+        """Agent steps so far, summed over the environments; updates, of an offline method."""
+        return self._state.step
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """Evaluations so far, by name."""
+        return self._state.results
 
     @property
     def _stride(self) -> int:
@@ -189,11 +176,6 @@ class Trainer:
             random=self.results.get("random", {}).get("tasks", {}),
             recent=self.recent,
         )
-
-    @property
-    def seconds(self) -> float:
-        """Time spent on this run, interruptions left out."""
-        return time.perf_counter() - self._started
 
     def close(self) -> None:
         """Closes the environments and the loggers, and lets others have the folder."""
@@ -222,7 +204,7 @@ class Trainer:
         self.method.remember(
             Step(before, actions, reward, final, terminated, truncated, ~restarted, obs)
         )
-        self.step += self.env.num_envs
+        self._state.step += self.env.num_envs
         returns, lengths = self._episodes.step(actions, reward, done, obs)
         for i in np.flatnonzero(restarted):
             self._display.warn(
@@ -243,8 +225,17 @@ class Trainer:
             self.recent.add(episode)
         self._write("train", ended)
 
+    def _learn(self) -> None:
+        """Takes the updates that are due."""
+        metrics = self.method.learn(self.step)
+        if self.method.offline:
+            self._state.step = self.method.updates
+        if metrics is not None:
+            self._loggers.losses(self.step, {n: float(value) for n, value in metrics.items()})
+        self._display.advance(self.progress)
+
     def _write(self, phase: str, episodes: list[Episode]) -> None:
-        self._metrics.append(
+        self.folder.metrics.append(
             [
                 {
                     "step": self.step,
@@ -254,7 +245,7 @@ class Trainer:
                     "success": episode.success,
                     "return": episode.episode_return,
                     "length": episode.length,
-                    "seconds": round(self.seconds, 3),
+                    "seconds": round(self._state.seconds, 3),
                 }
                 for episode in episodes
             ]
@@ -263,6 +254,16 @@ class Trainer:
     def _passed(self, every: int) -> bool:
         """Whether the last step of the loop reached a multiple of ``every``."""
         return every > 0 and self.step // every > (self.step - self._stride) // every
+
+    @contextlib.contextmanager
+    def _heeding_stops(self) -> Iterator[None]:
+        """Ends the run with a checkpoint where the user asks it to stop."""
+        with stop_requests() as self._stop:
+            try:
+                yield
+            except _StopRequested:
+                self._save()
+                raise Interrupted from None
 
     def _heed_stop(self) -> None:
         if self._stop.is_set():
@@ -302,7 +303,7 @@ class Trainer:
         if broken:
             raise BrokenAgentError(f"{', '.join(broken[:4])} became NaN or infinite")
 
-    # Starting, saving, restoring
+    # Starting, saving, resuming
 
     def _make_agent(self, method: type[Method], resume: bool) -> Agent:
         source = self.folder.last_checkpoint() if resume else self.config.checkpoint
@@ -329,47 +330,19 @@ class Trainer:
                 **provenance(),
             }
         )
-        self._metrics.begin()
+        self.folder.metrics.begin()
 
-    def _save(self) -> None:
-        self._check_agent()
-        self._seconds = self.seconds
-        self._metrics.flush()
-        progress = {
-            "step": self.step,
-            "updates": self.method.updates,
-            "seconds": self._seconds,
-            "metrics_bytes": self._metrics.size,
-            "results": self.results,
-            "evaluation_due": self._evaluation_due,
-            "method": self.method.name,
-            "config": self.config.to_dict(),
-            **provenance(),
-        }
-        state = TrainingState(self._episodes.state(), self.method.state(), progress)
-        with self._display.saving():
-            save_checkpoint(self.folder, self.step, self.agent, state)
-        self._saved = self.step
-
-    def _restore(self, state: TrainingState) -> None:
-        progress = state.progress
-        self.step, self.method.updates = progress["step"], progress["updates"]
-        self._saved = self.step
-        self._seconds = progress["seconds"]
-        self.results = progress["results"]
-        if self.step < self.config.length:
-            self.results.pop("after", None)  # of a shorter run
-        self._evaluation_due = progress["evaluation_due"]
-        lost = (
-            self.method.restore(state.method, self.step),
-            self._metrics.restore(progress["metrics_bytes"], self.step),
-            self._episodes.restore(state.episodes),
-        )
-        for sentence in filter(None, lost):
+    def _resume(self, state: TrainingState) -> None:
+        for sentence in self._state.restore(state):
             self._display.warn(sentence)
         # What was changed at this resumption holds at the next one too.
         settings = {"config": self.config.to_dict(), "device": str(self._device)}
         self.folder.write_config({**self.folder.read_config(), **settings})
+
+    def _save(self) -> None:
+        self._check_agent()
+        with self._display.saving():
+            self._state.save()
 
     @contextlib.contextmanager
     def _foreign(self) -> Iterator[None]:
@@ -414,9 +387,9 @@ class Trainer:
 
     def _ended(self, what: str, advice: str) -> RunError:
         kept = "The run has no checkpoint yet"
-        if self._saved is not None:
+        if self._state.saved is not None:
             kept = (
-                f"The checkpoint of step {self._saved} is intact: "
+                f"The checkpoint of step {self._state.saved} is intact: "
                 f"{train_command(self.method.name, '--resume', self.folder.path)} goes on from it"
             )
         return RunError(f"at {self.config.unit} {self.step} {what}\n{kept}. {advice}")

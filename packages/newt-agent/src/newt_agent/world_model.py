@@ -30,7 +30,12 @@ import torch
 from torch import Tensor, nn
 
 from newt_agent.layers import MLP, MLPEnsemble
-from newt_agent.maths import decode_two_hot, gaussian_log_prob, tanh_log_det
+from newt_agent.maths import (
+    bounded_log_std,
+    decode_two_hot,
+    gaussian_log_prob,
+    tanh_log_det,
+)
 from newt_agent.task_module import TaskModule
 
 
@@ -310,7 +315,7 @@ class WorldModel(TaskModule):
         """Mean and log-std before squashing, 0 at masked entries."""
         mean, raw = self.policy(z, None, context.policy).chunk(2, dim=-1)
         low, high = self.config.log_std_min, self.config.log_std_max
-        log_std = low + 0.5 * (high - low) * (torch.tanh(raw) + 1)
+        log_std = bounded_log_std(raw, low, high)
         mask = context.action_mask
         return torch.where(mask, mean, 0.0), torch.where(mask, log_std, 0.0)
 

@@ -1,6 +1,5 @@
 """Hill climbing: a linear policy a task, changed at random; the better one stays."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -51,11 +50,8 @@ class HillAgent(Agent):
         return {}
 
     @classmethod
-    def _build(cls, about, tensors, tasks: Sequence[TaskInfo], encoder, size):
-        tables = [tensors[n] for n in ("task_embeddings", "action_mask", "observation_mask")]
-        model = LinearPolicy(*tables)
-        model.load_state_dict(tensors)
-        return cls(model, tasks, encoder, size)
+    def _networks(cls, about, tables):
+        return LinearPolicy(*tables)
 
 
 class Hill(Method):

@@ -1,0 +1,166 @@
+"""What the methods share that learn from a replay of all tasks."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmbench.catalog import Task
+from mmbench.runs import RunError
+from newt_agent.chance import Chance, random_actions
+from newt_agent.config import RunConfig, memory_bytes
+from newt_agent.method import Method, Step
+from newt_agent.replay import Replay, bytes_per_row
+from newt_agent.settings import Range
+from newt_agent.tensors import entries
+
+LOG_EVERY_UPDATES = 100
+"""Updates between two reads of the losses: each read waits for the device."""
+MOST_UPDATES = 20
+"""Most updates in one call of `learn`: between calls the loop can stop."""
+
+
+@dataclass(frozen=True)
+class OffPolicyConfig(RunConfig):
+    """Settings of a run that learns from a replay."""
+
+    batch_size: Annotated[int, Range(1, 2**20)] = 1024
+    """Steps in a batch, each with those that follow it where the method looks at several."""
+    seed_steps: Annotated[int, Range(0, 10**12)] = 1_000_000
+    """Steps with random actions, before the first update."""
+    replay_capacity: Annotated[int, Range(1, 10**12)] = 10_000_000
+    """Rows of the replay buffer, over all environments."""
+
+    fixed = (*RunConfig.fixed, "replay_capacity")
+
+
+class OffPolicyMethod(Method):
+    """Acts at random at first; then takes updates, as many as :meth:`due` says.
+
+    A subclass says how many are due, and what an update is; its settings are an
+    :class:`OffPolicyConfig`.
+
+    Args:
+        config: As of :class:`Method`.
+        agent: The same.
+        rows: The same.
+
+    Attributes:
+        replay: What is learned from.
+    """
+
+    def __init__(self, config: Any, agent: Any, rows: Tensor) -> None:
+        self.config = config
+        self.agent = agent
+        self.updates = 0
+        action_mask = agent.model.action_mask
+        self.replay = Replay(
+            config.replay_capacity,
+            len(rows),
+            self.horizon(config),
+            rows,
+            agent.model.observation_mask.shape[1],
+            action_mask.shape[1],
+            agent.device,
+        )
+        self._rows = rows
+        self._action_mask = action_mask[rows].cpu().numpy()
+        self._chance = Chance(config.seed, agent.device)
+
+    @classmethod
+    def horizon(cls, config: Any) -> int:
+        """Steps in a row that an update looks at."""
+        return 1
+
+    @abstractmethod
+    def due(self, step: int) -> int:
+        """Updates of the run's first ``step`` steps."""
+
+    @abstractmethod
+    def update(self) -> dict[str, Tensor]:
+        """Takes one update from a sample of the replay; ``updates`` counts it afterwards.
+
+        Returns:
+            Scalars to log, on the device: nothing waits for it.
+        """
+
+    @classmethod
+    def check(cls, config: Any, tasks: Sequence[Task], device: str) -> None:
+        """Checks that there is something to learn from when updates begin, and room for it.
+
+        Raises:
+            RunError: A setting does not fit.
+        """
+        num_envs, horizon = len(tasks) * config.envs_per_task, cls.horizon(config)
+        if config.seed_steps < horizon * num_envs:
+            raise RunError(
+                f"seed_steps={config.seed_steps}: at least {horizon * num_envs}, so that each of "
+                f"{num_envs} environments has taken the {horizon} steps that an update looks at"
+            )
+        if config.seed_steps >= config.steps:
+            raise RunError(
+                f"seed_steps={config.seed_steps}: has to be less than steps={config.steps}, or "
+                "nothing is learned; give a smaller --seed-steps"
+            )
+        rows, capacity = num_envs * 2 * (horizon + 1), config.replay_capacity
+        if capacity < rows:
+            raise RunError(
+                f"replay_capacity={capacity}: at least {rows}, two windows of {horizon} "
+                f"transitions of each of {num_envs} environments"
+            )
+        size, memory = capacity * bytes_per_row(), memory_bytes(device)
+        if size > memory:
+            raise RunError(
+                f"replay_capacity={capacity}: these rows take {size / 2**30:,.0f} GiB, and this "
+                f"{'GPU' if device == 'cuda' else 'machine'} has {memory / 2**30:,.0f} GiB"
+            )
+
+    def begin(self, obs: np.ndarray) -> None:
+        self.replay.start(torch.from_numpy(obs), np.ones(len(obs), bool))
+
+    def act(self, obs: np.ndarray, first: np.ndarray, step: int) -> np.ndarray:
+        if step < self.config.seed_steps:
+            return random_actions(self._chance.numpy, self._action_mask)
+        return self.agent.act_on(obs, self._rows, first, True, self._chance.torch)
+
+    def remember(self, step: Step) -> None:
+        self.replay.add(
+            torch.from_numpy(step.next_obs),
+            torch.from_numpy(step.action),
+            torch.from_numpy(step.reward).float(),
+            where=step.valid,
+        )
+        if step.done.any():
+            self.replay.start(torch.from_numpy(step.reset_obs), step.done)
+
+    def learn(self, step: int) -> dict[str, Tensor] | None:
+        due = min(self.due(step), self.updates + MOST_UPDATES)
+        latest = None
+        while self.updates < due:
+            metrics = self.update()
+            self.updates += 1
+            if self.updates % LOG_EVERY_UPDATES == 0:
+                latest = metrics
+        return latest
+
+    def behind(self, step: int) -> bool:
+        return self.updates < self.due(step)
+
+    def state(self) -> dict[str, Tensor]:
+        replay = {f"replay/{name}": value for name, value in self.replay.state_dict().items()}
+        return replay | self._chance.state()
+
+    def restore(self, state: dict[str, Tensor], step: int) -> str:
+        self.replay.load_state_dict(entries(state, "replay"))
+        return self._chance.restore(state, step)
+
+
+def rows_that_fit(device: str) -> int:
+    """Rows of a replay buffer that take half of a device's memory."""
+    return int(memory_bytes(device) / 2 / bytes_per_row())
