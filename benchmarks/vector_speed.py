@@ -16,6 +16,7 @@ medians over the blocks. Run it on a machine that does nothing else.
 * `overhead`: 200 environments that do nothing, `TaskEnv` included: our time per environment step
   over that of a bare Python loop.
 * `halves`: a learner that waits as long as the environments step: lock-step over `send`/`recv`.
+* `together`: many environments of one arcade task in one process, one by one over as arrays.
 * `growth`: environment steps a second by workers and environments.
 * `frames`: RGB frames a second, and bytes copied for each.
 """
@@ -37,6 +38,7 @@ from null_environment import null_attributes, null_environments
 import mmbench  # noqa: F401 - registers the tasks
 from mmbench import catalog
 from mmbench.domains import unavailable
+from mmbench.vector import together
 
 MULTITASK = "mmbench/multitask-v0"
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -317,6 +319,29 @@ def halves() -> Any:
     }
 
 
+# Arrays
+
+
+def as_arrays() -> Any:
+    least = together.LEAST
+    for name in ("pygame-cowboy", "pygame-spaceship"):
+        for count in (4, 8, 16, 256):
+            envs = []
+            for together.LEAST in (1, 10**6):
+                envs.append(make(name, envs_per_task=count, num_workers=0))
+                stepping(envs[-1])(0)  # the choice is made at the first step
+            own, other = in_turn(*map(stepping, envs))
+            for env in envs:
+                env.close()
+            yield {
+                "what": f"{count} of {name}",
+                "ours": f"{1e6 * own / count:.2f} us",
+                "other": f"{1e6 * other / count:.2f} us",
+                "ratio": round(other / own, 2),
+            }
+    together.LEAST = least
+
+
 # Growth and frames
 
 
@@ -357,6 +382,7 @@ QUESTIONS: dict[str, Callable[[], Any]] = {
     "async": against_async,
     "overhead": overhead,
     "halves": halves,
+    "together": as_arrays,
     "growth": growth,
     "frames": frames,
 }

@@ -14,6 +14,7 @@ import pytest
 import torch
 from demonstrations import make_demonstrations
 from rich.console import Console
+from waiting import WaitsForNothing
 
 from mmbench.runs import RunError, RunFolder
 from mmbench_baselines.cli import eval_main, train_main
@@ -196,6 +197,15 @@ def test_what_masked_entries_hold_changes_nothing(make, method):
     assert clean.method.updates == dirty.method.updates > 0
     pair = (trainer.agent.model.state_dict().values() for trainer in (clean, dirty))
     assert all(torch.equal(a, b) for a, b in zip(*pair, strict=True))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_updates_wait_for_nothing(make, method):
+    trainer = make(method, "run")
+    while not trainer.method.updates:
+        trainer._take_step()
+        with WaitsForNothing():
+            trainer.method.learn(trainer.step)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -79,6 +79,27 @@ def test_same_as_single_environments(task):
 
 
 @every_task
+def test_a_state_is_taken_over_in_the_middle_of_an_episode(task):
+    """From a single game into arrays and back: nothing is lost, and both go on alike."""
+    env, expected = make(task.name, num_envs=1), ArcadeEnv(task)
+    env.reset(seed=0)
+    expected.reset(seed=3)
+    actions = actions_for(env, 160)
+    for (action,) in actions[:90]:
+        expected.step(action)
+    for (action,) in actions[90:]:
+        if expected.game.state.t % 25 in (0, 15):
+            env.game.write(0, copy.deepcopy(expected.game.state))
+            assert env.game.read(0) == expected.game.state
+        generator = copy.deepcopy(expected.np_random)
+        env.game.rngs[0] = generator
+        reward = env.game.step(np.clip(action[None], -1, 1).astype(np.float64))
+        _, own, *_ = expected.step(action)
+        assert reward.tolist() == [own]
+        assert env.game.read(0) == expected.game.state
+
+
+@every_task
 def test_same_pictures(task):
     env = make(task.name, num_envs=2, render_mode="rgb_array")
     one = ArcadeEnv(task.name, render_mode="rgb_array")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from faults import Fault
 from tiny import TINY
-from torch.utils._python_dispatch import TorchDispatchMode
+from waiting import WaitsForNothing
 
 from mmbench import catalog
 from mmbench.catalog import LARGEST
@@ -239,14 +239,6 @@ def test_weights_are_looked_at_before_they_are_used(make_short, when):
     assert_intact(trainer, str(raised.value))
     assert int(trainer.folder.last_checkpoint().name) <= 60
     assert not (trainer.folder.path / "eval.json").exists()
-
-
-class WaitsForNothing(TorchDispatchMode):
-    """Fails where a number is read on the host: on a GPU, the program would wait there."""
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        assert function is not torch.ops.aten._local_scalar_dense.default, "reads a number"
-        return function(*args, **(kwargs or {}))
 
 
 def make_agent() -> Agent:

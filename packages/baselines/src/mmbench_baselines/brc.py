@@ -114,7 +114,7 @@ class ActorCritic(TaskModule):
     bins: Tensor
 
     def __init__(
-        self, width: int, tables: Sequence[Tensor], generator: torch.Generator | None = None
+        self, width: int, tables: TaskTables, generator: torch.Generator | None = None
     ) -> None:
         super().__init__(*tables)
         self.width = width

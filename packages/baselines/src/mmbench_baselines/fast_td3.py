@@ -114,7 +114,7 @@ class ActorCritics(TaskModule):
         width: int,
         num_atoms: int,
         normalise: bool,
-        tables: Sequence[Tensor],
+        tables: TaskTables,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(*tables)

@@ -80,7 +80,7 @@ class ActorCritic(TaskModule):
     """
 
     def __init__(
-        self, width: int, tables: Sequence[Tensor], generator: torch.Generator | None = None
+        self, width: int, tables: TaskTables, generator: torch.Generator | None = None
     ) -> None:
         super().__init__(*tables)
         language, actions = self.task_embeddings.shape[1], self.action_mask.shape[1]
@@ -402,7 +402,7 @@ class PPO(Method):
         steps = Minibatch(normal, task, rollout.before, rollout.log_prob, value, advantage)
         flat = [part.flatten(0, 1) for part in steps]
         # Found on the CPU, so that the device is not waited for.
-        valid = rollout.valid.flatten().nonzero().squeeze(1).to(self.agent.device)
+        valid = torch.from_numpy(np.flatnonzero(rollout.valid.numpy())).to(self.agent.device)
         parts = max(1, min(config.minibatches, len(valid)))
         metrics: dict[str, Tensor] = {}
         for _ in range(config.epochs if len(valid) else 0):

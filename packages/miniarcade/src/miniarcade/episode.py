@@ -55,9 +55,11 @@ def linear_score(total: float, low: float, high: float, clip: bool = True) -> fl
     return score
 
 
-def linear_scores(totals: np.ndarray, low: float, high: float) -> np.ndarray:
+def linear_scores(totals: np.ndarray, low: float, high: float, clip: bool = True) -> np.ndarray:
     """Scales returns as `linear_score` does, as a new array."""
     scores = (totals - low) / (high - low)
+    if not clip:
+        return scores
     return np.minimum(np.maximum(scores, _ZERO), _ONE)
 
 

@@ -233,6 +233,31 @@ class TaskEnv(gymnasium.Env):
         if frame is not None:
             frame[...] = self._simulator.render()
 
+    def carry_on(self, elapsed: int | None, episode_return: float = 0.0) -> None:
+        """Says how far the episode is, where something else has stepped :attr:`simulator`.
+
+        Args:
+            elapsed: Steps taken; None if no episode is left.
+            episode_return: Their summed rewards.
+        """
+        self._elapsed, self._return = elapsed, episode_return
+        self._over = elapsed is not None and elapsed >= self._length
+
+    @property
+    def simulator(self) -> Simulator:
+        """The native simulator."""
+        return self._simulator
+
+    @property
+    def elapsed(self) -> int:
+        """Steps taken in the running episode; -1 if none is running."""
+        return -1 if self._over or self._elapsed is None else self._elapsed
+
+    @property
+    def episode_return(self) -> float:
+        """Summed rewards of the episode."""
+        return self._return
+
     @property
     def progress(self) -> tuple[float, float]:
         """Score and success where the episode starts."""

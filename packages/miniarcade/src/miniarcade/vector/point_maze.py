@@ -105,6 +105,9 @@ class VectorPointMaze(VectorGame):
         self._wind_corner[:, i] = left, top
         self._in_wind[i] = left <= state.x < right and top <= state.y < bottom
         self._wind[:, i] = WINDS[state.wind]
+        trail = np.reshape(state.trail, (-1, 2))
+        steps = np.arange(self._clock - len(trail), self._clock) % TRAIL
+        self._trail[steps, :, i] = trail
 
     def read_rest(self, i: int) -> dict[str, Any]:
         length = min(self.state.t[i], TRAIL)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from miniarcade.episode import linear_score
+from miniarcade.episode import linear_score, linear_scores
 
 MAX_OBS_DIM = 128
 """Length of a padded state observation: the largest of any task (Atari's RAM)."""
@@ -133,6 +133,14 @@ class Task:
         if self.score_metric == "none":
             return math.nan
         return linear_score(episode_return, self.score_low, self.score_high, self.score_clipped)
+
+    def scores(self, returns: np.ndarray, successes: np.ndarray) -> np.ndarray:
+        """Maps returns and successes as :meth:`score` does, to the last bit."""
+        if self.score_metric == "success":
+            return successes
+        if self.score_metric == "none":
+            return np.full(len(returns), math.nan)
+        return linear_scores(returns, self.score_low, self.score_high, self.score_clipped)
 
 
 def is_usable(values: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from typing import Any
 
 import numpy as np
 
@@ -96,5 +97,39 @@ class Simulator(abc.ABC):
             ValueError: It cannot be restored; nothing has changed then.
         """
 
+    def together(self, count: int) -> VectorSimulator | None:
+        """Makes so many simulators of this task that step as arrays; None if there are none."""
+        return None
+
     def close(self) -> None:  # noqa: B027 - most simulators hold nothing to free
         """Frees renderers and other resources. May be called twice."""
+
+
+class VectorSimulator(abc.ABC):
+    """Simulators of one task whose episodes are arrays: N of them take a step at once.
+
+    All that comes out is what single ones would give, to the last bit.
+    """
+
+    @abc.abstractmethod
+    def take(self, k: int, simulator: Any) -> None:
+        """Goes on with the episode of a single one, as number ``k``; its generator is shared."""
+
+    @abc.abstractmethod
+    def give(self, k: int, simulator: Any) -> None:
+        """Gives the episode of number ``k`` to the single one that it was taken from."""
+
+    @abc.abstractmethod
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Advances all by one agent step.
+
+        Args:
+            actions: ``(N, action_dim)`` float32 in [-1, 1], free of NaN.
+
+        Returns:
+            Rewards and successes, ``(N,)`` float64 each.
+        """
+
+    @abc.abstractmethod
+    def observe(self) -> np.ndarray:
+        """Returns the state observations, ``(N, obs_dim)`` float32."""

@@ -21,6 +21,7 @@ from gymnasium.vector import AutoresetMode
 from mmbench.catalog import Task, import_modules
 from mmbench.env import TaskEnv
 from mmbench.vector.arrays import SharedArrays
+from mmbench.vector.together import Team, teams_of
 
 WHOLE = 2
 """The subset of all environments. 0 and 1 are the halves: those with even and odd numbers."""
@@ -86,12 +87,15 @@ class EnvironmentSet:
         self._modes = modes
         self._envs: dict[int, TaskEnv] = {}
         self._rows: list[list[tuple[Any, ...]]] = [[], [], []]
+        self._alone: set[int] = set()  # changed by the user: they step by themselves
+        self._teams: list[list[Team]] | None = None
         self._tracebacks: dict[int, str] = {}
 
     def execute(self, method: str, args: tuple[Any, ...]) -> Any:
         """Calls a method of this class; returns what it returns, or how it failed."""
         current = self.arrays.current
         try:
+            self._release(WHOLE, 0, 1)
             return getattr(self, method)(*args)
         except FAILURES as error:
             trace = traceback.format_exc()
@@ -137,9 +141,10 @@ class EnvironmentSet:
         terminations, truncations = arrays.terminated.data, arrays.truncated.data
         scores, successes = arrays.score.data, arrays.success.data
         seconds = arrays.seconds.data
+        stepped = self._step_together(subset)
         began = clock()
         for i, env, action, state, frame, final_state, final_frame in self._rows[subset]:
-            if skip[i]:
+            if skip[i] or i in stepped:
                 continue
             current[worker] = i
             try:
@@ -153,9 +158,7 @@ class EnvironmentSet:
                     truncations[i] = ended = terminated or truncated
                     if ended and same_step:
                         env.observe(final_state, final_frame)
-                        self._write_end(i)
-                        env.begin()
-                        self._write_start(i, env)
+                        self._begin_next(i, env)
                     elif ended:
                         over[i] = True
                 env.observe(state, frame)
@@ -166,6 +169,50 @@ class EnvironmentSet:
             seconds[i] += now - began
             began = now
         current[worker] = -1
+
+    def _step_together(self, subset: int) -> set[int]:
+        """Steps the teams of a subset; returns the environments that have taken the step."""
+        if self._teams is None:
+            self._teams = [self._make_teams(rows) for rows in self._rows]
+        if subset == WHOLE:
+            self._release(0, 1)
+        else:
+            self._release(WHOLE)
+        arrays, stepped = self.arrays, set()
+        for team in self._teams[subset]:
+            rows = team.rows.tolist()
+            arrays.current[self._worker] = rows[0]
+            began = time.perf_counter()
+            try:
+                done = team.step()
+            except FAILURES:
+                arrays.failed[rows] = done = True
+                self._tracebacks |= dict.fromkeys(rows, traceback.format_exc())
+            if done:
+                stepped.update(rows)
+                arrays.seconds[rows] += (time.perf_counter() - began) / len(rows)
+            else:
+                team.release()
+        return stepped
+
+    def _make_teams(self, rows: list[tuple[Any, ...]]) -> list[Team]:
+        if self._modes.obs != "state":
+            return []
+        same_step = self._modes.autoreset is AutoresetMode.SAME_STEP
+        envs = {row[0]: row[1] for row in rows}
+        return teams_of(envs, self._alone, self.arrays, self._begin_next if same_step else None)
+
+    def _release(self, *subsets: int) -> None:
+        """Lets single environments be used again."""
+        for subset in subsets:
+            for team in self._teams[subset] if self._teams else ():
+                team.release()
+
+    def _begin_next(self, i: int, env: TaskEnv) -> None:
+        """Starts the next episode in the step that ended the last one."""
+        self._write_end(i)
+        env.begin()
+        self._write_start(i, env)
 
     def _write_start(self, i: int, env: TaskEnv) -> None:
         """Writes what is known of an episode that begins, except its observation."""
@@ -198,6 +245,8 @@ class EnvironmentSet:
         for i, value in values.items():
             self.arrays.current[self._worker] = i
             setattr(self._envs[i], name, value)
+        self._alone.update(values)
+        self._teams = None
         return dict.fromkeys(values)
 
     def close(self) -> None:
@@ -215,6 +264,7 @@ class EnvironmentSet:
         )
 
     def _arrange(self) -> None:
+        self._teams = None
         rows = []
         for i, env in sorted(self._envs.items()):
             here, last = self._targets(i, env), self._targets(i, env, final=True)
