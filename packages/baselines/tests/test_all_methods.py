@@ -37,37 +37,15 @@ SHARED = {
     "checkpoint_every": 160,
     "threads": 1,
 }
+REPLAY = {"batch_size": 16, "seed_steps": 100, "replay_capacity": 2000}
+WITHOUT_PLANS = {"plan": False, "plan_in_eval": False}
 OWN = {
     "bc": {"batch_size": 16},
-    "brc": {
-        "batch_size": 16,
-        "updates_per_step": 0.5,
-        "seed_steps": 100,
-        "replay_capacity": 2000,
-    },
-    "fast_td3": {
-        "batch_size": 16,
-        "updates_per_step": 0.5,
-        "seed_steps": 100,
-        "replay_capacity": 2000,
-    },
-    "newt": {
-        "batch_size": 16,
-        "utd": 0.05,
-        "seed_steps": 100,
-        "replay_capacity": 2000,
-        "plan": False,
-        "plan_in_eval": False,
-    },
+    "brc": {**REPLAY, "updates_per_step": 0.5},
+    "fast_td3": {**REPLAY, "updates_per_step": 0.5},
+    "newt": {**REPLAY, **WITHOUT_PLANS, "utd": 0.05},
     "ppo": {"rollout": 20, "minibatches": 2, "epochs": 2},
-    "tdmpc2": {
-        "batch_size": 16,
-        "utd": 0.05,
-        "seed_steps": 100,
-        "replay_capacity": 2000,
-        "plan": False,
-        "plan_in_eval": False,
-    },
+    "tdmpc2": {**REPLAY, **WITHOUT_PLANS, "utd": 0.05},
 }
 """Settings with which a method learns something within that many steps."""
 
