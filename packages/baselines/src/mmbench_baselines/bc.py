@@ -22,14 +22,11 @@ from newt_agent.chance import Chance
 from newt_agent.config import OfflineConfig
 from newt_agent.demonstrations import Demonstration, Demos, load_demonstrations, require
 from newt_agent.layers import MLP
-from newt_agent.method import OfflineMethod
+from newt_agent.method import LOG_EVERY_UPDATES, OfflineMethod
 from newt_agent.optimizers import FiniteWatch, optimizer_state, restore_optimizers
 from newt_agent.settings import Range
-from newt_agent.task_module import TaskModule, task_masks, task_tables
+from newt_agent.task_module import TaskModule, TaskTables, task_masks, task_tables
 from newt_agent.world_model import SIZES, ModelConfig
-
-LOG_EVERY_UPDATES = 100
-"""Updates between two looks at the loss: each one waits for the device."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class Cloner(TaskModule):
     def __init__(
         self,
         config: ModelConfig,
-        tables: Sequence[Tensor],
+        tables: TaskTables,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(*tables)
@@ -113,18 +110,8 @@ class BCAgent(Agent):
         return {}
 
     @classmethod
-    def _build(
-        cls,
-        about: dict[str, Any],
-        tensors: dict[str, Tensor],
-        tasks: Sequence[TaskInfo],
-        encoder: str,
-        size: str,
-    ) -> BCAgent:
-        names = ("task_embeddings", "action_mask", "observation_mask")
-        model = Cloner(SIZES[size], [tensors[name] for name in names])
-        model.load_state_dict(tensors)
-        return cls(model, tasks, encoder, size)
+    def _networks(cls, about: dict[str, Any], tables: TaskTables) -> Cloner:
+        return Cloner(SIZES[about["size"]], tables)
 
 
 class Steps(NamedTuple):

@@ -26,6 +26,9 @@ from mmbench.catalog import Task
 from newt_agent.agent import Agent
 from newt_agent.config import RunConfig
 
+LOG_EVERY_UPDATES = 100
+"""Updates between two reads of the losses: each read waits for the device."""
+
 
 class Step(NamedTuple):
     """One step of all N environments."""

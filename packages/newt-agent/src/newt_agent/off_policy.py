@@ -15,13 +15,11 @@ from mmbench.catalog import Task
 from mmbench.runs import RunError
 from newt_agent.chance import Chance, random_actions
 from newt_agent.config import RunConfig, memory_bytes
-from newt_agent.method import Method, Step
+from newt_agent.method import LOG_EVERY_UPDATES, Method, Step
 from newt_agent.replay import Replay, bytes_per_row
 from newt_agent.settings import Range
 from newt_agent.tensors import entries
 
-LOG_EVERY_UPDATES = 100
-"""Updates between two reads of the losses: each read waits for the device."""
 MOST_UPDATES = 20
 """Most updates in one call of `learn`: between calls the loop can stop."""
 
