@@ -186,7 +186,7 @@ def test_failure_while_saving_keeps_the_checkpoint_before(make_trainer, monkeypa
         "newt_agent.checkpoint.write_json",
         lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")),
     )
-    trainer.step += 2
+    trainer._state.step += 2
     with pytest.raises(OSError, match="No space"):
         trainer._save()
     assert trainer.folder.last_checkpoint() == before
