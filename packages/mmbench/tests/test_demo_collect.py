@@ -144,6 +144,17 @@ def test_a_task_that_another_collects_is_left_to_it(tmp_path):
     assert "3 episodes" in outcome.text
 
 
+def test_two_collectors_share_a_folder(tmp_path):
+    script = "import sys\nfrom mmbench.cli import main\nmain(sys.argv[1:])"
+    words = f"demos collect --tasks {TASK.name} --expert {GOOD} --episodes 10 --workers 1 --root"
+    command = [sys.executable, "-c", script, *words.split(), tmp_path]
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    collectors = [subprocess.Popen(command, env=variables) for _ in range(2)]
+    assert [collector.wait(300) for collector in collectors] == [0, 0]
+    assert len(collected(tmp_path).episodes) == 10
+    assert not list(tmp_path.rglob(".tape*")) + list(tmp_path.rglob(f".{TASK.name}*"))
+
+
 KILLED = """
 import io, os, signal, sys
 from pathlib import Path
