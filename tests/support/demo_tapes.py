@@ -46,10 +46,10 @@ def members():
         return {name.removesuffix(".npy"): archive.read(name) for name in archive.namelist()}
 
 
-def packed(content):
+def packed(content, how=zipfile.ZIP_STORED):
     """An archive of members."""
     data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
+    with zipfile.ZipFile(data, "w", how) as archive:
         for name, member in content.items():
             archive.writestr(f"{name}.npy", member)
     return data.getvalue()
