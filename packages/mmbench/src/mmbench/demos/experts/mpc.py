@@ -34,7 +34,7 @@ class Settings:
             after it, (obs_dim,).
     """
 
-    plans: int = 150
+    plans: int = 64
     horizon: int = 50
     hold: int = 5
     replan: int = 5
@@ -52,7 +52,7 @@ def _level_with_coin(obs: np.ndarray) -> float:
 
 
 SETTINGS: dict[str, Settings] = {
-    "pygame-spaceship": Settings(shaping=_level_with_coin),
+    "pygame-spaceship": Settings(horizon=30, hold=3, replan=3, shaping=_level_with_coin),
 }
 """By task; the others have the defaults."""
 
@@ -115,7 +115,7 @@ class MPC(Expert):
         env, settings = self._env, self._settings
         env.set_state(start)
         left = env.task.max_episode_steps - self._step
-        actions = np.repeat(on_grid(plan), settings.hold, axis=0)[:left]
+        actions = np.repeat(on_grid(plan).astype(np.float32), settings.hold, axis=0)[:left]
         total, weight = 0.0, 1.0
         obs = np.empty(env.task.obs_dim, np.float32)
         for action in actions:
