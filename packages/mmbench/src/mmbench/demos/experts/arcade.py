@@ -1,7 +1,6 @@
 """MiniArcade by rules: games whose best play is a formula on the observation.
 
-The point-mazes are in :mod:`mmbench.demos.experts.maze`, the other games in
-:mod:`mmbench.demos.experts.mpc`.
+The other games are in :mod:`mmbench.demos.experts.balance`, ``arms``, ``maze`` and ``mpc``.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import math
 
 import numpy as np
 
-from miniarcade.games import cartpole, coinrun, landing, pong, reacher
+from miniarcade.games import coinrun, landing, pong
 from miniarcade.games._runner import (
     RUNNER_GROUND_Y,
     RUNNER_HEIGHT,
@@ -21,7 +20,6 @@ from miniarcade.games._runner import (
 )
 from miniarcade.rules import SIZE
 from mmbench.demos.experts import Expert
-from mmbench.demos.experts.lqr import lqr_gain
 from mmbench.env import TaskEnv
 
 
@@ -97,63 +95,6 @@ class CoinRun(Rule):
         tops = self._tops[..., None]
         level = (tops - reach < coins[:, 1]) & (coins[:, 1] < tops + RUNNER_HEIGHT + reach)
         return (beside & level).any(axis=-2).sum(axis=-1)
-
-
-class CartPole(Rule):
-    """LQR about the top; further down, pushes that bring the pole's energy to that of the top.
-
-    Source: Aström and Furuta 2000, "Swinging up a pendulum by energy control".
-    """
-
-    name = "LQR, and energy control below"
-    BASIN = 0.35  # rad, from the top, in which LQR takes over
-    PUMP = 3.0  # action per unit of missing energy and speed
-    CENTRE = np.array((0.15, 0.2))  # action per m and per m/s of the cart
-    FREQUENCY2 = cartpole.GRAVITY / (4.0 / 3.0 * cartpole.HALF_LENGTH)  # 1/s^2, of small swings
-
-    def __init__(self) -> None:
-        costs = np.array((1.0, 0.1, 10.0, 0.1))
-        self._gain = lqr_gain(_step_cartpole, costs, np.array((0.1,)))
-
-    def act(self, obs: np.ndarray) -> np.ndarray:
-        """Balances or pumps."""
-        x, x_dot, theta, theta_dot = obs.astype(float).tolist()
-        if abs(theta) < self.BASIN:
-            return np.clip(-self._gain @ obs, -1.0, 1.0)
-        # On the far side the pole is kept from the top: having gone round, it would not count.
-        target = -1.2 * self.FREQUENCY2 if theta > math.pi or theta < -math.pi else 0.0
-        energy = 0.5 * theta_dot**2 + self.FREQUENCY2 * (math.cos(theta) - 1.0)
-        push = self.PUMP * (energy - target) * theta_dot * math.cos(theta)
-        action = min(max(push, -1.0), 1.0) - float(self.CENTRE @ (x, x_dot))
-        return np.clip([action], -1.0, 1.0)
-
-
-def _step_cartpole(state: np.ndarray, action: np.ndarray) -> np.ndarray:
-    _, x_dot, theta, theta_dot = state
-    x_acc, theta_acc = cartpole.accelerations(
-        math.sin(theta), math.cos(theta), theta_dot, action[0], 0.0
-    )
-    return state + cartpole.DT * np.array((x_dot, x_acc, theta_dot, theta_acc))
-
-
-class Reacher(Rule):
-    """Turns the joints to the angles at which the tip is on the target."""
-
-    name = "inverse kinematics and PD control"
-    STIFFNESS = np.array((4.0, 4.0))  # action per rad
-    DAMPING = np.array((0.35, 0.1))  # action per rad/s
-
-    def act(self, obs: np.ndarray) -> np.ndarray:
-        """Turns on."""
-        q1, q2 = obs[:2].astype(float).tolist()
-        link = reacher.LINK
-        x = obs[2] + link * (math.cos(q1) + math.cos(q1 + q2))
-        y = obs[3] + link * (math.sin(q1) + math.sin(q1 + q2))
-        elbow = math.acos(min(max((x * x + y * y) / (2 * link * link) - 1.0, -1.0), 1.0))
-        elbow = math.copysign(elbow, q2)  # the target can be reached either way
-        shoulder = math.atan2(y, x) - 0.5 * elbow
-        way = np.array((math.remainder(shoulder - q1, 2 * math.pi), elbow - q2))
-        return np.clip(self.STIFFNESS * way - self.DAMPING * obs[4:], -1.0, 1.0)
 
 
 class Landing(Rule):
