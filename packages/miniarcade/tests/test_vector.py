@@ -257,6 +257,8 @@ def test_wrong_use():
         env.step(np.array([[0.0], [np.nan], [0.0]]))
     with pytest.raises(ValueError, match="reset_mask"):
         env.reset(options={"reset_mask": np.array([True])})
+    with pytest.raises(TypeError, match="options=3: a dict"):
+        env.reset(options=3)
     with pytest.raises(ValueError, match="render mode"):
         make("pong", render_mode="human")
     with pytest.raises(ValueError, match="'Never'.*NextStep, SameStep, Disabled"):

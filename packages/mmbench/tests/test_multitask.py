@@ -1,6 +1,7 @@
 """The multitask vector environment against single environments."""
 
 import math
+import re
 
 import gymnasium as gym
 import numpy as np
@@ -170,6 +171,23 @@ def test_bad_arguments_name_the_value():
         make(time_limit=math.nan)
     with pytest.raises(ValueError, match="'pixels'"):
         make(obs="pixels")
+    single = gym.make("mmbench/pygame-pong-v0")
+    wrong = {
+        "tasks": (None, 3, [3], [None], b"pygame-pong", [["pygame-pong"]]),
+        "imports": (3, ["json", None], b"json"),
+        "workers": (3, "2", single),
+        "time_limit": ("5", None, [1]),
+        "num_envs": ("4", None),
+        "progress": (3,),
+    }
+    for name, values in wrong.items():
+        for value in values:
+            with pytest.raises((TypeError, ValueError), match=re.escape(f"{name}={value!r}: ")):
+                gym.make_vec(ID, **{"tasks": TASKS, "num_workers": 0, name: value})
+    for env in (make(), single):
+        for options in (3, "rng", ["rng"]):
+            with pytest.raises(TypeError, match=re.escape(f"options={options!r}: a dict")):
+                env.reset(options=options)
     env = make()
     with pytest.raises(RuntimeError, match="reset"):
         env.step(actions(env, 1)[0])
@@ -187,6 +205,7 @@ BAD = {
     "seeds of text": lambda env: env.reset(seed="1234"),
     "too few seeds": lambda env: env.reset(seed=[1, 2]),
     "a short mask": lambda env: env.reset(options={"reset_mask": [True]}),
+    "a mask of numbers": lambda env: env.reset(options={"reset_mask": [0, 1, 2, 3]}),
     "no generators": lambda env: env.reset(options={"rng": np.zeros((4, 6), np.uint64)}),
     "too few generators": lambda env: env.reset(options={"rng": env.episode_rng[:2]}),
     "generators of fractions": lambda env: env.reset(options={"rng": np.ones((4, 6))}),
@@ -195,6 +214,9 @@ BAD = {
     "NaN in a half": lambda env: env.send(np.full((2, 16), np.nan, np.float32), 1),
     "too few actions": lambda env: env.step(np.zeros((3, 16), np.float32)),
     "no numbers": lambda env: env.step("left"),
+    "nothing": lambda env: env.step(None),
+    "objects": lambda env: env.step([[{}] * 16] * 4),
+    "a half of a fraction": lambda env: env.send(np.zeros((2, 16)), 0.0),
     "too few values": lambda env: env.set_attr("note", [1]),
 }
 

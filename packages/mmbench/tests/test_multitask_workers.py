@@ -1,16 +1,18 @@
 """Worker processes of the multitask vector environment: the same trajectories, and what fails."""
 
 import dataclasses
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from faults import Fault, write_huge, write_nan
+from faults import Counting, Fault, write_huge, write_nan
 from gymnasium.error import ClosedEnvironmentError
 from vectors import GUARD, actions, alive, assert_same, children, make
 
@@ -108,6 +110,18 @@ def test_a_failure_is_one_error_that_names_it(kind):
     env.close()
     assert time.monotonic() - began < GUARD
     assert not children()
+
+
+def test_while_everything_stands_still_no_worker_counts_as_hanging(monkeypatch):
+    """After Ctrl-Z and fg an hour later, the clock has gone on and the worker has not."""
+    env = make("pygame-pong", num_workers=1, time_limit=60.0)
+    env.reset(seed=0)
+    env.set_attr("advance", Counting(seconds=0.5))
+    with monkeypatch.context() as patch:
+        clock = SimpleNamespace(monotonic=itertools.count(step=3600).__next__)
+        patch.setattr("mmbench.vector.pool.time", clock)
+        assert env.step(actions(env, 1)[0])[1] == 1.0
+    env.close()
 
 
 @pytest.mark.parametrize("kind", CAUSES)

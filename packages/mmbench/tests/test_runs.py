@@ -236,6 +236,49 @@ def test_death_lets_the_folder_go(run, other_process, number):
     RunFolder.resume(run.path).close()
 
 
+def test_a_forked_child_does_not_keep_the_folder(run):
+    """An environment may start a helper by fork, which outlives the run."""
+    wait, go = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.close(go)
+            os.read(wait, 1)
+            run.write_eval({})
+        except RunError:
+            code = 0
+        finally:
+            os._exit(code)
+    try:
+        run.write_eval({})  # the parent still has it
+        with pytest.raises(RunError, match="in use"):
+            RunFolder.resume(run.path)
+        run.close()
+        RunFolder.resume(run.path).close()
+    finally:
+        os.close(go)
+        os.close(wait)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_another_working_directory_changes_no_folder(tmp_path, monkeypatch):
+    """An environment may call os.chdir."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    run = RunFolder.create("run", "test")
+    monkeypatch.chdir("elsewhere")
+    run.write_config({})
+    run.metrics.begin()
+    run.publish_checkpoint(800, fill_with("old"))
+    run.close()
+    assert not list((tmp_path / "elsewhere").iterdir())
+    monkeypatch.chdir(tmp_path)
+    with RunFolder.resume("run") as again:
+        monkeypatch.chdir("elsewhere")
+        assert (again.last_checkpoint() / "weights").read_text() == "old"
+
+
 def test_one_process_cannot_hold_a_folder_twice(run):
     with pytest.raises(RunError, match=f"in use by process {os.getpid()} on"):
         RunFolder.resume(run.path)

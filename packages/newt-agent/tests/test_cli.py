@@ -32,6 +32,7 @@ from mmbench.runs.lock import LOCK
 from newt_agent.agent import Agent
 from newt_agent.cli import parse_training, train_main
 from newt_agent.cli_eval import eval_main
+from newt_agent.methods import find_method
 from newt_agent.newt import PAPER, QUICKSTART, Newt, NewtConfig
 from newt_agent.planning_agent import PlanningAgent
 
@@ -519,6 +520,33 @@ def test_presets():
     assert config.batch_size == QUICKSTART.batch_size
     with pytest.raises(RunError, match="envs_per_task=0"):
         parse(["--envs-per-task", "0"])
+
+
+def test_paths_are_those_of_the_folder_where_the_command_was_typed(tmp_path, monkeypatch):
+    (tmp_path / "moves.py").write_text("import os; os.chdir('/')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    _, config = parse(["--import", "moves", "--out", "runs/one"])
+    assert config.out == f"{tmp_path}/runs/one"
+    assert os.getcwd() == "/"
+    _, config = parse(["--out", "/runs/one"])
+    assert config.out == "/runs/one"
+
+
+def test_a_working_directory_that_is_gone_is_one_sentence(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(RunError, match="working directory does not exist"):
+        parse([])
+
+
+def test_sources_that_are_not_installed_are_told_of(monkeypatch):
+    """A copy on the path has no entry points."""
+    monkeypatch.setattr("newt_agent.methods.entry_points", lambda group: ())
+    with pytest.raises(RunError, match=r"no method is installed.*install newt-agent$"):
+        find_method("newt")
 
 
 def test_settings_survive_config_json():

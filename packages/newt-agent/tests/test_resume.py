@@ -184,3 +184,28 @@ def test_a_restarted_environment_writes_no_transition_that_never_happened(make_s
     # And the new episode begins with what the restart returned.
     np.testing.assert_array_equal(obs[14], seen[13][1][1])
     assert not action[14].any() and reward[14] == 0.0
+
+
+def test_an_episode_that_does_not_come_back_ends_and_no_transition_leads_out_of_it(
+    make_short, quiet
+):
+    settings = {"tasks": "pygame-cartpole-balance,pygame-pong", "utd": 0.0, "seed_steps": 40}
+    trainer = make_short(**settings)
+    while trainer.step < 26:
+        trainer._take_step()
+    # As after a restart that no step has reported yet: another episode is running there.
+    trainer.env.reset(options={"reset_mask": np.array([False, True])})
+    trainer._save()
+    resumed = make_short(resume=True, **settings)
+    assert "'pygame-pong' did not come back exactly" in quiet.console.file.getvalue()
+    begun = []
+    for _ in range(3):
+        resumed._take_step()
+        begun.append(resumed._episodes.obs.copy())
+    assert resumed._episodes.lengths.tolist() == [16, 2]
+    held = resumed.method.replay.state_dict()
+    assert held["rows_written"].tolist() == [17, 17]
+    # 13 steps; then the first row of another episode in place of a step out of the old one.
+    assert held["row_step"].tolist() == [*range(17), *range(14), *range(3)]
+    np.testing.assert_array_equal(held["obs"][-3:], [obs[1] for obs in begun])
+    assert not held["action"][-3].any() and held["reward"][-3] == 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,17 @@ def checked_seeds(seed: Any, count: int) -> list[int | None]:
     if len(seed) != count:
         raise ValueError(f"{len(seed)} seeds for {count} environments")
     return [None if one is None else checked_seed(one) for one in seed]
+
+
+def checked_options(options: Any) -> Mapping[str, Any]:
+    """Returns the options of a reset, none where they are None.
+
+    Raises:
+        TypeError: They are no dict.
+    """
+    if options is None or isinstance(options, Mapping):
+        return options or {}
+    raise TypeError(f"options={options!r}: a dict, or None")
 
 
 def linear_score(total: float, low: float, high: float, clip: bool = True) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 
-from miniarcade.episode import UNDEFINED, checked_seed
+from miniarcade.episode import UNDEFINED, checked_options, checked_seed
 from miniarcade.snapshot import (
     Checker,
     generator_words,
@@ -144,9 +144,10 @@ class TaskEnv(gymnasium.Env):
 
         Raises:
             ClosedEnvironmentError: The environment is closed.
+            TypeError: The options are no dict.
             ValueError: The seed or the generator is not one.
         """
-        self.begin(seed, options.get("rng") if options else None)
+        self.begin(seed, checked_options(options).get("rng"))
         info = self._info(*self.progress)
         if self.info_mode == "full":
             info |= {

@@ -127,7 +127,8 @@ def parse_training(
     ``--preset``, it is ``machine``: settings that fit this machine.
 
     Returns:
-        The preset's name and the settings.
+        The preset's name and the settings; their paths are absolute, because a module of the
+        user's may change the working directory.
 
     Raises:
         RunError: The preset is unknown, or a value is out of range.
@@ -135,6 +136,7 @@ def parse_training(
     """
     from newt_agent.system import resolve_device
 
+    here = _working_directory()
     catalog.import_modules(_value(arguments, "--import"))
     _check_length_flag(
         method, [name for name in ("steps", "updates") if _value(arguments, f"--{name}")]
@@ -165,6 +167,9 @@ def parse_training(
         "DIR --help tells what may be changed then. --version prints the version."
     )
     preset, config = tyro.cli(main, args=arguments, prog=program)
+    for name in ("out", "checkpoint"):
+        if (path := getattr(config, name)) is not None:
+            config = dataclasses.replace(config, **{name: str(here / path)})
     selected = config.selected()
     check_run(config, selected, method)
     names = [task.versioned_name for task in selected]
@@ -180,6 +185,13 @@ def _check_length_flag(method: type[Method], given: Collection[str]) -> None:
     for other in {"steps", "updates"} - {own}:
         if other in given:
             raise RunError(f"--{other}: a run of {method.name} is counted in {own}; give --{own}")
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise RunError("the working directory does not exist any more: cd to another") from error
 
 
 def _first_sentence(method: type[Method]) -> str:

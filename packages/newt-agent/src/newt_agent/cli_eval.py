@@ -133,10 +133,13 @@ def _evaluate(arguments: EvalConfig) -> None:
     from newt_agent.checkpoint import run_config
     from newt_agent.evaluate import evaluate
 
-    if arguments.json:
-        check_writable(Path(arguments.json))
-    if arguments.video:
-        check_folder(Path(arguments.video))
+    # Absolute, because an environment may change the working directory.
+    result_file = Path(arguments.json).absolute() if arguments.json else None
+    videos = Path(arguments.video).absolute() if arguments.video else None
+    if result_file:
+        check_writable(result_file)
+    if videos:
+        check_folder(videos)
     run = run_config(arguments.checkpoint)
     agent = load_agent(arguments.checkpoint, arguments.device, arguments.threads, arguments.plan)
     names = arguments.tasks or ",".join(task.name for task in agent.tasks)
@@ -160,9 +163,9 @@ def _evaluate(arguments: EvalConfig) -> None:
         done = {episode.task for episode in episodes}
         result[kind]["missing"] = [t.versioned_name for t in tasks if t.versioned_name not in done]
     display.evaluation(result["after"], result.get("random"))
-    if arguments.json:
+    if result_file:
         write_json(
-            Path(arguments.json),
+            result_file,
             {
                 **result["after"],
                 "random": result.get("random"),
@@ -171,14 +174,16 @@ def _evaluate(arguments: EvalConfig) -> None:
                 **provenance(),
             },
         )
-    if arguments.video:
+    if videos:
         missing = result["after"]["missing"]
-        _record(agent, [t for t in tasks if t.versioned_name not in missing], arguments, display)
+        shown = [task for task in tasks if task.versioned_name not in missing]
+        _record(agent, shown, videos, arguments, display)
 
 
-def _record(agent: Agent, tasks: Sequence[Task], arguments: EvalConfig, display: Display) -> None:
+def _record(
+    agent: Agent, tasks: Sequence[Task], folder: Path, arguments: EvalConfig, display: Display
+) -> None:
     """Makes a video of each task; those whose frames this machine cannot draw are named."""
-    folder = Path(arguments.video or "")
     folder.mkdir(parents=True, exist_ok=True)
     for task in tasks:
         path = folder / video_name(task, arguments.video_format)

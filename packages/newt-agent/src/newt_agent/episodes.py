@@ -21,6 +21,7 @@ class RunningEpisodes:
         first: [N] bool, where it starts an episode.
         returns: [N], summed rewards of the running episodes.
         lengths: [N] int64, their steps so far.
+        lost: [N] bool, where the episode that was saved did not come back; see :meth:`end_lost`.
     """
 
     def __init__(self, env: Any) -> None:
@@ -31,6 +32,7 @@ class RunningEpisodes:
         self.first = np.ones(count, bool)
         self.returns = np.zeros(count)
         self.lengths = np.zeros(count, np.int64)
+        self.lost = np.zeros(count, bool)
         # Zeros are given by the system page by page, as rows are written.
         self._actions = np.zeros((count, longest, env.action_space.shape[-1]), np.float32)
 
@@ -59,6 +61,37 @@ class RunningEpisodes:
         self.obs, self.first = obs, done
         return returns, lengths
 
+    def end_lost(
+        self,
+        obs: np.ndarray,
+        reward: np.ndarray,
+        terminated: np.ndarray,
+        truncated: np.ndarray,
+        infos: Mapping[str, Any],
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Ends lost episodes in the results of a step, as if their environments had failed in it.
+
+        What came back there continues nothing that the method has seen, so the step that it has
+        just taken is dropped, and another episode begins.
+
+        Args:
+            obs: [N, 128], and so on, what the environments returned.
+            reward: [N].
+            terminated: [N] bool.
+            truncated: [N] bool.
+            infos: With ``final_obs``, where an episode ended.
+
+        Returns:
+            The same; the last observations of lost episodes are those that were saved.
+        """
+        lost, self.lost = self.lost, np.zeros_like(self.lost)
+        final = infos.get("final_obs", np.full(len(lost), None, object)).copy()
+        for i in np.flatnonzero(lost):
+            final[i] = self.obs[i]
+        obs, _ = self._env.reset(options={"reset_mask": lost})
+        reward = np.where(lost, 0.0, reward)
+        return obs, reward, terminated & ~lost, truncated | lost, {**infos, "final_obs": final}
+
     def state(self) -> dict[str, Tensor]:
         """Returns what :meth:`restore` needs, as CPU tensors."""
         running = np.arange(self._actions.shape[1]) < self.lengths[:, None]
@@ -78,7 +111,7 @@ class RunningEpisodes:
             state: What :meth:`state` returned.
 
         Returns:
-            What did not come back exactly, as a sentence; empty where all did.
+            What did not come back, as a sentence; empty where all did.
         """
         self.first = state["first"].numpy().copy()
         self.returns = state["returns"].numpy().copy()
@@ -87,14 +120,15 @@ class RunningEpisodes:
         self._actions[running] = state["actions"].numpy()
         generators = state["episode_rng"].numpy().view(np.uint64)
         actions = [own[:n] for own, n in zip(self._actions, self.lengths, strict=True)]
-        self.obs = replay_episodes(self._env, generators, actions)
-        different = np.flatnonzero((self.obs != state["obs"].numpy()).any(1))
-        if not len(different):
+        obs = replay_episodes(self._env, generators, actions)
+        self.obs = state["obs"].numpy().copy()
+        self.lost = (obs != self.obs).any(1)
+        if not self.lost.any():
             return ""
         return (
-            f"task {self._env.tasks[int(different[0])].name!r} did not come back exactly as it "
-            "was: another version of its simulator? The run goes on, but will differ from one "
-            "never stopped"
+            f"task {self._env.tasks[int(self.lost.argmax())].name!r} did not come back exactly as "
+            "it was (another version of its simulator, or a failure around the save): its episode "
+            "ends here. The run goes on, but will differ from one never stopped"
         )
 
 

@@ -31,7 +31,11 @@ def find_method(name: str) -> Any:
     """
     found = [entry for entry in entry_points(group=GROUP) if entry.name == name]
     if not found:
-        advice = f"installed are {', '.join(method_names())}"
+        installed = ", ".join(method_names())
+        advice = f"installed are {installed}"
+        if not installed:  # a copy of the sources on the path has no entry points
+            own = command("pip", "install", "newt-agent")
+            advice = f"no method is installed; newt-agent brings one by its installation: {own}"
         if name in _BASELINES:
             advice += f"; it comes with: {command('pip', 'install', 'mmbench-baselines')}"
         raise RunError(f"unknown method {name!r}: {advice}")

@@ -194,15 +194,21 @@ class Trainer:
         if self.method.broken():
             raise BrokenAgentError("a loss became NaN or infinite")
         obs, reward, terminated, truncated, infos = self.env.step(actions)
+        restarted = infos.get("restarted", np.zeros_like(truncated))
+        lost = self._episodes.lost
+        if lost.any():
+            obs, reward, terminated, truncated, infos = self._episodes.end_lost(
+                obs, reward, terminated, truncated, infos
+            )
+        whole = ~(restarted | lost)
         done = terminated | truncated
         final = obs
         if done.any():
             final = obs.copy()
             final[done] = np.stack(infos["final_obs"][done])
         check_numbers(self.env.tasks, reward, final, obs)
-        restarted = infos.get("restarted", np.zeros_like(done))
         self.method.remember(
-            Step(before, actions, reward, final, terminated, truncated, ~restarted, obs)
+            Step(before, actions, reward, final, terminated, truncated, whole, obs)
         )
         self._state.step += self.env.num_envs
         returns, lengths = self._episodes.step(actions, reward, done, obs)
@@ -219,7 +225,7 @@ class Trainer:
                 float(returns[i]),
                 int(lengths[i]),
             )
-            for i in np.flatnonzero(done & ~restarted)
+            for i in np.flatnonzero(done & whole)
         ]
         for episode in ended:
             self.recent.add(episode)

@@ -13,7 +13,7 @@ from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from miniarcade.episode import checked_seeds, linear_scores
+from miniarcade.episode import checked_options, checked_seeds, linear_scores
 from miniarcade.registry import Task, get_task
 from miniarcade.vector.game import STEP
 from miniarcade.vector.infos import (
@@ -136,12 +136,14 @@ class VectorArcadeEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             The first observations, (N, observation size) float32, and the infos.
 
         Raises:
+            TypeError: If the options are no dict.
             ValueError: If the number of seeds or the mask's shape is wrong, or the first reset
                 leaves out environments.
         """
         seeds = checked_seeds(seed, self.num_envs)
         mask = np.ones(self.num_envs, bool)
-        if options and "reset_mask" in options:
+        options = checked_options(options)
+        if "reset_mask" in options:
             mask = np.asarray(options["reset_mask"])
             if mask.shape != (self.num_envs,) or mask.dtype != bool or not mask.any():
                 raise ValueError(

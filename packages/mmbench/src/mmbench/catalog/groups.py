@@ -53,13 +53,14 @@ def select(
         The tasks in the order given, each once.
 
     Raises:
+        TypeError: ``spec`` is something else.
         UnknownTaskError: A part matches nothing; the message lists the nearest names.
         InvalidTaskError: A Gymnasium environment cannot be a task, a setting is not possible, or
             two tasks have one name.
     """
     if isinstance(spec, Task):
         spec = (spec,)
-    parts = spec.split(",") if isinstance(spec, str) else list(spec)
+    parts = spec.split(",") if isinstance(spec, str) else _listed(spec)
     selected: dict[Task, None] = {}
     try:
         for part in parts:
@@ -80,6 +81,16 @@ def select(
     if twice:
         raise InvalidTaskError(f"{twice[0]!r} is given twice, with different settings")
     return chosen
+
+
+def _listed(spec: Iterable[str | Task]) -> list[str | Task]:
+    parts = list(spec) if isinstance(spec, Iterable) else [spec]
+    if not all(isinstance(part, str | Task) for part in parts):
+        raise TypeError(
+            f"tasks={spec!r}: text such as 'walker-walk,mw-*', or a list of names and of "
+            "mmbench.Task records"
+        )
+    return parts
 
 
 def _resolve(part: str) -> tuple[Task, ...]:

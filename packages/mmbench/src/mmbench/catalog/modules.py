@@ -21,11 +21,16 @@ def import_modules(names: str | Iterable[str] | None) -> None:
         names: Modules, as a list or separated by commas; None for none.
 
     Raises:
+        TypeError: They are something else.
         InvalidTaskError: A module cannot be imported; the message names it and the reason.
     """
     if names is None:
         return
-    for name in names.split(",") if isinstance(names, str) else names:
+    given = list(names) if isinstance(names, Iterable) else [names]
+    parts = names.split(",") if isinstance(names, str) else given
+    if not all(isinstance(part, str) for part in parts):
+        raise TypeError(f"imports={names!r}: text such as 'my_tasks', or a list of such names")
+    for name in parts:
         import_module(name.strip())
         _imported[name.strip()] = None
 

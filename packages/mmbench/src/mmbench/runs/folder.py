@@ -35,7 +35,8 @@ class RunFolder:
     Use :meth:`create` for a new run, :meth:`resume` to go on with one, :meth:`open` to read.
 
     Args:
-        path: The folder, which exists.
+        path: The folder, which exists; absolute, because an environment may change the process's
+            working directory.
         lock: What keeps others from writing into it; None to read.
     """
 
@@ -56,7 +57,7 @@ class RunFolder:
             RunError: Something is there already (it is left alone), or no folder can be made.
         """
         try:
-            folder = _new_folder(name) if path is None else Path(path)
+            folder = (_new_folder(name) if path is None else Path(path)).absolute()
             str(folder).encode()  # not every name can be printed
             folder.mkdir(parents=True, exist_ok=True)
             _refuse_existing(folder)
@@ -80,13 +81,13 @@ class RunFolder:
         Raises:
             RunError: It is not one.
         """
-        folder = Path(path)
         try:
+            folder = Path(path).absolute()
             found = (folder / CONFIG).is_file()
         except (OSError, ValueError) as error:
-            raise RunError(f"{folder} cannot be read: {_reason(error)}") from error
+            raise RunError(f"{path} cannot be read: {_reason(error)}") from error
         if not found:
-            raise RunError(f"{folder} is not the folder of a run: there is no {CONFIG} in it")
+            raise RunError(f"{path} is not the folder of a run: there is no {CONFIG} in it")
         return cls(folder)
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import warnings
+import weakref
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,7 +23,8 @@ class FolderLock:
     """Keeps every other process from writing into a folder, until closed.
 
     The system holds the lock (`flock` on ``<folder>/.run.lock``), so it ends with the process,
-    however that dies. On NFS it holds between machines too, unless the drive is mounted with
+    however that dies. Children that are forked do not have it: one that an environment started
+    may outlive the run. On NFS it holds between machines too, unless the drive is mounted with
     ``nolock`` or ``local_lock``: then between the processes of one machine only. Where the file
     system has no locks (Lustre mounted without ``flock``) there is a warning and no lock. The
     file stays, and says which process had the lock last.
@@ -39,6 +41,7 @@ class FolderLock:
         self._folder = folder
         self._path = folder / LOCK
         self._file: BinaryIO = self._path.open("a+b", buffering=0)
+        _open_locks.add(self)
         try:
             self._take()
         except BaseException:
@@ -70,8 +73,10 @@ class FolderLock:
         """Checks that the folder is still the one that was locked.
 
         Raises:
-            RunError: It was removed, renamed or replaced.
+            RunError: It was removed, renamed or replaced, or this is a forked child.
         """
+        if self._file.closed:
+            raise RunError(f"{self._folder} belongs to the process that began the run, not to this")
         try:
             same = os.path.samestat(os.fstat(self._file.fileno()), self._path.stat())
         except (FileNotFoundError, NotADirectoryError):
@@ -85,3 +90,16 @@ class FolderLock:
     def close(self) -> None:
         """Releases the lock."""
         self._file.close()
+
+
+_open_locks: weakref.WeakSet[FolderLock] = weakref.WeakSet()
+
+
+def _close_in_child() -> None:
+    # Only the child's copy of the descriptor goes; the parent's lock stays.
+    for lock in list(_open_locks):
+        lock.close()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_close_in_child)

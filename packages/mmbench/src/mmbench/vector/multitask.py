@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from miniarcade.episode import checked_seeds
+from miniarcade.episode import checked_options, checked_seeds
 from miniarcade.snapshot import generator_words
 from miniarcade.vector.infos import checked_autoreset_mode
 from mmbench import catalog
@@ -97,6 +98,7 @@ class MultitaskVectorEnv(VectorEnv):
             or none is left.
         InvalidTaskError: A module of ``imports`` cannot be imported, or a Gymnasium environment
             cannot be a task.
+        TypeError: An argument is of another kind, such as ``tasks=None``.
         ValueError: An argument is out of range, or ``num_envs`` is neither 1 nor N.
         EnvironmentFailure: An environment cannot be built.
     """
@@ -133,8 +135,16 @@ class MultitaskVectorEnv(VectorEnv):
             )
         if on_error not in ("raise", "restart"):
             raise ValueError(f"on_error={on_error!r}: raise or restart")
-        if not time_limit > 0:  # nor NaN
-            raise ValueError(f"time_limit={time_limit}: more than 0 seconds")
+        if not (isinstance(time_limit, Real) and time_limit > 0):  # nor NaN
+            raise ValueError(f"time_limit={time_limit!r}: a number of seconds, more than 0")
+        other = getattr(workers, "unwrapped", None)
+        if workers is not None and not isinstance(other, MultitaskVectorEnv):
+            raise TypeError(
+                f"workers={workers!r}: a multitask environment, whose processes to share; to say "
+                "how many, num_workers"
+            )
+        if progress is not None and not callable(progress):
+            raise TypeError(f"progress={progress!r}: a function of two integers, or None")
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"unknown render mode {render_mode!r}: rgb_array, or None")
         check_info(info)
@@ -148,7 +158,7 @@ class MultitaskVectorEnv(VectorEnv):
         self.num_envs = len(self.tasks)
         if num_envs not in (1, self.num_envs):
             raise ValueError(
-                f"num_envs={num_envs}: {len(selected)} tasks x envs_per_task={envs_per_task} are "
+                f"num_envs={num_envs!r}: {len(selected)} tasks x envs_per_task={envs_per_task} are "
                 f"{self.num_envs}; leave num_envs out and set envs_per_task"
             )
         self.render_mode = render_mode
@@ -163,11 +173,11 @@ class MultitaskVectorEnv(VectorEnv):
         self._copy = copy
         self._restarts = on_error == "restart"
         self._started = False
-        if workers is None:
+        if other is None:
             cores = available_cores() if num_workers is None else num_workers
             self.pool = WorkerPool(min(cores, self.num_envs))
         else:
-            self.pool = workers.pool
+            self.pool = other.pool
         self.num_workers = min(self.pool.size, self.num_envs)
         modes = Modes(obs, render_mode, self.autoreset_mode)
         self._supervisor = Supervisor(self.tasks, modes, self.pool, self._restarts, time_limit)
@@ -234,14 +244,17 @@ class MultitaskVectorEnv(VectorEnv):
             Observations and infos; see the class.
 
         Raises:
+            TypeError: The options are no dict.
             ValueError: A seed, the mask or a generator is not one, or they are not N.
             EnvironmentFailure: An environment failed.
         """
-        options = options or {}
+        options = checked_options(options)
         seeds = checked_seeds(seed, self.num_envs)
-        mask = np.asarray(options.get("reset_mask", np.ones(self.num_envs, bool)), bool)
-        if mask.shape != (self.num_envs,):
-            raise ValueError(f"reset_mask of shape {mask.shape}, expected ({self.num_envs},)")
+        mask = np.asarray(options.get("reset_mask", np.ones(self.num_envs, bool)))
+        if mask.shape != (self.num_envs,) or mask.dtype != bool:
+            raise ValueError(
+                f"reset_mask of shape {mask.shape} {mask.dtype}, expected ({self.num_envs},) bool"
+            )
         if not mask.all() and not self._started:
             raise ValueError("the first reset needs all environments: leave reset_mask out")
         generators = options.get("rng")
@@ -325,8 +338,8 @@ class MultitaskVectorEnv(VectorEnv):
 
     def _check_half(self, half: int) -> None:
         self._supervisor.check()
-        if half not in (0, 1):
-            raise ValueError(f"half={half}: 0 or 1")
+        if not (_is_count(half, 0) and half < 2):
+            raise ValueError(f"half={half!r}: 0 or 1")
 
     def _check_started(self) -> None:
         if not self._started:
@@ -338,7 +351,10 @@ class MultitaskVectorEnv(VectorEnv):
     def _order(self, subset: int, actions: np.ndarray) -> None:
         rows = rows_of(subset)
         mask = self.action_mask[rows]
-        actions = np.asarray(actions, np.float32)
+        try:
+            actions = np.asarray(actions, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"actions are numbers, {mask.shape}: {error}") from error
         if actions.shape != mask.shape:
             raise ValueError(f"actions of shape {actions.shape}, expected {mask.shape}")
         undefined = np.isnan(actions)

@@ -164,18 +164,23 @@ class WorkerProcess:
         Raises:
             WorkerLost: The process ended or hangs.
         """
-        deadline = time.monotonic() + limit
+        left, before = limit, time.monotonic()
         while done[self.number] < order_id:
             if self.reason is not None:
                 raise WorkerLost(self.number, self.reason)
-            if time.monotonic() > deadline:
+            if left < 0:
                 raise self.lose(f"did not finish within {limit:g} s")
             if self._poll.poll(_POLL_MILLISECONDS):
                 gone = self._is_closed()
             else:
                 gone = self._process.poll() is not None
                 if progress():
-                    deadline = time.monotonic() + limit
+                    left = limit
+            now = time.monotonic()
+            # Where more has passed, this process did not run: it was stopped (Ctrl-Z), and most
+            # likely the worker was too.
+            left -= min(now - before, 2e-3 * _POLL_MILLISECONDS)
+            before = now
             if gone and done[self.number] < order_id:
                 raise self.lose()
 
