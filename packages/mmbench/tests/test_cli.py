@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from helps import broken_lines
 
 import mmbench
-from mmbench.cli import main
+from mmbench.cli import COMMANDS, main
 
 COMMAND = Path(sys.executable).with_name("mmbench")
 
@@ -145,6 +146,14 @@ def test_the_groups_are_explained_where_tasks_are_asked_for(command, capsys, mon
     with pytest.raises(SystemExit):
         main([*command.split(), "--help"])
     assert mmbench.catalog.SELECTION in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS, "assets download", "assets list"])
+def test_helps_fit_the_terminal(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--help"])
+    assert not broken_lines(capsys.readouterr().out, 100)
 
 
 def test_the_version_is_told():

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from helps import broken_lines
 from outside import without_simulator
 from PIL import Image
 from tiny import TINY
@@ -434,6 +435,18 @@ def test_the_version_is_told(name, main, capsys):
         main(["--version"])
     assert end.value.code == 0
     assert capsys.readouterr().out == f"{name} {newt_agent.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("main", "flags"), [(train_main, []), (train_main, ["--resume=x"]), (eval_main, [])]
+)
+def test_helps_fit_the_terminal(main, flags, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        main([*flags, "--help"])
+    told = capsys.readouterr().out
+    assert not broken_lines(told, 100)
+    assert "{None}" not in told  # as tyro calls what may be left out
 
 
 def test_the_help_of_a_new_run_tells_how_to_go_on_with_one(capsys):

@@ -29,9 +29,9 @@ from newt_agent.config import (
     OnError,
     RunConfig,
     Size,
+    SomeThreads,
+    SomeWorkers,
     Steps,
-    Threads,
-    Workers,
     check_checkpoint,
     check_run,
     train_command,
@@ -62,19 +62,19 @@ class ResumeConfig:
     A flag given here is stored: later calls of `--resume` use it too.
     """
 
-    resume: str
+    resume: Annotated[str, tyro.conf.arg(metavar="DIR")]
     """The folder of the run to go on with."""
-    steps: Steps | None = None
+    steps: Annotated[Steps | None, tyro.conf.arg(metavar="INT")] = None
     """A new length of the run, in steps."""
-    updates: Steps | None = None
+    updates: Annotated[Steps | None, tyro.conf.arg(metavar="INT")] = None
     """A new length of the run, in updates, where its method learns without acting."""
-    device: Device | None = None
+    device: Annotated[Device | None, tyro.conf.arg(metavar="{auto,cpu,cuda}")] = None
     """A new device for the agent."""
-    num_workers: Workers | None = None
+    num_workers: SomeWorkers = None
     """A new number of processes that step the environments."""
-    threads: Threads | None = None
+    threads: SomeThreads = None
     """A new number of CPU threads for the agent."""
-    on_error: OnError | None = None
+    on_error: Annotated[OnError | None, tyro.conf.arg(metavar="{raise,restart}")] = None
     """When an environment fails: end the run, or rebuild it and cut its episode short."""
 
     def __post_init__(self) -> None:
@@ -162,9 +162,10 @@ def parse_training(
         "preset": Annotated[str, help_of_presets],
         "config": Annotated[method.config_class, tyro.conf.arg(name="")],
     }
+    # A line that begins with a dash stays one.
     main.__doc__ = (
-        f"{_first_sentence(method)} --resume DIR goes on with the run in that folder; --resume "
-        "DIR --help tells what may be changed then. --version prints the version."
+        f"{_summary(method)}\n\n--resume DIR goes on with the run in that folder;\n"
+        "--resume DIR --help tells what may be changed then.\n--version prints the version."
     )
     preset, config = tyro.cli(main, args=arguments, prog=program)
     for name in ("out", "checkpoint"):
@@ -194,8 +195,10 @@ def _working_directory() -> Path:
         raise RunError("the working directory does not exist any more: cd to another") from error
 
 
-def _first_sentence(method: type[Method]) -> str:
-    return " ".join((method.__doc__ or "").split("\n\n")[0].split())
+def _summary(method: type[Method]) -> str:
+    """The first paragraph of its docstring, each sentence a paragraph."""
+    text = " ".join((method.__doc__ or "").split("\n\n")[0].split())
+    return text.replace(". ", ".\n\n")
 
 
 def _from_checkpoint(

@@ -23,7 +23,16 @@ from mmbench.runs import RunError, report_errors
 from mmbench.shell import answer_version
 from newt_agent import __version__
 from newt_agent.cli import USER_ERRORS
-from newt_agent.config import Device, Episodes, RunConfig, Seed, Threads, Workers
+from newt_agent.config import (
+    Device,
+    Episodes,
+    Folder,
+    Modules,
+    RunConfig,
+    Seed,
+    SomeThreads,
+    SomeWorkers,
+)
 from newt_agent.display import Display
 from newt_agent.settings import check_settings
 
@@ -35,37 +44,38 @@ if TYPE_CHECKING:
 class EvalConfig:
     """Settings of `newt-eval`."""
 
-    checkpoint: str
+    checkpoint: Annotated[str, tyro.conf.arg(metavar="DIR")]
     """A run's folder (its last checkpoint), or one of its checkpoints/<step>."""
     tasks: Annotated[
         str | None,
-        tyro.conf.arg(help=f"{catalog.SELECTION}. By default those the agent was trained on."),
+        tyro.conf.arg(
+            help=f"{catalog.SELECTION}. By default those the agent was trained on.",
+            metavar="TASKS",
+        ),
     ] = None
-    imports: Annotated[str | None, tyro.conf.arg(name="import")] = None
-    """Modules to import first, separated by commas, which register tasks; those of the training
-    run are imported in any case."""
+    imports: Modules = None
+    """Modules to import first, separated by commas, besides those of the training run."""
     episodes: Episodes = 10
     """Episodes of each task."""
     seed: Seed = 0
     """Seed of the environments and of the planner."""
     device: Device = "auto"
     """Where the agent computes."""
-    json: str | None = None
+    json: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
     """A file for the result, in the form of a run's eval.json."""
     plan: bool = True
     """Act by planning; off, the policy's mean acts."""
     random: bool = False
     """Evaluate the random policy on the same tasks too."""
-    video: str | None = None
-    """A folder for videos: one more episode of each task, with the task and the score in the
-    picture."""
+    video: Folder = None
+    """A folder for videos, of one more episode of each task."""
     video_format: Literal["mp4", "gif"] = "mp4"
     """File format of the videos."""
     skip_missing: bool = False
     """Leave out tasks that cannot run on this machine, instead of stopping."""
-    num_workers: Workers | None = None
+    num_workers: SomeWorkers = None
     """Processes that step the environments; by default one for each core. 0 steps in this one."""
-    threads: Threads | None = None
+    threads: SomeThreads = None
     """CPU threads of the agent; by default as many as the run had."""
 
     def __post_init__(self) -> None:
@@ -89,7 +99,7 @@ def evaluate_checkpoint(program: str, version: str, arguments: list[str] | None 
     with report_errors(program, *USER_ERRORS):
         answer_version(program, version, arguments)
         description = (
-            "Evaluates a trained agent, and makes videos of it. --version prints the version."
+            "Evaluates a trained agent, and makes videos of it.\n\n--version prints the version."
         )
         _evaluate(tyro.cli(EvalConfig, args=arguments, prog=program, description=description))
 

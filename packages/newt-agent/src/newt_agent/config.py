@@ -27,6 +27,11 @@ Workers = Annotated[int, Range(0, 1024)]
 Episodes = Annotated[int, Range(1, 100_000)]
 Threads = Annotated[int, Range(1, 1024)]
 
+SomeWorkers = Annotated[Workers | None, tyro.conf.arg(metavar="INT")]
+SomeThreads = Annotated[Threads | None, tyro.conf.arg(metavar="INT")]
+Modules = Annotated[str | None, tyro.conf.arg(name="import", metavar="MODULES")]
+Folder = Annotated[str | None, tyro.conf.arg(metavar="DIR")]
+
 MAX_ENVS = 16_384
 """Environments in all. A process for each core steps them, and every one takes memory."""
 
@@ -42,15 +47,16 @@ class RunConfig:
             "gym:<id>=<instruction>, of any Gymnasium environment."
         ),
     ] = "all"
-    imports: Annotated[str | None, tyro.conf.arg(name="import")] = None
+    imports: Modules = None
     """Modules to import first, separated by commas, which register tasks by mmbench.register."""
-    instruction: str | None = None
+    instruction: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
     """The instruction of the gym:<id> task; by default the words of its id."""
-    score: str | None = None
-    """Returns that count as 0 and 1 in the gym:<id> task: low,high. By default it has no score."""
-    terminations: Literal["ignore", "end"] | None = None
-    """What it means that a Gymnasium environment says terminated: nothing (ignore, the default),
-    or the end of the episode, which not every method can learn from."""
+    score: Annotated[str | None, tyro.conf.arg(metavar="LOW,HIGH")] = None
+    """Returns that count as 0 and 1 in the gym:<id> task. By default it has no score."""
+    terminations: Annotated[
+        Literal["ignore", "end"] | None, tyro.conf.arg(metavar="{ignore,end}")
+    ] = None
+    """Go on where a Gymnasium environment says terminated (the default), or end the episode."""
     skip_missing: bool = False
     """Leave out tasks that cannot run on this machine, instead of stopping."""
     steps: Steps = 100_000_000
@@ -59,20 +65,19 @@ class RunConfig:
     """Seed of everything random."""
     device: Device = "auto"
     """Where the agent computes; auto takes a GPU if there is one."""
-    out: str | None = None
+    out: Folder = None
     """The run's folder; by default runs/<time>-<preset>. An existing run is never touched."""
-    checkpoint: str | None = None
+    checkpoint: Folder = None
     """Folder of a checkpoint whose weights to start from."""
     checkpoint_every: Steps = 2_000_000
     """Steps between checkpoints."""
     size: Size = "L"
-    """Size of the networks. Of a world model: S 2M, B 7M, L 20M, XL 82M parameters; XS 0.3M, for
-    quick looks."""
+    """Size of the networks: of a world model XS 0.3M, S 2M, B 7M, L 20M, XL 82M parameters."""
     encoder: str = "minilm"
     """Text encoder of the instructions: minilm (shipped) or clip (the paper's)."""
     envs_per_task: Annotated[int, Range(1, MAX_ENVS)] = 1
     """Environments of each task."""
-    num_workers: Workers | None = None
+    num_workers: SomeWorkers = None
     """Processes that step the environments; by default one for each core. 0 steps in this one."""
     on_error: OnError = "raise"
     """An environment that fails ends the run, or is rebuilt with its episode cut short."""
@@ -82,7 +87,7 @@ class RunConfig:
     """Steps between evaluations; 0 evaluates at the start and at the end only."""
     eval_episodes: Episodes = 2
     """Episodes of each task in an evaluation."""
-    threads: Threads | None = None
+    threads: SomeThreads = None
     """CPU threads of the agent; by default all cores."""
     wandb: bool = False
     """Log to Weights & Biases too (needs `pip install 'newt-agent[wandb]'`)."""

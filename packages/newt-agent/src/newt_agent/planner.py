@@ -38,7 +38,7 @@ class PlannerConfig:
     max_std: Annotated[float, Range(0, 100, above=True)] = 2.0
     """Greatest, and initial, standard deviation."""
     temperature: Annotated[float, Range(0, 1e6)] = 0.5
-    """Elites weigh ``exp(temperature * (value - best))``."""
+    """Elites weigh exp(temperature * (value - best))."""
 
     def __post_init__(self) -> None:
         check_settings(self, "planner.")

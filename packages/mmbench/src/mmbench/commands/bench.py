@@ -24,8 +24,9 @@ _WARM_STEPS = 3
 class Bench(TaskCommand):
     """Measure what a step of each task costs on this machine.
 
-    The multitask vector environment decides by these numbers which process steps what. Tasks that
-    are not measured keep their numbers.
+    The vector environment decides by these numbers which process steps what.
+
+    Tasks that are not measured keep their numbers.
     """
 
     tasks: Annotated[

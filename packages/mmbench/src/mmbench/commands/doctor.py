@@ -36,10 +36,14 @@ _SHOWN_TASKS = 3
 class Doctor(TaskCommand):
     """Tell what can run on this machine, what is missing, and how to get it.
 
-    One task of every domain is made, reset and stepped once, and the renderers draw a frame, each
-    in a process of its own, so that a crash or a hang is a line of the report. Exit code 0:
-    all tasks asked for can run here (missing renderers and untested versions are reported and do
-    not count). 1: some cannot, or gave no answer in time. 2: a flag is wrong.
+    Steps one task of every domain and draws a frame with the renderers.
+
+    Each has a process of its own: a crash or a hang is a line of the report.
+
+    Exit code:
+    0: all tasks asked for can run (renderers and untested versions do not count);
+    1: some cannot, or gave no answer in time;
+    2: a flag is wrong.
     """
 
     tasks: Annotated[
@@ -55,8 +59,7 @@ class Doctor(TaskCommand):
     """Print the report as JSON; its keys are those of `mmbench.doctor.Report`."""
 
     timeout: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None
-    """Time for each simulator and driver. By default a minute, and three for ManiSkill: many times
-    what they need on an idle machine."""
+    """Time for each simulator and driver. By default a minute, and three for ManiSkill."""
 
     def run(self) -> None:
         """Prints the report.

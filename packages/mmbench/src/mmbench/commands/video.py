@@ -32,8 +32,7 @@ class Video(TaskCommand):
     """The task, such as walker-walk."""
 
     policy: Annotated[str, tyro.conf.arg(metavar="random|CHECKPOINT")] = "random"
-    """Who acts: uniformly random actions, or the agent of a run's folder or of one of its
-    checkpoints (needs the package newt-agent)."""
+    """Who acts: random actions, or the agent of a run or checkpoint (needs newt-agent)."""
 
     plan: bool = True
     """The agent acts by planning; off, its policy's mean acts."""
