@@ -13,10 +13,11 @@ def broken_lines(text: str, width: int) -> list[str]:
         width: Of the terminal it was printed for.
     """
     broken = [line for line in text.splitlines() if len(line) > width]
-    rows = [line[1:-1].rstrip() for line in text.splitlines() if line.startswith("│")]
+    rows = [line.replace("│", " ").rstrip() for line in text.splitlines()]
     for row, following in pairwise(rows):
         indent = len(following) - len(following.lstrip())
-        has_help = indent > 2 and row[:indent].endswith("  ") and row[indent:].strip()
-        if has_help and len(f"{row} {following.split()[0]}") <= width - 3:
+        beside_flag = indent > 4 and row[:indent].endswith("  ") and row[indent:].strip()
+        continued = following[indent : indent + 1].isalpha()
+        if beside_flag and continued and len(f"{row} {following.split()[0]}") <= width - 2:
             broken.append(row)
     return broken
