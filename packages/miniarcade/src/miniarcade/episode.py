@@ -46,14 +46,14 @@ def checked_seeds(seed: Any, count: int) -> list[int | None]:
     return [None if one is None else checked_seed(one) for one in seed]
 
 
-def checked_options(options: Any) -> Mapping[str, Any]:
+def checked_options(options: Any) -> dict[str, Any]:
     """Returns the options of a reset, none where they are None.
 
     Raises:
         TypeError: They are no dict.
     """
     if options is None or isinstance(options, Mapping):
-        return options or {}
+        return dict(options or {})
     raise TypeError(f"options={options!r}: a dict, or None")
 
 
