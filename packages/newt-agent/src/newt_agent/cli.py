@@ -168,9 +168,11 @@ def parse_training(
         "--resume DIR --help tells what may be changed then.\n--version prints the version."
     )
     preset, config = tyro.cli(main, args=arguments, prog=program)
-    for name in ("out", "checkpoint"):
-        if (path := getattr(config, name)) is not None:
-            config = dataclasses.replace(config, **{name: str(here / path)})
+    config = dataclasses.replace(
+        config,
+        out=None if config.out is None else str(here / config.out),
+        checkpoint=None if config.checkpoint is None else str(here / config.checkpoint),
+    )
     selected = config.selected()
     check_run(config, selected, method)
     names = [task.versioned_name for task in selected]

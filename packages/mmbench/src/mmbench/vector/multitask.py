@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -135,7 +134,7 @@ class MultitaskVectorEnv(VectorEnv):
             )
         if on_error not in ("raise", "restart"):
             raise ValueError(f"on_error={on_error!r}: raise or restart")
-        if not (isinstance(time_limit, Real) and time_limit > 0):  # nor NaN
+        if not (isinstance(time_limit, int | float | np.number) and time_limit > 0):  # nor NaN
             raise ValueError(f"time_limit={time_limit!r}: a number of seconds, more than 0")
         other = getattr(workers, "unwrapped", None)
         if workers is not None and not isinstance(other, MultitaskVectorEnv):
