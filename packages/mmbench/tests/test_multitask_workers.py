@@ -89,7 +89,7 @@ def failing(kind, on_error, **kwargs):
 CAUSES = {
     "raise": "ArithmeticError: the contact solver gave up(?s:.*)Traceback",
     "exit": "raised SystemExit: the licence ran out(?s:.*)Traceback",
-    "kill": "its worker process was killed by SIGKILL",
+    "kill": "its worker process was killed by SIGKILL, as .* where memory runs out",
     "segfault": "its worker process was killed by SIGSEGV",
     "hang": "its worker process did not finish within 2 s",
     "nan": "returned the reward nan",

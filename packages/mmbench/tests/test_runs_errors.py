@@ -28,6 +28,7 @@ def ending(capsys, error: BaseException, *known) -> tuple[int, str]:
         (errno.EISDIR, "a folder is where a file should be"),
         (errno.ENAMETOOLONG, "the name is too long"),
         (errno.EMFILE, "ulimit -n"),
+        (errno.EAGAIN, "ulimit -u"),
     ],
 )
 def test_errors_of_the_system_are_one_sentence(capsys, number, meaning):

@@ -30,6 +30,7 @@ _SYSTEM = {
     errno.ESTALE: ("the network drive has lost the file", "check the network drive"),
     errno.EMFILE: ("too many files are open", "raise the limit, `ulimit -n`"),
     errno.ENFILE: ("too many files are open on this machine", "end other programs"),
+    errno.EAGAIN: ("there is no room for another process", "raise the limit, `ulimit -u`"),
     errno.ENOMEM: ("there is not enough memory", "end other programs, or ask for less"),
 }
 """System errors that need no traceback: what they mean, and what to do."""

@@ -84,7 +84,7 @@ class WorkerProcess:
 
     Attributes:
         number: Number of this worker.
-        reason: Why it is lost, such as ``was killed by SIGKILL``; None while it is not.
+        reason: Why it is lost, such as ``was killed by SIGSEGV``; None while it is not.
 
     Args:
         number: Number of this worker.
@@ -355,9 +355,11 @@ def _wake_up_cores(num_workers: int) -> list[int]:
 
 
 def exit_reason(code: int | None) -> str:
-    """Says how a process ended, such as ``was killed by SIGKILL``."""
+    """Says how a process ended, such as ``was killed by SIGSEGV``."""
     if code is None:
         return "does not answer"
+    if code == -9:
+        return "was killed by SIGKILL, as the system does where memory runs out"
     if code >= 0:
         return f"ended with exit code {code}"
     with contextlib.suppress(ValueError):
