@@ -65,12 +65,14 @@ for words in (("list", "--json"), ("verify", "--json")):  # of tapes, without an
 absent("torch", "metaworld", "newt_agent", "minari")
 """,
     "mmbench[demos]": """
-import pathlib, subprocess, sys
+import os, pathlib, subprocess, sys
+os.environ["MMBENCH_CACHE"] = os.path.abspath("cache")
 demos = (pathlib.Path(sys.executable).with_name("mmbench"), "demos")
 chosen = ("--tasks", "pygame-cartpole-balance", "--episodes", "1", "--workers", "1")
 subprocess.run([*demos, "collect", *chosen, "--root", "own"], check=True)
 from mmbench import demos as demonstrations
 assert len(demonstrations.load("pygame-cartpole-balance", "own")) == 1
+assert len(demonstrations.load("pygame-coinrun")) == 10  # which the wheel brings
 subprocess.run([*demos, "verify", "--root", "own"], check=True)
 absent("torch")
 """,
