@@ -123,6 +123,12 @@ def test_a_folder_that_may_only_be_read_is_read(root, monkeypatch):
     assert len(load(root)) == 3 and list(replay.replay([TASK], root, 0)) == []
 
 
+def test_a_folder_that_cannot_be_written_to_is_named(root):
+    (root / "mmbench").write_text("in the way")
+    with pytest.raises(RunError, match=f"{root}/mmbench.*choose another root.*MMBENCH_CACHE"):
+        load(root)
+
+
 def test_what_a_killed_process_left_is_removed(root):
     left = dataset_folder(TASK, root) / ".data-0123abcd"
     (left / "deep").mkdir(parents=True)

@@ -189,8 +189,9 @@ def replay(
                 locks.pop(task).close()
         episodes = {task: tape.episodes for task, tape in stale.items()}
         for task, comparisons in compare_tapes(episodes, workers, show):
-            yield _write(task, stale[task], comparisons, digests[task], root)
+            replayed = _write(task, stale[task], comparisons, digests[task], root)
             locks.pop(task).close()
+            yield replayed
     finally:
         for lock in locks.values():
             lock.close()
@@ -324,12 +325,21 @@ def _write(
 
 
 def _lock(folder: Path) -> FolderLock:
-    """Waits until this process alone may write a dataset."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Waits until this process alone may write a dataset.
+
+    Raises:
+        RunError: No process may write there.
+    """
     said = False
     while True:
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             return FolderLock(folder)
+        except OSError as error:
+            raise RunError(
+                f"no dataset can be written into {folder} ({error.strerror}): choose another root, "
+                "or set MMBENCH_CACHE to a folder that can be written to"
+            ) from error
         except RunError as error:
             if not said:
                 print(f"waiting: {error}", file=sys.stderr)
