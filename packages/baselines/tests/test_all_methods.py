@@ -19,6 +19,7 @@ from waiting import WaitsForNothing
 from mmbench.runs import RunError, RunFolder
 from mmbench_baselines.cli import eval_main, train_main
 from newt_agent.agent import Agent
+from newt_agent.cli import parse_training
 from newt_agent.display import Display
 from newt_agent.methods import find_method, method_names
 from newt_agent.train import Interrupted, Trainer
@@ -142,6 +143,19 @@ def test_a_stopped_and_resumed_run_is_the_one_that_never_stopped(make, method, m
     resumed.run()
     assert resumed.method.updates == whole.method.updates
     assert weights(resumed.folder.path) == weights(whole.folder.path)
+
+
+@pytest.mark.parametrize("method", ["brc", "tdmpc2"])
+def test_a_longer_run_has_the_random_steps_of_the_shorter_one(make, method, monkeypatch):
+    monkeypatch.setattr("newt_agent.train.evaluate", lambda *args, **kwargs: [])
+    short = make(method, "run", seed_steps=0, steps=80)
+    assert short.config.seed_steps == 40  # half of the run
+    short._save()
+    short.close()
+    stored = RunFolder.open(short.folder.path).read_config()["config"]
+    kind = find_method(method)
+    longer = dataclasses.replace(kind.config_class.from_dict(stored), steps=400)
+    assert kind.complete(longer, short.tasks).seed_steps == 40
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -284,6 +298,25 @@ def test_a_checkpoint_of_another_method_is_one_sentence(make, capsys, tmp_path):
         assert f"was trained by the method 'newt', not '{method}'" in told
         assert f"newt-train --checkpoint {path}" in told
         assert not new.exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "other"),
+    [
+        ("brc", {"embedding": "learned"}, {"embedding": "language"}),
+        ("fast_td3", {"num_atoms": 11, "normalise": False}, {"num_atoms": 7}),
+    ],
+)
+def test_a_run_from_a_checkpoint_has_its_networks(make, capsys, tmp_path, method, changes, other):
+    trainer = make(method, "run", **changes)
+    trainer._save()
+    words = ["--tasks", TASKS, "--checkpoint", str(trainer.folder.path)]
+    _, config = parse_training(find_method(method), "test", words)
+    assert config.size == "XS"
+    assert {name: getattr(config, name) for name in changes} == changes
+    told = error(capsys, train_main, method, *words, *flags(other), "--out", tmp_path / "new")
+    ((name, value),) = other.items()
+    assert f"{name}={value}: " in told and f"has {changes[name]}; leave" in told
 
 
 def test_a_method_that_is_not_installed_is_named_with_its_package(monkeypatch):

@@ -16,7 +16,6 @@ from mmbench_baselines.brc import (
     WIDTHS,
     ActorCritic,
     BRCConfig,
-    with_seed_steps,
 )
 from mmbench_baselines.bronet import BroNet
 from mmbench_baselines.normaliser import RewardNormaliser
@@ -285,10 +284,11 @@ def test_updates_are_two_for_each_step_of_all_environments():
 
 
 def test_random_steps():
-    config = BRCConfig(steps=10**6)
-    assert with_seed_steps(config, 20).seed_steps == 100_000
-    assert with_seed_steps(dataclasses.replace(config, steps=3000), 2).seed_steps == 1500
-    assert with_seed_steps(dataclasses.replace(config, seed_steps=7), 2).seed_steps == 7
+    config = BRCConfig(steps=10**6, envs_per_task=10)
+    assert BRC.complete(config, TASKS).seed_steps == 100_000
+    assert BRC.complete(dataclasses.replace(config, steps=3000), TASKS).seed_steps == 1500
+    own = dataclasses.replace(config, seed_steps=7)
+    assert BRC.complete(own, TASKS) == own
 
 
 def test_a_discount_of_1_is_refused():

@@ -17,7 +17,6 @@ from mmbench_baselines.tdmpc2 import (
     TDMPC2Agent,
     TDMPC2Config,
     newt_parameters,
-    with_seed_steps,
 )
 from newt_agent.agent import Agent
 from newt_agent.layers import MLPEnsemble
@@ -55,7 +54,7 @@ def method(tasks=TASKS, **settings) -> TDMPC2:
     config = dataclasses.replace(
         TINY, tasks=",".join(task.name for task in tasks), seed_steps=0, utd=1.0
     )
-    config = dataclasses.replace(config, **settings)
+    config = TDMPC2.complete(dataclasses.replace(config, **settings), tasks)
     return TDMPC2(config, agent(tasks), torch.arange(len(tasks)))
 
 
@@ -265,9 +264,9 @@ def test_a_single_task_is_saved_loaded_and_learned(tmp_path):
 )
 def test_random_steps(tasks, steps, seed_steps):
     config = TDMPC2Config(tasks=tasks, steps=steps)
-    assert with_seed_steps(config, config.selected()).seed_steps == seed_steps
+    assert TDMPC2.complete(config, config.selected()).seed_steps == seed_steps
     own = dataclasses.replace(config, seed_steps=77)
-    assert with_seed_steps(own, own.selected()).seed_steps == 77
+    assert TDMPC2.complete(own, own.selected()) == own
 
 
 def test_updates_of_the_random_steps_are_made_up_for_at_their_end():

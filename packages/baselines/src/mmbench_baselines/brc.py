@@ -191,6 +191,7 @@ class BRCAgent(Agent):
     """Acts by the mode of the policy; exploring, by a sample of it."""
 
     method = "brc"
+    fixed = ("embedding",)
     model: ActorCritic
 
     def _choose(
@@ -205,7 +206,8 @@ class BRCAgent(Agent):
         return action if explore else mode
 
     def _own_description(self) -> dict[str, Any]:
-        return {"width": self.model.width}
+        embedding: Embedding = "language" if self.model.critic.vectors is None else "learned"
+        return {"width": self.model.width, "embedding": embedding}
 
     @classmethod
     def _networks(cls, about: dict[str, Any], tables: TaskTables) -> ActorCritic:
@@ -226,7 +228,7 @@ class BRC(OffPolicyMethod):
     agent: BRCAgent
 
     def __init__(self, config: BRCConfig, agent: BRCAgent, rows: Tensor) -> None:
-        super().__init__(with_seed_steps(config, len(rows)), agent, rows)
+        super().__init__(config, agent, rows)
         model = agent.model
         self._log_temperature = torch.tensor(
             math.log(FIRST_TEMPERATURE), device=agent.device, requires_grad=True
@@ -265,6 +267,12 @@ class BRC(OffPolicyMethod):
         )
 
     @classmethod
+    def complete(cls, config: BRCConfig, tasks: Sequence[Task]) -> BRCConfig:
+        steps = SEED_STEPS * len(tasks) * config.envs_per_task
+        seed_steps = config.seed_steps or min(steps, config.steps // 2)
+        return dataclasses.replace(config, seed_steps=seed_steps)
+
+    @classmethod
     def check(cls, config: BRCConfig, tasks: Sequence[Task], device: str) -> None:
         for task in tasks:
             if min(task.discount, config.discount_max) >= 1:
@@ -272,8 +280,7 @@ class BRC(OffPolicyMethod):
                     f"task {task.versioned_name!r} has the discount 1, with which returns have no "
                     "bound to divide rewards by: give a smaller one with --discount-max 0.99"
                 )
-        num_envs = len(tasks) * config.envs_per_task
-        super().check(with_seed_steps(config, num_envs), tasks, device)
+        super().check(config, tasks, device)
 
     @classmethod
     def create_agent(
@@ -396,10 +403,3 @@ class BRC(OffPolicyMethod):
         parts = state["rewards"].split(state["lengths"].tolist())
         self._rewards = [rewards.tolist() for rewards in parts]
         return super().restore(state, step)
-
-
-def with_seed_steps(config: BRCConfig, num_envs: int) -> BRCConfig:
-    """Returns the settings with a number of random steps that is not 0."""
-    if config.seed_steps:
-        return config
-    return dataclasses.replace(config, seed_steps=min(SEED_STEPS * num_envs, config.steps // 2))

@@ -190,6 +190,7 @@ class FastTD3Agent(Agent):
     """
 
     method = "fast_td3"
+    fixed = ("num_atoms", "normalise")
     model: ActorCritics
     noise_std: Tensor | float = 0.1
 

@@ -91,15 +91,6 @@ class TDMPC2Config(NewtConfig):
     """The losses."""
 
 
-def with_seed_steps(config: NewtConfig, tasks: Sequence[Task]) -> NewtConfig:
-    """Returns the settings with a number of random steps that is not 0."""
-    if config.seed_steps:
-        return config
-    longest = max(task.max_episode_steps for task in tasks)
-    steps = len(tasks) * max(LEAST_SEED_STEPS, SEED_EPISODES * longest)
-    return dataclasses.replace(config, seed_steps=min(steps, config.steps // 2))
-
-
 class TaskVectorModel(WorldModel):
     """A world model that learns a vector for each task.
 
@@ -185,9 +176,7 @@ class TDMPC2(Newt):
     presets = ("machine", "paper")
 
     def __init__(self, config: TDMPC2Config, agent: TDMPC2Agent, rows: Tensor) -> None:
-        trained = {agent.tasks[row].name for row in rows.tolist()}
-        tasks = [task for task in config.selected() if task.versioned_name in trained]
-        super().__init__(with_seed_steps(config, tasks), agent, rows)
+        super().__init__(config, agent, rows)
         if isinstance(agent.model, TaskVectorModel):
             limit_norms = agent.model.limit_norms
             self.learner.optimizer.register_step_post_hook(lambda *_: limit_norms())
@@ -215,8 +204,11 @@ class TDMPC2(Newt):
         return dataclasses.replace(config, size="S", batch_size=256, planner=QUICKSTART.planner)
 
     @classmethod
-    def check(cls, config: NewtConfig, tasks: Sequence[Task], device: str) -> None:
-        super().check(with_seed_steps(config, tasks), tasks, device)
+    def complete(cls, config: TDMPC2Config, tasks: Sequence[Task]) -> TDMPC2Config:
+        longest = max(task.max_episode_steps for task in tasks)
+        steps = len(tasks) * max(LEAST_SEED_STEPS, SEED_EPISODES * longest)
+        seed_steps = config.seed_steps or min(steps, config.steps // 2)
+        return dataclasses.replace(config, seed_steps=seed_steps)
 
     def due(self, step: int) -> int:
         # Nothing is subtracted for the random steps, so that theirs are all due at their end.

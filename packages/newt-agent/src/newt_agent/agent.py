@@ -61,6 +61,8 @@ class Agent(ABC):
 
     method: ClassVar[str]
     """Name of the method that trains it."""
+    fixed: ClassVar[tuple[str, ...]] = ()
+    """Entries of its own description that are settings of a run too: the networks have to fit."""
 
     def __init__(
         self,
@@ -87,6 +89,11 @@ class Agent(ABC):
     def language_dim(self) -> int:
         """Entries of the instructions' embeddings that the networks read; 0 if they read none."""
         return self.model.task_embeddings.shape[1]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of a run that the networks depend on."""
+        return _settings(self.describe(), type(self))
 
     def limit_discount(self, largest: float) -> None:
         """Learns and plans with at most this discount in every task.
@@ -329,8 +336,7 @@ class Description(NamedTuple):
     """What a checkpoint is, without its weights: see the arguments of :class:`Agent`."""
 
     method: str
-    size: str
-    encoder: str
+    settings: dict[str, Any]
     tasks: tuple[str, ...]
 
 
@@ -347,9 +353,15 @@ def read_description(path: str | Path) -> Description:
     try:
         about = read_json(folder / DESCRIPTION)
         names = tuple(task["name"] for task in about["tasks"])
-        return Description(about["method"], about["size"], about["encoder"]["name"], names)
+        kind = find_method(about["method"]).agent_class
+        return Description(about["method"], _settings(about, kind), names)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{folder} is not a checkpoint of an agent ({one_line(error)})") from error
+
+
+def _settings(about: dict[str, Any], kind: type[Agent]) -> dict[str, Any]:
+    own = {name: about[name] for name in kind.fixed}
+    return {"size": about["size"], "encoder": about["encoder"]["name"], **own}
 
 
 def checkpoint_folder(path: str | Path) -> Path:

@@ -34,6 +34,7 @@ from newt_agent.config import (
     Steps,
     check_checkpoint,
     check_run,
+    flag,
     train_command,
 )
 from newt_agent.curves import draw_curves
@@ -177,8 +178,7 @@ def parse_training(
     check_run(config, selected, method)
     names = [task.versioned_name for task in selected]
     if config.checkpoint is not None:
-        given = {name for name in ("size", "encoder") if _value(arguments, f"--{name}")}
-        config = _from_checkpoint(method, config, config.checkpoint, given, names)
+        config = _from_checkpoint(method, config, config.checkpoint, arguments, names)
     return preset, config
 
 
@@ -204,16 +204,18 @@ def _summary(method: type[Method]) -> str:
 
 
 def _from_checkpoint(
-    method: type[Method], config: RunConfig, checkpoint: str, given: set[str], names: list[str]
+    method: type[Method], config: RunConfig, checkpoint: str, arguments: list[str], names: list[str]
 ) -> RunConfig:
-    """Takes size and text encoder from the checkpoint to start from, unless they are given."""
+    """Takes what the networks depend on from the checkpoint to start from, unless it is given."""
     from newt_agent.agent import check_known, read_description
 
     about = read_description(checkpoint)
-    if about.size not in get_args(Size):
+    if about.settings["size"] not in get_args(Size):
         raise RunError(f"checkpoint={checkpoint}: its size is none of {', '.join(get_args(Size))}")
-    own: dict[str, Any] = {"size": about.size, "encoder": about.encoder}
-    config = dataclasses.replace(config, **{k: v for k, v in own.items() if k not in given})
+    if about.method == method.name:
+        given = {argument.split("=")[0].replace("--no-", "--") for argument in arguments}
+        own = {name: value for name, value in about.settings.items() if flag(name) not in given}
+        config = dataclasses.replace(config, **own)
     check_checkpoint(config, method.name, checkpoint, about)
     check_known(names, about.tasks)
     return config
@@ -238,7 +240,7 @@ def _train(method: type[Method], program: str, arguments: list[str]) -> None:
     device = resolve_device(config.device)
     tasks = config.selected()
     if not config.skip_missing:  # else the trainer checks, which knows the tasks that can run
-        method.check(config, tasks, device)
+        method.check(method.complete(config, tasks), tasks, device)
     if config.checkpoint is None:  # its embeddings come with it
         embed([task.instruction for task in tasks], encoder=config.encoder)
     if config.wandb:

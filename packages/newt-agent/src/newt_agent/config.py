@@ -209,10 +209,7 @@ class _Trained(Protocol):
     def method(self) -> str: ...
 
     @property
-    def size(self) -> str: ...
-
-    @property
-    def encoder(self) -> str: ...
+    def settings(self) -> dict[str, Any]: ...
 
 
 def check_checkpoint(config: RunConfig, method: str, source: object, about: _Trained) -> None:
@@ -232,12 +229,18 @@ def check_checkpoint(config: RunConfig, method: str, source: object, about: _Tra
             f"checkpoint={source} was trained by the method {about.method!r}, not {method!r}; "
             f"start from it with: {train_command(about.method, '--checkpoint', source)}"
         )
-    for name in ("size", "encoder"):
-        wanted, own = getattr(config, name), getattr(about, name)
+    for name, own in about.settings.items():
+        wanted = getattr(config, name)
         if wanted != own:
             raise RunError(
-                f"{name}={wanted}: {source} has {own}; leave --{name} out to take the checkpoint's"
+                f"{name}={wanted}: {source} has {own}; leave {flag(name)} out to take the "
+                "checkpoint's"
             )
+
+
+def flag(name: str) -> str:
+    """Returns the flag of a setting."""
+    return f"--{name.replace('_', '-')}"
 
 
 def check_resumption(config: RunConfig, before: dict[str, Any], step: int) -> None:

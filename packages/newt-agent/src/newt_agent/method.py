@@ -104,6 +104,14 @@ class Method(ABC):
         return cls.config_class()
 
     @classmethod
+    def complete(cls, config: Any, tasks: Sequence[Task]) -> Any:
+        """Returns the settings of a new run, with those filled in that follow from others.
+
+        They are stored so, and a resumed run goes on with them.
+        """
+        return config
+
+    @classmethod
     @abstractmethod
     def check(cls, config: Any, tasks: Sequence[Task], device: str) -> None:
         """Checks what settings ask of tasks and machine, before anything is built.
