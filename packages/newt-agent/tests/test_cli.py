@@ -483,6 +483,7 @@ def test_bad_evaluations_are_one_message(trained, tmp_path):
     results = run_many("eval", commands, cwd=tmp_path)
     for result, parts in zip(results, REFUSED_EVALUATIONS.values(), strict=True):
         assert_one_message(result, *parts)
+        assert "evaluating" not in result.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["nan"]
 
 

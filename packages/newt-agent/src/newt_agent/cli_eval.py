@@ -154,6 +154,7 @@ def _evaluate(arguments: EvalConfig) -> None:
     agent = load_agent(arguments.checkpoint, arguments.device, arguments.threads, arguments.plan)
     names = arguments.tasks or ",".join(task.name for task in agent.tasks)
     tasks = _tasks_to_evaluate(names, arguments, run)
+    agent.index([task.versioned_name for task in tasks])  # refuses those that it does not know
     display = Display()
     result = {}
     for kind, policy in (("random", None), ("after", agent)):
