@@ -11,6 +11,7 @@ import numpy as np
 import own_environments  # noqa: F401 - registers them for good
 import pytest
 from outside import registering
+from stopping import run_until
 from tiny import TINY
 
 from mmbench import catalog
@@ -21,7 +22,6 @@ from newt_agent.cli import parse_training
 from newt_agent.cli_eval import eval_main
 from newt_agent.evaluate import evaluate
 from newt_agent.newt import Newt
-from newt_agent.train import Interrupted
 
 HANG = 300
 ROWS = """
@@ -72,16 +72,7 @@ def test_a_run_on_own_environments_comes_back_exactly_and_is_evaluated(make_trai
     assert [task.instruction for task in whole.tasks] == ["Go left", "Go right, and stop."]
     whole.run()
     stopped = make_trainer("stopped", OWN)
-    collect = stopped._take_step
-
-    def stop_in_an_episode():
-        collect()
-        if stopped.step == 110:
-            stopped._stop.set()
-
-    stopped._take_step = stop_in_an_episode
-    with pytest.raises(Interrupted):
-        stopped.run()
+    run_until(stopped, 110)  # in an episode
     stopped.close()
     make_trainer("stopped", OWN, resume=True).run()
     assert weights(whole.folder.path) == weights(stopped.folder.path)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from faults import Fault
+from stopping import run_until
 from tiny import TINY
 
 from mmbench.runs import RunError, RunFolder
@@ -199,16 +200,7 @@ def test_a_replay_shorter_than_an_episode_can_be_resumed_from(make_trainer):
     whole = make_trainer("whole", config)
     whole.run()
     stopped = make_trainer("stopped", config)
-    take_step = stopped._take_step
-
-    def stop_soon():
-        take_step()
-        if stopped.step == 500:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    stopped._take_step = stop_soon
-    with pytest.raises(Interrupted):
-        stopped.run()
+    run_until(stopped, 500)
     stopped.close()
     make_trainer("stopped", config, resume=True).run()
     assert weights(stopped.folder.path) == weights(whole.folder.path)
@@ -222,16 +214,7 @@ def test_discounts_are_limited_in_learning_and_planning(make_trainer):
 
 def test_stop_request_is_honoured_between_steps(make_trainer):
     trainer = make_trainer()
-    take_step = trainer._take_step
-
-    def stop_soon():
-        take_step()
-        if trainer.step == 300:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    trainer._take_step = stop_soon
-    with pytest.raises(Interrupted):
-        trainer.run()
+    run_until(trainer, 300)
     assert trainer.folder.last_checkpoint().name == "000000300"
 
 
