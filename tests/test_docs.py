@@ -1,4 +1,4 @@
-"""docs/tasks.md is what the catalogue, the recordings and the tests say."""
+"""What is generated in the docs is what the catalogue, recordings, tests and tapes say."""
 
 import importlib
 import re
@@ -47,6 +47,12 @@ def checks(tasks_checks):
 
 def test_the_page_is_what_the_script_writes(tasks_table, checks):
     assert PAGE.splitlines() == tasks_table.render(checks).splitlines(), AGAIN
+
+
+def test_the_table_of_demonstrations_is_what_the_tapes_say():
+    table = _script("demos_table")
+    page = table.PAGE.read_text()
+    assert page == table.render(page), "out of date: run `uv run python docs/demos_table.py`"
 
 
 def rows():
