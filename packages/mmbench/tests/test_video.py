@@ -58,6 +58,17 @@ def test_a_gif_loops_and_shows_every_second_frame_as_fast(tmp_path):
         assert abs(gif.info["duration"] - 2000 / 30) < 10
 
 
+def test_a_gif_keeps_the_colours_of_small_things(tmp_path):
+    """The cowboy's hat, and the white of the caption."""
+    env = TaskEnv("pygame-cowboy", render_mode="rgb_array")
+    env.reset(seed=0)
+    frame = video._captioned(env.render(), "pygame-cowboy", "step    0   score 0.00")
+    video.write_video(tmp_path / "a.gif", [frame], fps=30)
+    with Image.open(tmp_path / "a.gif") as gif:
+        shown = np.asarray(gif.convert("RGB"))
+    assert np.abs(shown.astype(int) - frame).max() < 32
+
+
 def test_the_result_is_that_of_the_episode_played(tmp_path):
     task = mmbench.catalog.get("pygame-landing")
     actions = []

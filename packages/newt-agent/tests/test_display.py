@@ -86,6 +86,25 @@ def test_what_is_being_built_is_told_and_goes_when_it_is_there(monkeypatch):
     assert plain.file.getvalue() == "1 of 16 environments are ready\n"
 
 
+def test_an_evaluation_outside_a_run_shows_how_far_it_is(monkeypatch):
+    monkeypatch.setattr("newt_agent.display._REFRESH_SECONDS", 0.0)
+    for terminal in (True, False):
+        console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
+        with Display(console).evaluating("after", 2) as on_episode:
+            for _ in range(2):
+                on_episode(Episode("a", 0.5, 1.0, 1.0, 1))
+        told = console.file.getvalue()
+        assert "evaluating the trained agent (2 episodes)" in told
+        assert ("0/2" in told and "1/2" in told and "2/2" in told) == terminal
+
+
+def test_a_bar_takes_any_title():
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with Display(console).bar("recording [a]/{b}.mp4", 2) as show:
+        show(2)
+    assert "recording [a]/{b}.mp4" in console.file.getvalue()
+
+
 def test_names_with_brackets_are_printed_as_they_are():
     """rich would take them for its own marks: `[/run]` raises, `[run]` vanishes."""
     console = Console(file=io.StringIO(), width=120)

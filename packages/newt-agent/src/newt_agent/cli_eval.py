@@ -200,7 +200,8 @@ def _record(
         path = folder / video_name(task, arguments.video_format)
         policy = agent.policy(task.versioned_name, arguments.seed)
         try:
-            episode = record_episode(task, policy, path, arguments.seed)
+            with display.bar(f"recording {path}", task.max_episode_steps) as on_step:
+                episode = record_episode(task, policy, path, arguments.seed, on_step)
         except (NoVideoError, TaskUnavailableError) as error:
             display.warn(str(error))
         else:

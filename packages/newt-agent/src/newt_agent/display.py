@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import math
 import signal
 import sys
@@ -205,19 +206,34 @@ class Display:
     def evaluating(self, phase: str, total: int) -> Iterator[Callable[[Episode], None]]:
         """Shows how far an evaluation is; yields a callback for each episode."""
         title = f"evaluating the {_PHASES.get(phase, phase)}"
-        done = 0
         if self._live is None:
             self.say(f"{title} ({total} episodes)")
+        count = itertools.count(1)
+        with self.bar(title, total) as show:
+            yield lambda episode: show(next(count))
 
-        def on_episode(episode: Episode) -> None:
-            nonlocal done
-            done += 1
-            if self._live:
-                bar = Progress(TextColumn(title), BarColumn(bar_width=40), MofNCompleteColumn())
-                bar.add_task("", total=total, completed=done)
-                self._live.update(bar, refresh=True)
+    @contextmanager
+    def bar(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Shows a bar in a terminal; yields a callback for how much of the total is done."""
+        shown = 0.0
 
-        yield on_episode
+        def show(done: int) -> None:
+            nonlocal shown
+            now = time.perf_counter()
+            if live and (now - shown >= _REFRESH_SECONDS or done == total):
+                shown = now
+                columns = TextColumn("{task.description}", markup=False), BarColumn(bar_width=40)
+                bar = Progress(*columns, MofNCompleteColumn())
+                bar.add_task(title, total=total, completed=done)
+                live.update(bar, refresh=True)
+
+        live = self._live
+        if live or not self.console.is_terminal:
+            yield show
+            return
+        with Live(console=self.console, auto_refresh=False, transient=True) as live:
+            show(0)
+            yield show
 
     @contextmanager
     def saving(self) -> Iterator[None]:

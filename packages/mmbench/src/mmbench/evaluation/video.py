@@ -189,8 +189,9 @@ def _write_mp4(path: Path, frames: Iterable[np.ndarray], fps: int) -> None:
 def _write_gif(path: Path, frames: Iterable[np.ndarray], fps: int) -> None:
     from PIL import Image
 
+    # An octree keeps the colours of small things, where PIL's default gives them to the sky.
     first, *others = (
-        Image.fromarray(frame).quantize(64, dither=Image.Dither.NONE)
+        Image.fromarray(frame).quantize(method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
         for i, frame in enumerate(frames)
         if i % 2 == 0
     )
