@@ -79,12 +79,19 @@ def test_registering_the_same_again_changes_nothing():
         (dataclasses.replace(TASK, discount=1.5), "discount 1.5"),
         (dataclasses.replace(TASK, score_metric="sum"), "score_metric 'sum'"),
         (dataclasses.replace(TASK, score_low=5.0, score_high=5.0), "score_low 5 has to be below"),
+        (dataclasses.replace(TASK, score_high=float("inf")), "below score_high inf"),
         (dataclasses.replace(TASK, instruction=" "), "no instruction"),
+        (dataclasses.replace(TASK, instruction=None), "instruction None: has to be str"),
+        (dataclasses.replace(TASK, native=""), "native is empty"),
+        (dataclasses.replace(TASK, obs_dim="3"), "obs_dim '3': has to be int"),
+        (dataclasses.replace(TASK, max_episode_steps=1.5), "max_episode_steps 1.5: has to be int"),
+        (dataclasses.replace(TASK, version=1), "version 1: `differs` has to say"),
         (dataclasses.replace(DOMAIN, name="walker-walk"), "'walker-walk'.*this name"),
         (dataclasses.replace(DOMAIN, name="mujoco"), "'mujoco'.*this name"),
         (dataclasses.replace(DOMAIN, name="all"), "'all'.*this name"),
         (dataclasses.replace(DOMAIN, name="a,b"), "'a,b'.*letters"),
         (dataclasses.replace(DOMAIN, name="other", packages=()), "packages is empty"),
+        (dataclasses.replace(DOMAIN, name="other", packages=("a >> 3",)), "'a >> 3'.*'name>=2,<3'"),
         ("spring-hold", "'spring-hold' is neither"),
     ],
 )
@@ -212,6 +219,10 @@ def test_a_broken_package_is_one_warning_that_names_it(how, tmp_path):
     warning, error = done.stderr.splitlines()[0], done.stderr.splitlines()[-1]
     for line in (warning, error):  # and whoever misses its tasks is reminded
         assert "broken-package" in line and why in line
+    if source is not None:  # both name the line that failed, which is the package's own
+        number = len(source.splitlines())
+        assert warning.startswith(f"{tmp_path}/broken_tasks.py:{number}: UserWarning")
+        assert f"{tmp_path}/broken_tasks.py, line {number}" in error
 
 
 def test_a_module_that_is_no_simulator_is_named(tmp_path):

@@ -16,12 +16,13 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable
+from traceback import FrameSummary
 
 import gymnasium
 
 from mmbench.catalog import registry
 from mmbench.catalog.domain import Domain
-from mmbench.catalog.modules import reason
+from mmbench.catalog.modules import place, reason
 from mmbench.catalog.task import Task
 
 ENTRY_POINTS = "mmbench.domains"
@@ -78,16 +79,18 @@ def load_packages() -> None:
                 registry.FAILED[package] = reason(error)
                 _warn(
                     f"mmbench goes on without the tasks of the package {package} (entry point "
-                    f"{point.name} = {point.value}): {reason(error)}"
+                    f"{point.name} = {point.value}): {type(error).__name__}: {error}",
+                    place(error),
                 )
         return
 
 
-def _warn(message: str) -> None:
-    """Warns once in this process and those it starts, such as workers."""
+def _warn(message: str, where: FrameSummary | None) -> None:
+    """Warns once in this process and those it starts, such as workers, of a line of a package."""
     if message not in os.environ.get(_WARNED, ""):
         os.environ[_WARNED] = os.environ.get(_WARNED, "") + message
-        warnings.warn(message, stacklevel=4)
+        file, line = (where.filename, where.lineno or 1) if where else ("mmbench", 1)
+        warnings.warn_explicit(message, UserWarning, file, line)
 
 
 def _entry_point_files() -> Iterable[str]:

@@ -57,8 +57,17 @@ def import_module(name: str) -> ModuleType:
 
 
 def reason(error: BaseException) -> str:
-    """Says what an import raised, and in which line where that is the module's own."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    foreign = "importlib" in where.filename or where.filename.startswith("<")
-    place = "" if foreign else f" ({where.filename}, line {where.lineno})"
-    return f"{type(error).__name__}: {error}{place}"
+    """Says what an import raised, and in which line of whoever is not Python or MMBench."""
+    where = place(error)
+    line = f" ({where.filename}, line {where.lineno})" if where else ""
+    return f"{type(error).__name__}: {error}{line}"
+
+
+def place(error: BaseException) -> traceback.FrameSummary | None:
+    """The innermost line that raised an error and is neither the import system's nor ours."""
+    ours = os.path.dirname(os.path.dirname(__file__)) + os.sep
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        name = frame.filename
+        if not ("importlib" in name or name.startswith(("<", ours))):
+            return frame
+    return None

@@ -203,6 +203,16 @@ def _check_domain(record: Domain, taken: Container[str]) -> None:
         raise InvalidTaskError(f"domain {name!r}: another domain, task or group has this name")
     if not record.packages:
         raise InvalidTaskError(f"domain {name!r}: packages is empty; name at least one")
+    from packaging.requirements import InvalidRequirement, Requirement  # late: takes 10 ms
+
+    for line in record.packages:
+        try:
+            Requirement(line)
+        except InvalidRequirement as error:
+            raise InvalidTaskError(
+                f"domain {name!r}: packages has {line!r}; a package is written as 'name' or "
+                "'name>=2,<3'"
+            ) from error
 
 
 def _check_task(task: Task, tasks: Container[str], domains: Collection[str]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -24,6 +25,9 @@ NAMESPACE = "mmbench"
 SPLITS = ("train", "test", "extra")
 
 METRICS = ("return", "success", "none")
+
+_KINDS: dict[str, type] = {"str": str, "int": Integral, "float": Real, "bool": bool}
+"""What a field may hold, by its annotation; NumPy's numbers too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,10 @@ class Task:
     @property
     def problem(self) -> str:
         """What of the record is not possible, or empty."""
+        for field in fields(self):
+            value, kind = getattr(self, field.name), _KINDS.get(str(field.type), object)
+            if not isinstance(value, kind):
+                return f"{field.name} {value!r}: has to be {field.type}"
         checks = {
             f"split {self.split!r}: one of {', '.join(SPLITS)}": self.split in SPLITS,
             f"obs_dim {self.obs_dim}: 0 to {MAX_OBS_DIM}": 0 <= self.obs_dim <= MAX_OBS_DIM,
@@ -112,9 +120,14 @@ class Task:
                 self.score_metric in METRICS
             ),
             f"score_low {self.score_low:g} has to be below score_high {self.score_high:g}": (
-                self.score_metric != "return" or self.score_low < self.score_high
+                self.score_metric != "return"
+                or -math.inf < self.score_low < self.score_high < math.inf
             ),
             "it has no instruction": bool(self.instruction.strip()),
+            "native is empty": bool(self.native),
+            f"version {self.version}: `differs` has to say what it changes": (
+                self.version == 0 or bool(self.differs)
+            ),
         }
         return next((problem for problem, good in checks.items() if not good), "")
 
