@@ -36,6 +36,10 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("reacher-three-*", "arms:ThreeLinkArm"),
     ("reacher-*", "arms:SuiteArm"),
     ("mujoco-reacher", "arms:GymArm"),
+    ("cup-catch", "mpc:MPC"),
+    ("finger-turn-*", "mpc:MPC"),
+    ("walker-stand", "mpc:MPC"),
+    ("walker-walk", "mpc:MPC"),
     ("lunarlander-land*", "lander:PadLander"),
     ("lunarlander-*", "lander:Lander"),
 )

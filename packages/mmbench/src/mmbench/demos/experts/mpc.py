@@ -9,8 +9,9 @@ the episode's future is known.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,8 +52,27 @@ def _level_with_coin(obs: np.ndarray) -> float:
     return -0.3 * float(abs(ahead[0, 1] - ship_y)) if len(ahead) else 0.0
 
 
+def _ball_to_cup(obs: np.ndarray) -> float:
+    """Cup-catch: minus twice the distance (m) of the ball from the bottom of the cup."""
+    cup_x, cup_z, ball_x, ball_z = obs[:4]  # from where each starts: 0.6 m up, 0.2 m up
+    return -2.0 * math.hypot(ball_x - cup_x, (0.2 + ball_z) - (0.6 + cup_z - 0.108))
+
+
+def _tip_to_target(obs: np.ndarray) -> float:
+    """Finger-turn: minus the distance (m) of the spinner's tip from the target."""
+    return -float(obs[-1])
+
+
+_WALK = Settings(plans=40, horizon=20, hold=4, replan=4)
+_TURN = Settings(plans=30, horizon=24, hold=3, replan=3, shaping=_tip_to_target)
+
 SETTINGS: dict[str, Settings] = {
     "pygame-spaceship": Settings(horizon=30, hold=3, replan=3, shaping=_level_with_coin),
+    "cup-catch": Settings(plans=24, horizon=40, hold=4, replan=8, shaping=_ball_to_cup),
+    "finger-turn-easy": _TURN,
+    "finger-turn-hard": _TURN,
+    "walker-stand": replace(_WALK, plans=24),
+    "walker-walk": _WALK,
 }
 """By task; the others have the defaults."""
 
