@@ -7,6 +7,7 @@ seen to reach its place.
 """
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -123,6 +124,16 @@ class Plain:
             loss -= RHO[t] * LOSS.entropy_coef * info["scaled_entropy"][t].mean()
         return loss, high - low
 
+    def imitation_loss(self, batch, zs, g):
+        model, task = self.model, batch.task
+        actions, info = model.sample_action(torch.stack(zs[:HORIZON]), model.context(task), g)
+        loss = 0.0
+        for t, a in enumerate(actions):
+            error = ACTION_MASK[task] * (a - batch.action[t]).square()
+            loss += RHO[t] * (error.sum(-1) / ACTION_MASK[task].sum(-1)).mean()
+            loss -= RHO[t] * LOSS.entropy_coef * info["scaled_entropy"][t].mean()
+        return loss / HORIZON
+
     def clipped(self, loss, parameters):
         """Gradients by name, clipped to a norm over all of them, and the norm before."""
         gradients = torch.autograd.grad(loss, list(parameters.values()))
@@ -199,3 +210,38 @@ def test_update_by_hand():
         assert learner.scale.value.item() == pytest.approx(plain.scale.item(), rel=1e-5)
         assert_close(agent.model.state_dict(), plain.model.state_dict(), rtol=1e-6)
     assert plain.scale > 1.1
+
+
+def test_pretraining_by_hand():
+    agent = make_agent()
+    optimizer = replace(OPTIMIZER, warm_up=0.2)
+    learner, plain = Learner(agent, LOSS, optimizer), Plain(agent.model)
+    rates = [(0.05, 2.5e-4, 6.25e-5), (0.2, 1e-3, 2.5e-4), (1.0, 1e-3, 2.5e-4)]
+    for seed, (done, rate, encoder_rate) in enumerate(rates):
+        batch = make_batch(seed)
+        learner.set_pretraining(done)
+        metrics = learner.pretrain(batch, torch.Generator().manual_seed(seed))
+        ours = {n: p.grad for n, p in agent.model.named_parameters() if p.grad is not None}
+
+        g = torch.Generator().manual_seed(seed)
+        plain.updates += 1
+        rest, policy = split(plain.model)
+        model_loss, zs = plain.model_loss(batch, g)
+        imitation = plain.imitation_loss(batch, zs, g)
+        gradients, norm = plain.clipped(model_loss + imitation, rest | policy)
+        assert metrics["model_loss"].item() == pytest.approx(model_loss.item(), rel=1e-4)
+        assert metrics["pi_loss"].item() == pytest.approx(imitation.item(), rel=1e-4)
+        assert metrics["grad_norm"].item() == pytest.approx(norm.item(), rel=1e-3)
+        assert norm > 2 * CLIP
+        assert_close(ours, gradients, rtol=1e-3)
+        encoder = {name for name in rest if name.startswith("encoder.")}
+        own = {n: encoder_rate if n in encoder else rate for n in rest}
+        plain.adam({name: ours[name] for name in rest}, own, eps=1e-8)
+        own = dict.fromkeys(policy, rate)
+        plain.adam({name: ours[name] for name in policy}, own, OPTIMIZER.policy_eps)
+        for name, parameter in plain.model.q_net.named_parameters():
+            target = plain.model.target_q_net.get_parameter(name)
+            target.data = 0.9 * target.data + 0.1 * parameter.data
+        assert_close(agent.model.state_dict(), plain.model.state_dict(), rtol=1e-6)
+    assert learner.scale.value == 1  # no value counts
+    assert learner.broken == []

@@ -316,7 +316,7 @@ def imagined(model, batch):
 
 
 def policy_call(model, batch, zs, pretrain, entropy_coef, scale_value=2.5):
-    config = LossConfig(entropy_coef=entropy_coef)
+    config = LossConfig(entropy_coef=entropy_coef, bc_coef=1.0)
     if pretrain:
         return pretrain_policy_loss(model, zs, batch, config, generator())
     scale = RunningScale()
@@ -381,20 +381,27 @@ def test_entropy_is_rewarded_by_the_number_of_entries(pretrain):
     assert metrics["pi_std_max"].item() == pytest.approx(std.max().item(), rel=1e-6)
 
 
-@pytest.mark.parametrize("pretrain", [False, True])
-def test_imitation_has_a_coefficient(pretrain):
+def test_imitation_has_a_coefficient_which_pretraining_does_not_heed():
     model, batch = make_model(), make_batch()
     zs = imagined(model, batch)
-    losses = []
-    for coef in (1.0, 3.0):
+    losses, pretrained = {}, set()
+    for coef in (None, 0.0, 1.0, 3.0):
         config = LossConfig(bc_coef=coef)
-        if pretrain:
-            loss, metrics = pretrain_policy_loss(model, zs, batch, config, generator())
-        else:
-            scale = RunningScale()
-            loss, metrics = policy_loss(model, zs, batch, scale, config, generator())
-        losses.append(loss.item())
-    assert losses[1] - losses[0] == pytest.approx(2 * metrics["bc_loss"].item(), rel=1e-4)
+        loss, metrics = policy_loss(model, zs, batch, RunningScale(), config, generator())
+        losses[coef] = loss.item()
+        pretrained.add(pretrain_policy_loss(model, zs, batch, config, generator())[0].item())
+    imitation = metrics["bc_loss"].item()
+    assert losses[3.0] - losses[1.0] == pytest.approx(2 * imitation, rel=1e-4)
+    assert losses[1.0] - losses[0.0] == pytest.approx(imitation, rel=1e-4)
+    assert losses[None] == losses[0.0]
+    assert len(pretrained) == 1
+
+
+def test_imitation_is_on_by_default_in_runs_with_demonstrations():
+    assert LossConfig().resolved(demonstrations=True).imitation == 1
+    assert LossConfig().resolved(demonstrations=False).imitation == 0
+    for there in (True, False):
+        assert LossConfig(bc_coef=0.3).resolved(there).imitation == 0.3
 
 
 def test_policy_imitates_samples_not_means():
@@ -433,7 +440,8 @@ def test_masked_entries_change_no_loss_and_no_gradient(fill):
     for batch in (make_batch(), make_batch(fill=fill)):
         model.zero_grad(set_to_none=True)
         loss, metrics, zs = world_model_loss(model, batch, DISCOUNT, LossConfig(), generator())
-        pi, pi_metrics = policy_loss(model, zs, batch, RunningScale(), LossConfig(), generator())
+        config = LossConfig(bc_coef=1.0)
+        pi, pi_metrics = policy_loss(model, zs, batch, RunningScale(), config, generator())
         pre, _ = pretrain_policy_loss(model, zs, batch, LossConfig(), generator())
         (loss + pi + pre).backward()
         grads = {n: p.grad for n, p in model.named_parameters() if p.requires_grad}

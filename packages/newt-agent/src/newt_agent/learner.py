@@ -8,7 +8,13 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from newt_agent.losses import Batch, LossConfig, policy_loss, world_model_loss
+from newt_agent.losses import (
+    Batch,
+    LossConfig,
+    policy_loss,
+    pretrain_policy_loss,
+    world_model_loss,
+)
 from newt_agent.maths import RunningScale
 from newt_agent.optimizers import FiniteWatch, optimizer_state, restore_optimizers
 from newt_agent.planning_agent import PlanningAgent
@@ -28,6 +34,9 @@ class OptimizerConfig:
     """Largest global norm of the gradients."""
     policy_eps: Annotated[float, Range(0, 1, above=True)] = 1e-5
     """Adam's epsilon for the policy."""
+    warm_up: Annotated[float, Range(0, 1)] = 0.025
+    """First part of pretraining over which the learning rates rise linearly: the paper's 5,000 of
+    200,000 updates."""
     anneal: Annotated[float, Range(0, 1)] = 0.0
     """Last part of the run over which the learning rates fall linearly to 0; 0 keeps them."""
     target_tau: Annotated[float, Range(0, 1)] = 0.01
@@ -41,7 +50,8 @@ class Learner:
     """Optimizers and running statistics around an agent's world model.
 
     An update is, in this order: the world model's loss and step, the target network's move, the
-    policy's loss and step, and the scale of the values (paper, section 3.2).
+    policy's loss and step, and the scale of the values (paper, section 3.2). One of pretraining on
+    demonstrations is a step of both at once, in which the policy imitates and no value counts.
 
     Args:
         agent: Whose model learns.
@@ -63,7 +73,8 @@ class Learner:
             self._policy, lr=optimizer.lr, eps=optimizer.policy_eps, fused=True
         )
         self.scale = RunningScale().to(agent.device)
-        self._watch = FiniteWatch()
+        # The metrics that a watch sees always have the same names.
+        self._watch, self._pretraining_watch = FiniteWatch(), FiniteWatch()
         self._rates = [
             (one, [group["lr"] for group in one.param_groups])
             for one in (self.optimizer, self.policy_optimizer)
@@ -76,7 +87,18 @@ class Learner:
             done: Part of the run that is done, in [0, 1].
         """
         anneal = self._settings.anneal
-        factor = min(1.0, max(0.0, 1.0 - done) / anneal) if anneal else 1.0
+        self._scale_rates(min(1.0, max(0.0, 1.0 - done) / anneal) if anneal else 1.0)
+
+    def set_pretraining(self, done: float) -> None:
+        """Sets the learning rates for the next update of pretraining.
+
+        Args:
+            done: Part of pretraining that is done after it, in (0, 1].
+        """
+        warm_up = self._settings.warm_up
+        self._scale_rates(min(1.0, done / warm_up) if warm_up else 1.0)
+
+    def _scale_rates(self, factor: float) -> None:
         for optimizer, rates in self._rates:
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = factor * rate
@@ -110,10 +132,41 @@ class Learner:
         self._watch.see(metrics)
         return metrics
 
+    def pretrain(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Takes one step of both optimizers towards the objective of pretraining.
+
+        The world model's loss plus imitation and entropy of the policy, all in one gradient, which
+        is clipped as one (paper, section 3.3).
+
+        Args:
+            batch: Windows of demonstrations.
+            generator: Source of noise, on the model's device.
+
+        Returns:
+            As :meth:`update`.
+        """
+        loss, metrics, zs = world_model_loss(
+            self.model, batch, self._discount, self._loss, generator
+        )
+        imitation, policy_metrics = pretrain_policy_loss(
+            self.model, zs, batch, self._loss, generator
+        )
+        for optimizer in self._optimizers().values():
+            optimizer.zero_grad(set_to_none=True)
+        (loss + imitation).backward()
+        both = self._rest + self._policy
+        metrics["grad_norm"] = nn.utils.clip_grad_norm_(both, self._settings.grad_clip_norm)
+        for optimizer in self._optimizers().values():
+            optimizer.step()
+        self.model.update_target(self._settings.target_tau)
+        metrics |= policy_metrics
+        self._pretraining_watch.see(metrics)
+        return metrics
+
     @property
     def broken(self) -> list[str]:
         """Losses and gradients that were NaN or infinite in any update; waits for the device."""
-        return self._watch.broken
+        return self._pretraining_watch.broken + self._watch.broken
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns moments, step counts and the scale as flat tensors."""

@@ -9,7 +9,7 @@ draw comes from the generator it is given.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, NamedTuple
 
 import torch
@@ -51,11 +51,23 @@ class LossConfig:
     """Divide these weights by their sum."""
     entropy_coef: Annotated[float, Range(0, 1e6)] = 1e-4
     """Weight of the policy's entropy, which is scaled by the number of action entries."""
-    bc_coef: Annotated[float, Range(0, 1e6)] = 1.0
-    """Weight of imitating the replayed actions."""
+    bc_coef: Annotated[float, Range(0, 1e6)] | None = None
+    """Weight of imitating the replayed actions in reinforcement learning; by default 1 in a run
+    with demonstrations, else 0: random actions are not worth it."""
 
     def __post_init__(self) -> None:
         check_settings(self, "loss.")
+
+    @property
+    def imitation(self) -> float:
+        """The weight of imitation; 0 where it is left open."""
+        return self.bc_coef or 0.0
+
+    def resolved(self, demonstrations: bool) -> LossConfig:
+        """Returns the settings of a run with demonstrations, or without any."""
+        if self.bc_coef is not None:
+            return self
+        return replace(self, bc_coef=float(demonstrations))
 
     def time_weights(self, steps: int, device: torch.device) -> Tensor:
         """Weights of the steps of a window, ``[steps]``."""
@@ -208,7 +220,7 @@ def policy_loss(
     bc = _imitation(action, info["mask"], batch.action).mean(1) @ weights[:horizon]
     value = scale(q).mean(1) @ weights
     entropy = info["scaled_entropy"].mean(1) @ weights
-    loss = config.bc_coef * bc - value - config.entropy_coef * entropy
+    loss = config.imitation * bc - value - config.entropy_coef * entropy
     metrics = {
         "pi_loss": loss,
         "bc_loss": bc,
@@ -248,6 +260,6 @@ def pretrain_policy_loss(
     action, info = model.sample_action(zs[:horizon].detach(), context, generator)
     bc = _imitation(action, info["mask"], batch.action).mean(1) @ weights
     entropy = info["scaled_entropy"].mean(1) @ weights
-    loss = config.bc_coef * bc - config.entropy_coef * entropy
+    loss = bc - config.entropy_coef * entropy
     metrics = {"pi_loss": loss, "bc_loss": bc, **_policy_metrics(info)}
     return loss, {name: x.detach() for name, x in metrics.items()}
