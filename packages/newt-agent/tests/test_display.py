@@ -24,6 +24,7 @@ def progress_after(episodes: int) -> RunProgress:
         unit="steps",
         stride=2,
         updates=7,
+        phase=None,
         random={name: {"score": 0.25} for name in TASKS},
         recent=recent,
     )

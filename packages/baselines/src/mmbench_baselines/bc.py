@@ -20,7 +20,13 @@ from mmbench.catalog import Task
 from newt_agent.agent import Agent, TaskInfo
 from newt_agent.chance import Chance
 from newt_agent.config import OfflineConfig
-from newt_agent.demonstrations import Demonstration, Demos, load_demonstrations, require
+from newt_agent.demonstrations import (
+    Demonstration,
+    Demos,
+    load_demonstrations,
+    require,
+    tell_changed,
+)
 from newt_agent.layers import MLP
 from newt_agent.method import LOG_EVERY_UPDATES, OfflineMethod
 from newt_agent.optimizers import FiniteWatch, optimizer_state, restore_optimizers
@@ -259,8 +265,4 @@ class BC(OfflineMethod):
 
     def restore(self, state: dict[str, Tensor], step: int) -> str:
         restore_optimizers({"optimizer": self._optimizer}, state)
-        told = self._chance.restore(state, step)
-        if int(state["demonstrations"]) != self._steps.checksum:
-            other = "the demonstrations are others than before: the run will differ"
-            told = f"{told}; {other}" if told else other
-        return told
+        return tell_changed(self._chance.restore(state, step), state, self._steps.checksum)

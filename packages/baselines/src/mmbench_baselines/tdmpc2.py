@@ -32,8 +32,9 @@ from mmbench.catalog import Task
 from mmbench.language import encoder_dim
 from newt_agent.config import Size, Steps
 from newt_agent.losses import LossConfig
+from newt_agent.model_based import ModelBased, ModelBasedConfig
 from newt_agent.newt import PAPER as NEWT_PAPER
-from newt_agent.newt import QUICKSTART, Newt, NewtConfig
+from newt_agent.newt import QUICKSTART
 from newt_agent.off_policy import rows_that_fit
 from newt_agent.planning_agent import PlanningAgent
 from newt_agent.settings import Range
@@ -66,7 +67,7 @@ SINGLE_TASK_SIZES = {
 
 
 @dataclass(frozen=True)
-class TDMPC2Config(NewtConfig):
+class TDMPC2Config(ModelBasedConfig):
     """Settings of TD-MPC2; the defaults are those of its paper for a single task."""
 
     steps: Steps = 1_000_000
@@ -164,7 +165,7 @@ class TDMPC2Agent(PlanningAgent):
         return kind(config, *tables, generator=generator)
 
 
-class TDMPC2(Newt):
+class TDMPC2(ModelBased):
     """Trains TD-MPC2 on tasks of MMBench: Newt's ancestor, with learned vectors for the tasks.
 
     A single task is learned as in its paper.

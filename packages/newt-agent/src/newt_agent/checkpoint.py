@@ -87,7 +87,12 @@ class RunState:
         self._config = config
         self._method = method
         self._episodes = episodes
-        self._started = time.perf_counter()
+        self._started = self._saved_at = time.perf_counter()
+
+    @property
+    def unsaved_seconds(self) -> float:
+        """Time since the last checkpoint, or since the run went on."""
+        return time.perf_counter() - self._saved_at
 
     @property
     def seconds(self) -> float:
@@ -112,6 +117,7 @@ class RunState:
         state = TrainingState(self._episodes.state(), self._method.state(), progress)
         save_checkpoint(self._folder, self.step, self._method.agent, state)
         self.saved = self.step
+        self._saved_at = time.perf_counter()
 
     def restore(self, state: TrainingState) -> list[str]:
         """Brings back what :meth:`save` wrote, the agent's weights aside.

@@ -53,7 +53,7 @@ class DemoReplay:
             actions[within], rewards[within] = episode.action, episode.reward
         obs = np.concatenate([episode.obs for episode in kept])
         task = np.repeat([rows[e.task] for e in kept], np.diff(first))
-        self.checksum = zlib.crc32(task, zlib.crc32(actions, zlib.crc32(obs)))
+        self.checksum = zlib.crc32(b"".join(array.tobytes() for array in (obs, actions, task)))
         self._obs, self._action, self._reward, self._task = (
             torch.from_numpy(array).to(self.device) for array in (obs, actions, rewards, task)
         )

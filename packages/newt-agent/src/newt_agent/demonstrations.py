@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import numpy as np
 import tyro
+from torch import Tensor
 
 from mmbench import catalog
 from mmbench.catalog import Task
@@ -116,6 +117,22 @@ def _summary(
         some = ", ".join(without[:6]) + (", ..." if len(without) > 6 else "")
         text += f"; none of {some}"
     return text
+
+
+def tell_changed(told: str, state: Mapping[str, Tensor], checksum: int | None) -> str:
+    """Adds to what a resumption has to tell that the demonstrations are others than before.
+
+    Args:
+        told: What it has to tell already.
+        state: Of the method; ``demonstrations`` is their checksum, if there were any.
+        checksum: That of today's; None where there are none.
+    """
+    before = state.get("demonstrations")
+    if checksum == (None if before is None else int(before)):
+        return told
+    return "; ".join(
+        filter(None, (told, "the demonstrations are others than before: the run will differ"))
+    )
 
 
 def require(found: Demonstrations, where: str) -> None:

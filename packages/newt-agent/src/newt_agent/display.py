@@ -104,6 +104,8 @@ class RunProgress(NamedTuple):
         unit: What both are.
         stride: How many of them come at a time.
         updates: Gradient updates so far.
+        phase: What goes on before the first step, and how many of how many updates of it are
+            done; or None.
         random: Per task, the evaluation of the random policy as in ``eval.json``.
         recent: Of the latest training episodes.
     """
@@ -113,6 +115,7 @@ class RunProgress(NamedTuple):
     unit: str
     stride: int
     updates: int
+    phase: tuple[str, int, int] | None
     random: dict[str, Any]
     recent: RecentScores
 
@@ -128,7 +131,7 @@ class Display:
         self.console = console or _Console(file=_Output())  # type: ignore[arg-type]
         self._live: Live | None = None
         self._shown = 0.0
-        self._start: tuple[float, int] | None = None
+        self._start: tuple[str, float, int] | None = None
 
     def say(self, text: str) -> None:
         """Prints a line. The terminal folds it, so that paths and commands can be copied whole."""
@@ -176,31 +179,35 @@ class Display:
     def advance(self, run: RunProgress) -> None:
         """Called after every step of the loop; draws now and then."""
         now = time.perf_counter()
-        if self._start is None:
+        title, done, total = run.phase or ("training", run.step, run.steps)
+        if self._start is None or self._start[0] != title:
             # The first line waits for a rate worth telling.
-            self._start, self._shown = (now, run.step - run.stride), now
+            stride = 0 if run.phase else run.stride
+            self._start, self._shown = (title, now, done - stride), now
         interval = _REFRESH_SECONDS if self._live else _PLAIN_SECONDS
-        if now - self._shown < interval and run.step < run.steps:
+        if now - self._shown < interval and done < total:
             return
         self._shown = now
-        rate = (run.step - self._start[1]) / max(now - self._start[0], 1e-9)
-        left = (run.steps - run.step) / max(rate, 1e-9)
-        head = (
-            f"{run.step:,} / {run.steps:,} {run.unit}   {rate:,.0f} {run.unit}/s   "
-            + (f"{run.updates:,} updates   " if run.unit != "updates" else "")
-            + f"{duration(left)} left"
-        )
+        _, since, before = self._start
+        unit = "updates" if run.phase else run.unit
+        rate = (done - before) / max(now - since, 1e-9)
+        head = f"{done:,} / {total:,} {unit}   {rate:,.0f} {unit}/s   "
+        if run.phase:
+            head = f"{title}: {head}"
+        elif unit != "updates":
+            head += f"{run.updates:,} updates   "
+        head += f"{duration((total - done) / max(rate, 1e-9))} left"
         if self._live:
             table = _scores(run)
-            bar = Progress(TextColumn("training"), BarColumn(bar_width=40), MofNCompleteColumn())
-            bar.add_task("", total=run.steps, completed=run.step)
+            bar = Progress(TextColumn(title), BarColumn(bar_width=40), MofNCompleteColumn())
+            bar.add_task("", total=total, completed=done)
             self._live.update(Group(bar, head, table), refresh=True)
         else:
             scores = ", ".join(
                 f"{name} {_number(row[1])} (random {_number(row[0])})"
                 for name, row in list(_recent_scores(run).items())[:_SHOWN_TASKS]
             )
-            self.say(f"{head}   {scores}")
+            self.say(head if run.phase else f"{head}   {scores}")
 
     @contextmanager
     def evaluating(self, phase: str, total: int) -> Iterator[Callable[[Episode], None]]:

@@ -192,6 +192,15 @@ class Method(ABC):
         """
         return False
 
+    def phase(self) -> tuple[str, int, int] | None:
+        """What goes on before the first step, for the display.
+
+        Returns:
+            Its name, how many updates of it are done, and how many there are; None where steps are
+            taken.
+        """
+        return None
+
     def summary(self) -> str:
         """Returns what to say of the networks when a run starts, as a sentence; or nothing."""
         return ""

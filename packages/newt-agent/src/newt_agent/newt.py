@@ -1,11 +1,10 @@
-"""Newt (arXiv 2511.19584): settings, presets, and how it acts, remembers and learns."""
+"""Newt (arXiv 2511.19584): settings, presets, and what it learns from demonstrations."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -15,46 +14,47 @@ from torch import Tensor
 from mmbench.catalog import Task
 from mmbench.runs import RunError
 from newt_agent.config import Size
-from newt_agent.learner import Learner, OptimizerConfig
-from newt_agent.losses import LossConfig
-from newt_agent.off_policy import OffPolicyConfig, OffPolicyMethod, rows_that_fit
+from newt_agent.demo_replay import DemoReplay, join
+from newt_agent.demonstrations import Demos, load_demonstrations, require, tell_changed
+from newt_agent.learner import OptimizerConfig
+from newt_agent.losses import Batch
+from newt_agent.model_based import ModelBased, ModelBasedConfig
+from newt_agent.off_policy import rows_that_fit
 from newt_agent.planner import PlannerConfig
 from newt_agent.planning_agent import PlanningAgent
 from newt_agent.settings import Range
-from newt_agent.tensors import entries
 
 
 @dataclass(frozen=True)
-class NewtConfig(OffPolicyConfig):
+class NewtConfig(ModelBasedConfig):
     """Settings of `newt-train`. Steps are agent steps, summed over all environments."""
 
-    utd: Annotated[float, Range(0, 100)] = 0.075
-    """Updates per step."""
-    plan: bool = True
-    """Act by planning; off, the policy acts."""
-    plan_in_eval: bool = True
-    """Plan in evaluations too; off, the policy's mean acts."""
-    planner: PlannerConfig = field(default_factory=PlannerConfig)
-    """The planner."""
-    loss: LossConfig = field(default_factory=LossConfig)
-    """The losses."""
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """The optimizers."""
-
-    fixed = (*OffPolicyConfig.fixed, "planner.horizon")
+    steps: Annotated[int, Range(0, 10**12)] = 100_000_000
+    """Length of the run; with 0 it only pretrains."""
+    demos: Demos = "auto"
+    pretrain_updates: Annotated[int, Range(0, 10**12)] = 200_000
+    """Updates on demonstrations before the first step; 0 where there are none."""
+    demo_fraction: Annotated[float, Range(0, 1)] = 0.5
+    """Part of each later batch that is from demonstrations."""
+    constrain_plans: bool = True
+    """Search near what the policy would do, as long as it is better than the model's values: with
+    demonstrations or from a checkpoint, and less and less."""
+    constraint_start: Annotated[float, Range(0, 1)] = 0.02
+    """Part of the run after which plans are constrained less."""
+    constraint_end: Annotated[float, Range(0, 1)] = 0.12
+    """Part of the run after which they are no longer."""
 
 
 PAPER = NewtConfig()
 """The settings of the paper (arXiv 2511.19584, table of hyperparameters).
 
-What the paper does and this agent does not do yet: pretraining on demonstrations with a warm-up of
-the learning rate, the half of each batch that comes from them, the planner's anneal from the policy
-(from step 2 to 12 million), images, finetuning, several GPUs. The paper's text encoder is ``clip``;
-here it is ``minilm``, which is shipped.
+What the paper does and this agent does not do yet: images, several GPUs. The paper's text encoder
+is ``clip``; here it is ``minilm``, which is shipped.
 """
 
 QUICKSTART = NewtConfig(
     tasks="quickstart",
+    demos="none",
     steps=60_000,
     checkpoint_every=15_000,
     size="XS",
@@ -68,8 +68,6 @@ QUICKSTART = NewtConfig(
     eval_episodes=5,
     threads=1,  # so small a network is no faster with more
     planner=PlannerConfig(num_samples=48, num_elites=8, num_pi_trajs=16, iterations=2),
-    # There are no demonstrations whose actions would be worth imitating.
-    loss=LossConfig(bc_coef=0.0),
     # A short run: larger steps, a target network that follows sooner, and a calm end.
     optimizer=OptimizerConfig(
         lr=1e-3, encoder_lr_scale=1.0, policy_eps=1e-8, anneal=0.3, target_tau=0.02
@@ -96,41 +94,49 @@ def fit_to_machine(device: str, num_tasks: int) -> NewtConfig:
         "steps": 500_000 * num_tasks,
         "seed_steps": 5_000 * num_tasks,
         "utd": utd,
+        "pretrain_updates": min(PAPER.pretrain_updates, 2_500 * num_tasks),
         "eval_every": 25_000 * num_tasks,
         "checkpoint_every": 25_000 * num_tasks,
     }
     if device == "cuda":
         size: Size = "L" if num_tasks > 20 else "B"
-        return dataclasses.replace(PAPER, size=size, loss=LossConfig(bc_coef=0.0), **common)
+        return dataclasses.replace(PAPER, size=size, **common)
     return dataclasses.replace(
-        PAPER,
-        size="S",
-        batch_size=256,
-        planner=QUICKSTART.planner,
-        loss=QUICKSTART.loss,
-        **common,
+        PAPER, size="S", batch_size=256, planner=QUICKSTART.planner, **common
     )
 
 
-class Newt(OffPolicyMethod):
+class Newt(ModelBased):
     """Trains Newt on tasks of MMBench. Without arguments: four easy tasks, in minutes on two cores.
 
     The world model learns from the replay of all tasks, and the planner acts (paper, section 3).
+    Demonstrations are used in four ways: the model and the policy are pretrained on them; plans are
+    constrained to what the policy would do, at first; part of each batch is from them; and the
+    policy imitates the actions that it learns from.
     """
 
     name = "newt"
     config_class = NewtConfig
-    agent_class: ClassVar[type[PlanningAgent]] = PlanningAgent
     presets: ClassVar[tuple[str, ...]] = ("quickstart", "machine", "paper")
-    learning_rate = "--optimizer.lr"
 
-    agent: PlanningAgent
+    config: NewtConfig
 
     def __init__(self, config: NewtConfig, agent: PlanningAgent, rows: Tensor) -> None:
-        super().__init__(config, agent, rows)
-        agent.planner.config = config.planner
-        agent.plan = config.plan
-        self.learner = Learner(agent, config.loss, config.optimizer)
+        own = rows.unique().tolist()
+        found = load_demonstrations([agent.tasks[row].name for row in own], config.demos)
+        super().__init__(config, agent, rows, config.loss.resolved(bool(found.episodes)))
+        self._summary = found.summary if config.demos != "none" else ""
+        self.demos: DemoReplay | None = None
+        if found.episodes:
+            horizon = config.planner.horizon
+            self.demos = DemoReplay(found.episodes, own, horizon, agent.device, config.sampling)
+        self.pretraining = config.pretrain_updates if self.demos else 0
+        if not config.steps:
+            require(found, config.demos)
+        # Pretrained, here or elsewhere: the policy knows something.
+        self._knows = bool(self.pretraining) or config.checkpoint is not None
+        self._follower = agent.independent()
+        self._follower.plan = False
 
     @classmethod
     def preset(cls, name: str, device: str, num_tasks: int) -> NewtConfig:
@@ -139,63 +145,65 @@ class Newt(OffPolicyMethod):
         return {"quickstart": QUICKSTART, "paper": PAPER}[name]
 
     @classmethod
-    def horizon(cls, config: NewtConfig) -> int:
-        return config.planner.horizon
-
-    @classmethod
     def check(cls, config: NewtConfig, tasks: Sequence[Task], device: str) -> None:
-        horizon = config.planner.horizon
-        shortest = min(tasks, key=lambda task: task.max_episode_steps)
-        if horizon > shortest.max_episode_steps:
+        if config.constraint_start > config.constraint_end:
             raise RunError(
-                f"planner.horizon={horizon}: an episode of {shortest.versioned_name} has only "
-                f"{shortest.max_episode_steps} steps"
+                f"constraint_start={config.constraint_start}: at most constraint_end="
+                f"{config.constraint_end}"
             )
+        if not config.steps and not config.pretrain_updates:
+            raise RunError("steps=0: it only pretrains, so pretrain_updates has to be above 0")
         super().check(config, tasks, device)
 
-    @classmethod
-    def create_agent(
-        cls, config: NewtConfig, tasks: Sequence[Task], device: torch.device
-    ) -> PlanningAgent:
-        generator = torch.Generator().manual_seed(config.seed)
-        return cls.agent_class.create(
-            tasks, config.size, config.encoder, config.planner, generator, device
-        )
-
     def act(self, obs: np.ndarray, first: np.ndarray, step: int) -> np.ndarray:
-        # After the random phase there is no plan yet to go on from.
-        first = np.ones_like(first) if self.agent.memory is None else first
+        if step < self.config.seed_steps and self._knows:
+            return self._follower.act_on(obs, self._rows, first, True, self._chance.torch)
+        self.agent.prior_weight = self.prior_weight(step)
         return super().act(obs, first, step)
 
-    def learn(self, step: int) -> dict[str, Tensor] | None:
-        self.learner.set_progress(step / self.config.steps)
-        return super().learn(step)
+    def prior_weight(self, step: int) -> float:
+        """How far plans are constrained at a step: 1 at first, then less and less, 0 at last."""
+        if not (self._knows and self.config.constrain_plans):
+            return 0.0
+        begin = self.config.constraint_start * self.config.steps
+        end = self.config.constraint_end * self.config.steps
+        return 1.0 - min(1.0, max(0.0, step - begin) / max(1.0, end - begin))
 
     def due(self, step: int) -> int:
-        # A product, not a sum over the steps: ten times 0.1 added up is less than 1.
-        return math.floor(self.config.utd * max(0, step - self.config.seed_steps))
+        return self.pretraining + super().due(step)
 
     def update(self) -> dict[str, Tensor]:
-        batch = self.replay.sample(self.config.batch_size, self._chance.numpy)
-        return self.learner.update(batch, self._chance.torch)
+        if self.demos is None or self.updates >= self.pretraining:
+            return self.learner.update(self._batch(), self._chance.torch)
+        self.learner.set_pretraining((self.updates + 1) / self.pretraining)
+        batch = self.demos.sample(self.config.batch_size, self._chance.numpy)
+        return self.learner.pretrain(batch, self._chance.torch)
 
-    def broken(self) -> list[str]:
-        return self.learner.broken
+    def _batch(self) -> Batch:
+        """Samples windows of demonstrations, and of what it has done itself."""
+        size = self.config.batch_size
+        from_demos = round(self.config.demo_fraction * size) if self.demos else 0
+        parts = [
+            source.sample(count, self._chance.numpy)
+            for source, count in ((self.demos, from_demos), (self.replay, size - from_demos))
+            if source is not None and count
+        ]
+        return parts[0] if len(parts) == 1 else join(parts)
 
-    def evaluated(self) -> PlanningAgent:
-        agent = self.agent.independent()
-        agent.plan = self.config.plan_in_eval
-        return agent
+    def phase(self) -> tuple[str, int, int] | None:
+        if self.updates >= self.pretraining:
+            return None
+        return "pretraining", self.updates, self.pretraining
+
+    def summary(self) -> str:
+        return self._summary
 
     def state(self) -> dict[str, Tensor]:
         state = super().state()
-        state |= {f"learner/{name}": value for name, value in self.learner.state_dict().items()}
-        if self.agent.memory is not None:
-            state["memory"] = self.agent.memory
+        if self.demos is not None:
+            state["demonstrations"] = torch.tensor(self.demos.checksum)
         return state
 
     def restore(self, state: dict[str, Tensor], step: int) -> str:
-        self.learner.load_state_dict(entries(state, "learner"))
-        if "memory" in state:
-            self.agent.memory = state["memory"].to(self.agent.device)
-        return super().restore(state, step)
+        checksum = None if self.demos is None else self.demos.checksum
+        return tell_changed(super().restore(state, step), state, checksum)

@@ -16,7 +16,7 @@ from mmbench.runs import RunError
 from newt_agent.chance import Chance, random_actions
 from newt_agent.config import RunConfig, memory_bytes
 from newt_agent.method import LOG_EVERY_UPDATES, Method, Step
-from newt_agent.replay import Replay, bytes_per_row
+from newt_agent.replay import Replay, Weighting, bytes_per_row
 from newt_agent.settings import Range
 from newt_agent.tensors import entries
 
@@ -34,6 +34,9 @@ class OffPolicyConfig(RunConfig):
     """Steps with random actions, before the first update."""
     replay_capacity: Annotated[int, Range(1, 10**12)] = 10_000_000
     """Rows of the replay buffer, over all environments."""
+    sampling: Weighting = "task"
+    """What counts equally in a batch: tasks, and the steps of each; all transitions; or episodes,
+    as in the published code, so that tasks with short ones are sampled more often."""
 
     fixed = (*RunConfig.fixed, "replay_capacity")
 
@@ -66,6 +69,7 @@ class OffPolicyMethod(Method):
             agent.model.observation_mask.shape[1],
             action_mask.shape[1],
             agent.device,
+            config.sampling,
         )
         self._rows = rows
         self._action_mask = action_mask[rows].cpu().numpy()
@@ -96,12 +100,12 @@ class OffPolicyMethod(Method):
             RunError: A setting does not fit.
         """
         num_envs, horizon = len(tasks) * config.envs_per_task, cls.horizon(config)
-        if config.seed_steps < horizon * num_envs:
+        if config.steps and config.seed_steps < horizon * num_envs:
             raise RunError(
                 f"seed_steps={config.seed_steps}: at least {horizon * num_envs}, so that each of "
                 f"{num_envs} environments has taken the {horizon} steps that an update looks at"
             )
-        if config.seed_steps >= config.steps:
+        if config.steps and config.seed_steps >= config.steps:
             raise RunError(
                 f"seed_steps={config.seed_steps}: has to be less than steps={config.steps}, or "
                 "nothing is learned; give a smaller --seed-steps"

@@ -16,9 +16,6 @@ from newt_agent.planner import Planner, PlannerConfig
 from newt_agent.task_module import TaskTables, task_tables
 from newt_agent.world_model import SIZES, ModelConfig, TaskContext, WorldModel
 
-POLICY_NOISE = 0.3
-"""Standard deviation of the exploration noise where the policy acts without planning."""
-
 
 class PlanningAgent(Agent):
     """Acts by planning with a world model, or by its policy.
@@ -33,6 +30,11 @@ class PlanningAgent(Agent):
         planner: Settings of the planner.
         plan: Act by planning; off, the policy acts.
         discount_max: The largest discount to learn and plan with.
+
+    Attributes:
+        plan: As the argument.
+        memory: The last plan, ``[B, horizon, 16]``; None before the first.
+        prior_weight: In [0, 1], how far plans start from what the policy would do.
     """
 
     method = "newt"
@@ -53,6 +55,7 @@ class PlanningAgent(Agent):
         self.planner = Planner(model, planner)
         self.plan = plan
         self.memory: Tensor | None = None
+        self.prior_weight = 0.0
 
     @classmethod
     def create(
@@ -135,25 +138,22 @@ class PlanningAgent(Agent):
             self.memory = self.planner.initial(len(z))
         discount = self.discount[context.task[:, 0]]
         action, self.memory = self.planner.plan(
-            z, context, self.memory, first, discount, explore, generator
+            z, context, self.memory, first, discount, explore, generator, self.prior_weight
         )
         return action
 
     def _follow_policy(
         self, z: Tensor, context: TaskContext, explore: bool, generator: torch.Generator | None
     ) -> Tensor:
-        mean = self.model.pi(z, context)[0].squeeze(1)
-        if not explore:
-            return mean
-        # The policy's std starts tiny; exploration normally comes from the planner.
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-        noisy = (mean + POLICY_NOISE * noise).clamp(-1.0, 1.0)
-        return torch.where(context.action_mask.squeeze(1), noisy, 0.0)
+        if explore:
+            return self.model.sample_action(z, context, generator)[0].squeeze(1)
+        return self.model.pi(z, context)[0].squeeze(1)
 
     def _own_description(self) -> dict[str, Any]:
         return {
             "model": dataclasses.asdict(self.model.config),
             "planner": dataclasses.asdict(self.planner.config),
+            "prior_weight": self.prior_weight,
         }
 
     @classmethod
@@ -169,4 +169,6 @@ class PlanningAgent(Agent):
         encoder: str,
         size: str,
     ) -> PlanningAgent:
-        return cls(model, tasks, encoder, PlannerConfig(**about["planner"]))
+        agent = cls(model, tasks, encoder, PlannerConfig(**about["planner"]))
+        agent.prior_weight = float(about.get("prior_weight", 0.0))
+        return agent

@@ -32,6 +32,8 @@ from newt_agent.method import Method, Step
 from newt_agent.replay import NoWindowError
 from newt_agent.system import stop_requests
 
+_SAVE_SECONDS = 600.0
+"""Between two checkpoints while no step is taken, at most."""
 _EVAL_SEED = 1_000_000
 """Offset of the evaluations' seeds, so that they share no episode with training."""
 
@@ -140,6 +142,7 @@ class Trainer:
                     self._take_step()
                 self._learn()
                 if self.method.behind(self.step):
+                    self._save_now_and_then()
                     continue
                 self._state.evaluation_due = self._passed(self.config.eval_every)
                 if self._passed(self.config.checkpoint_every):
@@ -174,6 +177,7 @@ class Trainer:
             unit=self.config.length_flag,
             stride=self._stride,
             updates=self.method.updates,
+            phase=self.method.phase(),
             random=self.results.get("random", {}).get("tasks", {}),
             recent=self.recent,
         )
@@ -257,6 +261,11 @@ class Trainer:
                 for episode in episodes
             ]
         )
+
+    def _save_now_and_then(self) -> None:
+        """Saves after minutes in which many updates came between two steps."""
+        if self._state.unsaved_seconds > _SAVE_SECONDS:
+            self._save()
 
     def _passed(self, every: int) -> bool:
         """Whether the last step of the loop reached a multiple of ``every``."""

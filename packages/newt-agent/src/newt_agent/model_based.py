@@ -1,0 +1,135 @@
+"""What Newt and its ancestor share: they learn a world model from a replay, and plan with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmbench.catalog import Task
+from mmbench.runs import RunError
+from newt_agent.learner import Learner, OptimizerConfig
+from newt_agent.losses import LossConfig
+from newt_agent.off_policy import OffPolicyConfig, OffPolicyMethod
+from newt_agent.planner import PlannerConfig
+from newt_agent.planning_agent import PlanningAgent
+from newt_agent.settings import Range
+from newt_agent.tensors import entries
+
+
+@dataclass(frozen=True)
+class ModelBasedConfig(OffPolicyConfig):
+    """Settings of a run that learns a world model."""
+
+    utd: Annotated[float, Range(0, 100)] = 0.075
+    """Updates per step."""
+    plan: bool = True
+    """Act by planning; off, the policy acts."""
+    plan_in_eval: bool = True
+    """Plan in evaluations too; off, the policy's mean acts."""
+    planner: PlannerConfig = field(default_factory=PlannerConfig)
+    """The planner."""
+    loss: LossConfig = field(default_factory=LossConfig)
+    """The losses."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """The optimizers."""
+
+    fixed = (*OffPolicyConfig.fixed, "planner.horizon")
+
+
+class ModelBased(OffPolicyMethod):
+    """Learns a world model from the replay of all tasks; the planner acts.
+
+    Its settings are a :class:`ModelBasedConfig`.
+
+    Args:
+        config: As of :class:`newt_agent.method.Method`.
+        agent: The same.
+        rows: The same.
+        loss: Of the learner; by default the settings'.
+    """
+
+    agent_class: ClassVar[type[PlanningAgent]] = PlanningAgent
+    learning_rate = "--optimizer.lr"
+
+    agent: PlanningAgent
+
+    def __init__(
+        self, config: Any, agent: PlanningAgent, rows: Tensor, loss: LossConfig | None = None
+    ) -> None:
+        super().__init__(config, agent, rows)
+        agent.planner.config = config.planner
+        agent.plan = config.plan
+        self.learner = Learner(agent, loss or config.loss, config.optimizer)
+
+    @classmethod
+    def horizon(cls, config: Any) -> int:
+        return int(config.planner.horizon)
+
+    @classmethod
+    def check(cls, config: Any, tasks: Sequence[Task], device: str) -> None:
+        """As of the replay; and that episodes are as long as plans.
+
+        Raises:
+            RunError: A setting does not fit.
+        """
+        horizon = config.planner.horizon
+        shortest = min(tasks, key=lambda task: task.max_episode_steps)
+        if horizon > shortest.max_episode_steps:
+            raise RunError(
+                f"planner.horizon={horizon}: an episode of {shortest.versioned_name} has only "
+                f"{shortest.max_episode_steps} steps"
+            )
+        super().check(config, tasks, device)
+
+    @classmethod
+    def create_agent(
+        cls, config: Any, tasks: Sequence[Task], device: torch.device
+    ) -> PlanningAgent:
+        generator = torch.Generator().manual_seed(config.seed)
+        return cls.agent_class.create(
+            tasks, config.size, config.encoder, config.planner, generator, device
+        )
+
+    def act(self, obs: np.ndarray, first: np.ndarray, step: int) -> np.ndarray:
+        # After the random phase there is no plan yet to go on from.
+        first = np.ones_like(first) if self.agent.memory is None else first
+        return super().act(obs, first, step)
+
+    def learn(self, step: int) -> dict[str, Tensor] | None:
+        self.learner.set_progress(step / max(1, self.config.steps))
+        return super().learn(step)
+
+    def due(self, step: int) -> int:
+        # A product, not a sum over the steps: ten times 0.1 added up is less than 1.
+        return math.floor(self.config.utd * max(0, step - self.config.seed_steps))
+
+    def update(self) -> dict[str, Tensor]:
+        batch = self.replay.sample(self.config.batch_size, self._chance.numpy)
+        return self.learner.update(batch, self._chance.torch)
+
+    def broken(self) -> list[str]:
+        return self.learner.broken
+
+    def evaluated(self) -> PlanningAgent:
+        agent = self.agent.independent()
+        agent.plan = self.config.plan_in_eval
+        return agent
+
+    def state(self) -> dict[str, Tensor]:
+        state = super().state()
+        state |= {f"learner/{name}": value for name, value in self.learner.state_dict().items()}
+        if self.agent.memory is not None:
+            state["memory"] = self.agent.memory
+        return state
+
+    def restore(self, state: dict[str, Tensor], step: int) -> str:
+        self.learner.load_state_dict(entries(state, "learner"))
+        if "memory" in state:
+            self.agent.memory = state["memory"].to(self.agent.device)
+        return super().restore(state, step)
