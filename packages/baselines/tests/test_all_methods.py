@@ -44,7 +44,7 @@ OWN = {
     "bc": {"batch_size": 16},
     "brc": {**REPLAY, "updates_per_step": 0.5},
     "fast_td3": {**REPLAY, "updates_per_step": 0.5},
-    "newt": {**REPLAY, **WITHOUT_PLANS, "utd": 0.05},
+    "newt": {**REPLAY, **WITHOUT_PLANS, "utd": 0.05, "pretrain_updates": 12},
     "ppo": {"rollout": 20, "minibatches": 2, "epochs": 2},
     "tdmpc2": {**REPLAY, **WITHOUT_PLANS, "utd": 0.05},
 }
@@ -82,10 +82,11 @@ def flags(chosen):
 
 @pytest.fixture(autouse=True)
 def demonstrations(monkeypatch):
-    """What methods that learn without acting learn from."""
-    monkeypatch.setattr(
-        "mmbench_baselines.bc.load_demonstrations", lambda names, where: make_demonstrations(names)
-    )
+    """What methods learn from that have demonstrations; played by nobody."""
+    for module in ("mmbench_baselines.bc", "newt_agent.newt"):
+        monkeypatch.setattr(
+            f"{module}.load_demonstrations", lambda names, where: make_demonstrations(names)
+        )
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ import io
 
 import pytest
 import torch
+from points import points
 from rich.console import Console
 from scripted import scripted_tasks
 from tiny import TINY
@@ -11,7 +12,7 @@ from newt_agent.display import Display
 from newt_agent.newt import Newt, NewtConfig
 from newt_agent.train import Trainer
 
-__all__ = ["scripted_tasks"]
+__all__ = ["points", "scripted_tasks"]
 
 
 @pytest.fixture(scope="session", autouse=True)

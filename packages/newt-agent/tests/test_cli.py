@@ -42,7 +42,7 @@ TRAIN = "from newt_agent.cli import train_main; train_main()"
 EVAL = "from newt_agent.cli_eval import eval_main; eval_main()"
 SMALL = "--tasks pygame-cartpole-balance --steps 600 --seed-steps 200 --eval-episodes 1 --no-plan "
 SMALL += "--no-plan-in-eval --batch-size 8 --utd 0.02 --replay-capacity 5000 --threads 1 "
-SMALL += "--num-workers 0"
+SMALL += "--num-workers 0 --demos none"
 
 
 def parse(arguments):

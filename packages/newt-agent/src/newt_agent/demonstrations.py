@@ -60,11 +60,13 @@ def load_demonstrations(tasks: Sequence[str], where: str) -> Demonstrations:
         The episodes, none of tasks that have no demonstrations.
 
     Raises:
-        RunError: The package that reads datasets is missing, or a dataset is damaged.
+        RunError: A dataset is damaged; or the folder is not there, or what reads it is not
+            installed.
     """
     if where == "none":
         return Demonstrations((), "no demonstrations are used")
     from mmbench import demos
+    from mmbench.demos.dataset import require_minari
 
     root = None if where == "auto" else Path(where).expanduser()
     if root is not None and not root.is_dir():
@@ -72,6 +74,11 @@ def load_demonstrations(tasks: Sequence[str], where: str) -> Demonstrations:
             f"demos={where}: no such folder; auto takes those of mmbench, none none at all"
         )
     records = [catalog.get(name) for name in tasks]
+    if where == "auto":
+        try:
+            require_minari()
+        except RunError as error:
+            return Demonstrations((), f"no demonstrations are used: {error}")
     _replay([task for task in records if demos.find_tape(task, root) is not None], root)
     episodes: list[Demonstration] = []
     without: list[str] = []
