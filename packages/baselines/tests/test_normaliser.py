@@ -67,3 +67,17 @@ def test_masked_entries_change_nothing_and_come_out_as_0():
     normal = other(spoilt[valid], task[valid], MASK)
     assert torch.equal(normal, clean(obs[valid], task[valid], MASK))
     assert (normal[~MASK[task[valid]]] == 0).all()
+
+
+def test_a_new_task_starts_with_nothing_seen():
+    normaliser = ObservationNormaliser(torch.ones(2, 3, dtype=torch.bool))
+    obs, task = torch.randn(50, 3) * 4 + 2, torch.arange(50) % 2
+    mask, valid = torch.ones(3, 3, dtype=torch.bool), torch.ones(50, dtype=torch.bool)
+    normaliser.update(obs, task, mask[:2], valid)
+    before = normaliser(obs, task, mask[:2])
+    normaliser.add_tasks(1)
+    torch.testing.assert_close(normaliser(obs, task, mask), before, rtol=0, atol=0)
+    small = obs.clamp(-1, 1)
+    torch.testing.assert_close(normaliser(small, torch.full((50,), 2), mask), small)
+    normaliser.update(obs, torch.full((50,), 2), mask, valid)
+    assert normaliser.count.tolist() == [25, 25, 50]

@@ -33,6 +33,13 @@ class ObservationNormaliser(nn.Module):
         self.register_buffer("mean", torch.zeros(mask.shape, dtype=torch.float64))
         self.register_buffer("variance", torch.ones(mask.shape, dtype=torch.float64))
 
+    def add_tasks(self, count: int) -> None:
+        """Adds tasks of which nothing was seen yet."""
+        fresh = ObservationNormaliser(torch.zeros(count, self.mean.shape[1]))
+        for name, new in fresh.named_buffers():
+            own = getattr(self, name)
+            setattr(self, name, torch.cat([own, new.to(own.device)]))
+
     def forward(self, obs: Tensor, task: Tensor, mask: Tensor) -> Tensor:
         """Normalises observations.
 

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from mmbench.catalog import LARGEST, Task, is_usable
-from mmbench.language import encoder_dim
+from mmbench.language import embed, encoder_dim
 from mmbench.runs import RunError, RunFolder, one_line, read_json, verify_folder, write_json
 from mmbench.runs.folder import CHECKPOINTS
 from newt_agent.finite import BrokenAgentError, UnusableNumberError
 from newt_agent.methods import find_method
-from newt_agent.task_module import TABLES, TaskModule, TaskTables
+from newt_agent.task_module import TABLES, TaskModule, TaskTables, task_tables
 from newt_agent.tensors import load_tensors, save_tensors
 
 WEIGHTS = "model.safetensors"
@@ -103,6 +103,40 @@ class Agent(ABC):
         self.discount_max = largest
         own = torch.tensor([task.discount for task in self.tasks])
         self.discount.copy_(own.clamp(max=largest))  # in place, for the method holds it too
+
+    def add_tasks(self, tasks: Sequence[Task]) -> None:
+        """Adds tasks that it was not trained on; it knows of them what their instructions say.
+
+        Args:
+            tasks: Those that it knows already stay as they are.
+
+        Raises:
+            RunError: It reads no instructions, so there is nothing that it could go by.
+            EncoderUnavailableError: An instruction is new, and the text encoder is not here.
+        """
+        new = [task for task in tasks if task.versioned_name not in self._index]
+        if not new:
+            return
+        if not self.language_dim:
+            check_known([task.versioned_name for task in new], list(self._index))
+        self.model.add_tasks(*task_tables(new, self.encoder))
+        self.tasks += TaskInfo.of(new)
+        self._index = {task.name: i for i, task in enumerate(self.tasks)}
+        self.discount = torch.empty(len(self.tasks), device=self.device)
+        self.limit_discount(self.discount_max)
+
+    def instruct(self, tasks: Sequence[str], instruction: str) -> None:
+        """Gives tasks another instruction, until the agent is loaded again.
+
+        Raises:
+            RunError: The agent reads no instructions, or does not know a task.
+            EncoderUnavailableError: The instruction is new, and the text encoder is not here.
+        """
+        if not self.language_dim:
+            raise RunError(f"an agent that reads no instructions cannot follow {instruction!r}")
+        rows = self.index(tasks)
+        embedding = torch.from_numpy(embed([instruction], encoder=self.encoder)[0])
+        self.model.task_embeddings[rows] = embedding.to(self.device)
 
     def index(self, names: Sequence[str]) -> Tensor:
         """Returns the rows of the task table, [len(names)] int64.
@@ -338,6 +372,7 @@ class Description(NamedTuple):
     method: str
     settings: dict[str, Any]
     tasks: tuple[str, ...]
+    reads_language: bool
 
 
 def read_description(path: str | Path) -> Description:
@@ -354,7 +389,8 @@ def read_description(path: str | Path) -> Description:
         about = read_json(folder / DESCRIPTION)
         names = tuple(task["name"] for task in about["tasks"])
         kind = find_method(about["method"]).agent_class
-        return Description(about["method"], _settings(about, kind), names)
+        language = about["encoder"]["dim"] > 0
+        return Description(about["method"], _settings(about, kind), names, language)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{folder} is not a checkpoint of an agent ({one_line(error)})") from error
 

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -17,6 +17,7 @@ from mmbench import catalog
 from mmbench.catalog import (
     EnvironmentFailure,
     InvalidTaskError,
+    Task,
     TaskUnavailableError,
     UnknownTaskError,
 )
@@ -176,9 +177,8 @@ def parse_training(
     )
     selected = config.selected()
     check_run(config, selected, method)
-    names = [task.versioned_name for task in selected]
     if config.checkpoint is not None:
-        config = _from_checkpoint(method, config, config.checkpoint, arguments, names)
+        config = _from_checkpoint(method, config, config.checkpoint, arguments, selected)
     return preset, config
 
 
@@ -204,9 +204,16 @@ def _summary(method: type[Method]) -> str:
 
 
 def _from_checkpoint(
-    method: type[Method], config: RunConfig, checkpoint: str, arguments: list[str], names: list[str]
+    method: type[Method],
+    config: RunConfig,
+    checkpoint: str,
+    arguments: list[str],
+    tasks: Sequence[Task],
 ) -> RunConfig:
-    """Takes what the networks depend on from the checkpoint to start from, unless it is given."""
+    """Takes what the networks depend on from the checkpoint to start from, unless it is given.
+
+    Tasks that are new to it are told by their instructions.
+    """
     from newt_agent.agent import check_known, read_description
 
     about = read_description(checkpoint)
@@ -217,7 +224,11 @@ def _from_checkpoint(
         own = {name: value for name, value in about.settings.items() if flag(name) not in given}
         config = dataclasses.replace(config, **own)
     check_checkpoint(config, method.name, checkpoint, about)
-    check_known(names, about.tasks)
+    new = [task for task in tasks if task.versioned_name not in about.tasks]
+    if about.reads_language:
+        embed([task.instruction for task in new], encoder=about.settings["encoder"])
+    else:
+        check_known([task.versioned_name for task in new], about.tasks)
     return config
 
 
@@ -241,7 +252,7 @@ def _train(method: type[Method], program: str, arguments: list[str]) -> None:
     tasks = config.selected()
     if not config.skip_missing:  # else the trainer checks, which knows the tasks that can run
         method.check(method.complete(config, tasks), tasks, device)
-    if config.checkpoint is None:  # its embeddings come with it
+    if config.checkpoint is None:  # else they are there, or were looked for already
         embed([task.instruction for task in tasks], encoder=config.encoder)
     if config.wandb:
         check_wandb()

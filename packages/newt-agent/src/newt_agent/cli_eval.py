@@ -65,6 +65,8 @@ class EvalConfig:
     """A file for the result, in the form of a run's eval.json."""
     plan: bool = True
     """Act by planning; off, the policy's mean acts."""
+    swap_instruction: str | None = None
+    """Another instruction for all of these tasks: does the agent do as it is told?"""
     random: bool = False
     """Evaluate the random policy on the same tasks too."""
     video: Folder = None
@@ -156,6 +158,13 @@ def _evaluate(arguments: EvalConfig) -> None:
     tasks = _tasks_to_evaluate(names, arguments, run)
     agent.index([task.versioned_name for task in tasks])  # refuses those that it does not know
     display = Display()
+    known = {task.name for task in agent.tasks}
+    new = [task.versioned_name for task in tasks if task.versioned_name not in known]
+    agent.add_tasks(tasks)
+    if new:
+        display.say(f"not trained on {', '.join(new)}: it goes by their instructions")
+    if arguments.swap_instruction is not None:
+        agent.instruct([task.versioned_name for task in tasks], arguments.swap_instruction)
     result = {}
     for kind, policy in (("random", None), ("after", agent)):
         if kind == "random" and not arguments.random:
@@ -182,6 +191,8 @@ def _evaluate(arguments: EvalConfig) -> None:
                 "random": result.get("random"),
                 "checkpoint": arguments.checkpoint,
                 "seed": arguments.seed,
+                "new_tasks": new,
+                "instruction": arguments.swap_instruction,
                 **provenance(),
             },
         )

@@ -52,6 +52,22 @@ class TaskModule(nn.Module):
         self.register_buffer("action_mask", action_mask != 0)
         self.register_buffer("observation_mask", observation_mask != 0)
 
+    def add_tasks(
+        self, task_embeddings: Tensor, action_mask: Tensor, observation_mask: Tensor
+    ) -> None:
+        """Adds rows to the tables, as of the constructor; the weights stay.
+
+        A part that holds something of each task has a method ``add_tasks`` itself, which takes how
+        many there are more.
+        """
+        new = task_embeddings.float(), action_mask != 0, observation_mask != 0
+        for name, rows in zip(TABLES, new, strict=True):
+            own = getattr(self, name)
+            setattr(self, name, torch.cat([own, rows.to(own.device)]))
+        for part in self.children():
+            if callable(grow := getattr(part, "add_tasks", None)):
+                grow(len(task_embeddings))
+
     @property
     def num_tasks(self) -> int:
         """Rows of the task table."""

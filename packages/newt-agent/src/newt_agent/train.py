@@ -327,6 +327,7 @@ class Trainer:
             return method.create_agent(self.config, self.tasks, self._device)
         agent = Agent.load(source, self._device)
         check_checkpoint(self.config, method.name, source, agent)
+        agent.add_tasks(self.tasks)
         return agent
 
     def _start(self) -> None:
