@@ -126,7 +126,6 @@ REFUSED = {
     "--size M": ("--size", "M"),
     "--encoder bert": ("encoder='bert'", "minilm, clip"),
     "--checkpoint nowhere": ("nowhere",),
-    "--checkpoint {run} --tasks pygame-pong": ("pygame-pong", "not trained on"),
     "--checkpoint {run} --tasks pygame-cartpole-balance --size B": ("size=B", "has S", "--size"),
     "--checkpoint {run} --tasks pygame-cartpole-balance --encoder clip": ("encoder=clip", "minilm"),
     "--resume nowhere": ("nowhere",),
@@ -457,7 +456,6 @@ def test_the_help_of_a_new_run_tells_how_to_go_on_with_one(capsys):
 
 REFUSED_EVALUATIONS = {
     "--checkpoint nowhere": ("nowhere",),
-    "--checkpoint {run} --tasks walker-walk": ("walker-walk", "not trained on"),
     "--checkpoint {run} --tasks nothing": ("nothing",),
     "--checkpoint {run} --episodes 0": ("episodes=0",),
     f"--checkpoint {{run}} --seed {2**64}": ("seed=",),
