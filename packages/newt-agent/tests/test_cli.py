@@ -134,7 +134,7 @@ REFUSED = {
     "--resume {run} --threads 1000000": ("threads=1000000",),
     "--resume {run} --seed 3": ("--seed",),
     # Numbers without sense
-    "--steps 0": ("steps=0: an integer, at least 1",),
+    "--steps 0": ("steps=0: it only pretrains", "demos=none"),
     "--steps -5": ("steps=-5",),
     "--steps 1e3": ("--steps", "1e3"),
     "--checkpoint-every 0": ("checkpoint_every=0",),

@@ -153,6 +153,8 @@ class Newt(ModelBased):
             )
         if not config.steps and not config.pretrain_updates:
             raise RunError("steps=0: it only pretrains, so pretrain_updates has to be above 0")
+        if not config.steps and config.demos == "none":
+            raise RunError("steps=0: it only pretrains, on demonstrations, and demos=none has none")
         super().check(config, tasks, device)
 
     def act(self, obs: np.ndarray, first: np.ndarray, step: int) -> np.ndarray:
