@@ -156,11 +156,10 @@ def _evaluate(arguments: EvalConfig) -> None:
     agent = load_agent(arguments.checkpoint, arguments.device, arguments.threads, arguments.plan)
     names = arguments.tasks or ",".join(task.name for task in agent.tasks)
     tasks = _tasks_to_evaluate(names, arguments, run)
-    agent.index([task.versioned_name for task in tasks])  # refuses those that it does not know
-    display = Display()
     known = {task.name for task in agent.tasks}
     new = [task.versioned_name for task in tasks if task.versioned_name not in known]
-    agent.add_tasks(tasks)
+    agent.add_tasks(tasks)  # refuses them if it reads no instructions
+    display = Display()
     if new:
         display.say(f"not trained on {', '.join(new)}: it goes by their instructions")
     if arguments.swap_instruction is not None:
