@@ -120,6 +120,7 @@ def test_existing_run_is_not_touched(trained):
 
 
 REFUSED = {
+    "walker-walk": ("'walker-walk' stands without a flag: --tasks walker-walk?",),
     "--tasks walker-wlk": ("walker-wlk", "walker-walk"),
     "--preset quick": ("quick", "quickstart, machine, paper"),
     "--device tpu": ("--device", "tpu"),
@@ -455,6 +456,7 @@ def test_the_help_of_a_new_run_tells_how_to_go_on_with_one(capsys):
 
 
 REFUSED_EVALUATIONS = {
+    "{run}": ("stands without a flag: --checkpoint",),
     "--checkpoint nowhere": ("nowhere",),
     "--checkpoint {run} --tasks nothing": ("nothing",),
     "--checkpoint {run} --episodes 0": ("episodes=0",),

@@ -109,10 +109,25 @@ def train(method: str, program: str, arguments: list[str]) -> None:
     Raises:
         RunError: A flag, a file or the machine does not allow it; the message says what to do.
     """
+    check_flags(arguments, "--tasks")
     if is_resumption(arguments):
         _resume(tyro.cli(ResumeConfig, args=arguments, prog=program))
     else:
         _train(find_method(method), program, arguments)
+
+
+def check_flags(arguments: list[str], flag: str) -> None:
+    """Checks that a command line begins with a flag.
+
+    Args:
+        arguments: The command line, without the program.
+        flag: The one that was most likely meant.
+
+    Raises:
+        RunError: It begins with a value.
+    """
+    if arguments and not arguments[0].startswith("-"):
+        raise RunError(f"{arguments[0]!r} stands without a flag: {flag} {arguments[0]}?")
 
 
 def is_resumption(arguments: list[str]) -> bool:

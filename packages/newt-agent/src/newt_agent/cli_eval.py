@@ -22,7 +22,7 @@ from mmbench.evaluation.video import (
 from mmbench.runs import RunError, report_errors
 from mmbench.shell import answer_version
 from newt_agent import __version__
-from newt_agent.cli import USER_ERRORS
+from newt_agent.cli import USER_ERRORS, check_flags
 from newt_agent.config import (
     Device,
     Episodes,
@@ -100,6 +100,7 @@ def evaluate_checkpoint(program: str, version: str, arguments: list[str] | None 
     arguments = sys.argv[1:] if arguments is None else arguments
     with report_errors(program, *USER_ERRORS):
         answer_version(program, version, arguments)
+        check_flags(arguments, "--checkpoint")
         description = (
             "Evaluates a trained agent, and makes videos of it.\n\n--version prints the version."
         )
