@@ -26,7 +26,6 @@ SAMPLE = (
     "pygame-landing",
     "pygame-reacher-hard",
     "pygame-cartpole-swingup-sparse",
-    "ms-push-cube",
     "ms-stack-cube",
     "cartpole-swingup-sparse",
     "cartpole-balance-two-poles-sparse",
