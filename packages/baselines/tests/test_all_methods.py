@@ -22,6 +22,7 @@ from newt_agent.agent import Agent
 from newt_agent.cli import parse_training
 from newt_agent.display import Display
 from newt_agent.methods import find_method, method_names
+from newt_agent.system import resolve_device
 from newt_agent.train import Interrupted, Trainer
 
 HANG = 300
@@ -279,6 +280,18 @@ def test_a_run_goes_on_to_a_length_in_what_it_is_counted_in(method, own, other, 
     assert f"120 {own} in" in capsys.readouterr().out
     told = error(capsys, train_main, "--resume", path, f"--{own}", "40")
     assert f"{own}=40: the run is at {own[:-1]} 120 already" in told
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_presets_are_for_the_tasks_that_are_given(method):
+    kind = find_method(method)
+    for preset in kind.presets:
+        words = ["--preset", preset, "--tasks", "walker-walk,cheetah-run,pygame-pong"]
+        name, config = parse_training(kind, "test", words)
+        assert name == preset
+        assert dataclasses.replace(config, tasks="all") == dataclasses.replace(
+            kind.preset(preset, resolve_device("auto"), 3), tasks="all"
+        )
 
 
 def test_a_method_comes_first_and_is_known(capsys):

@@ -164,11 +164,10 @@ def parse_training(
         preset = method.presets[0] if tasks is None else "machine"
     if preset not in method.presets:
         raise RunError(f"unknown preset {preset!r}: one of {', '.join(method.presets)}")
+    device = "cpu"
     if preset == "machine":
         device = resolve_device(_value(arguments, "--device") or "auto")
-        default = method.preset(preset, device, len(catalog.select(tasks or "all")))
-    else:
-        default = method.preset(preset, "cpu", 0)
+    default = method.preset(preset, device, len(catalog.select(tasks or "all")))
     help_of_presets = tyro.conf.arg(help=f"One of {', '.join(method.presets)}.")
 
     def main(preset: str = preset, config: RunConfig = default) -> tuple[str, RunConfig]:

@@ -99,7 +99,7 @@ class Method(ABC):
         Args:
             name: One of ``presets``.
             device: ``cpu`` or ``cuda``; only ``machine`` depends on it.
-            num_tasks: Number of tasks to train on; only ``machine`` depends on it.
+            num_tasks: Number of tasks to train on.
         """
         return cls.config_class()
 
