@@ -23,6 +23,12 @@ def test_the_version_is_told(capsys):
     assert capsys.readouterr().out == f"miniarcade {miniarcade.__version__}\n"
 
 
+def test_a_shell_may_close_the_output(monkeypatch):
+    """Python has no stdout then (``miniarcade list >&-``)."""
+    monkeypatch.setattr("sys.stdout", None)
+    assert main(["list"]) == 0
+
+
 @pytest.mark.parametrize("args", [["list"], ["--help"], ["list", "--help"]])
 def test_a_reader_that_stops_early_is_no_error(args):
     command = Path(sys.executable).with_name("miniarcade")

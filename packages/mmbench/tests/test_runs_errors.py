@@ -57,6 +57,13 @@ def test_where_nobody_reads_nothing_is_said(capfd, error):
         os.close(standard_output)
 
 
+def test_a_shell_may_close_the_output(monkeypatch):
+    """Python has no stdout then (``mmbench tasks >&-``)."""
+    monkeypatch.setattr("sys.stdout", None)
+    with report_errors("mmbench"):
+        print("to nobody")
+
+
 def test_mistakes_in_the_program_keep_their_traceback(capsys):
     for error in (KeyError("x"), OSError(errno.EBADF, "Bad file descriptor")):
         with pytest.raises(type(error)), report_errors("program"):

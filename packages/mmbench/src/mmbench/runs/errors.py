@@ -60,7 +60,8 @@ def report_errors(program: str, *known: type[Exception]) -> Iterator[None]:
         try:
             yield
         finally:
-            sys.stdout.flush()
+            if sys.stdout is not None:  # it is, where the shell has closed it
+                sys.stdout.flush()
     except known_errors as error:
         _end(program, str(error))
     except KeyboardInterrupt:
