@@ -455,6 +455,21 @@ def test_the_help_of_a_new_run_tells_how_to_go_on_with_one(capsys):
     assert "--resume DIR" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("flags", "seed_steps"),
+    [
+        ("", 8000),
+        ("--steps 9000", 8000),
+        ("--steps 6000", 3000),
+        ("--tasks walker-walk --steps 3000", 1500),
+        ("--steps 6000 --seed-steps 7000", 7000),  # which is refused
+        ("--steps 6000 --seed_steps=7000", 7000),
+    ],
+)
+def test_a_short_run_has_time_to_learn(flags, seed_steps):
+    assert parse_training(Newt, "newt-train", flags.split())[1].seed_steps == seed_steps
+
+
 REFUSED_EVALUATIONS = {
     "{run}": ("stands without a flag: --checkpoint",),
     "--checkpoint nowhere": ("nowhere",),

@@ -185,7 +185,7 @@ def parse_training(
     )
     preset, config = tyro.cli(main, args=arguments, prog=program)
     config = dataclasses.replace(
-        config,
+        _with_time_to_learn(config, arguments),
         out=None if config.out is None else str(here / config.out),
         checkpoint=None if config.checkpoint is None else str(here / config.checkpoint),
     )
@@ -194,6 +194,15 @@ def parse_training(
     if config.checkpoint is not None:
         config = _from_checkpoint(method, config, config.checkpoint, arguments, selected)
     return preset, config
+
+
+def _with_time_to_learn(config: RunConfig, arguments: list[str]) -> RunConfig:
+    """Leaves half of a run to learning where it is shorter than its preset's random steps."""
+    given = {argument.split("=")[0].replace("_", "-") for argument in arguments}
+    if "--seed-steps" in given or getattr(config, "seed_steps", 0) < config.steps:
+        return config
+    half: dict[str, Any] = {"seed_steps": config.steps // 2}  # not every method has it
+    return dataclasses.replace(config, **half)
 
 
 def _check_length_flag(method: type[Method], given: Collection[str]) -> None:
