@@ -224,7 +224,7 @@ def test_no_damage_is_taken_for_a_full_disk_or_kept(data, monkeypatch):
         else:
             del content[rng.integers(len(small)) :]
 
-        def fetch(url, target, progress, content=bytes(content)):
+        def fetch(url, target, progress, elsewhere, content=bytes(content)):
             target.write_bytes(content)
 
         monkeypatch.setattr(installing, "fetch", fetch)

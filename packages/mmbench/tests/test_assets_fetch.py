@@ -17,13 +17,13 @@ def no_waiting(monkeypatch):
 
 
 def received(server: Server, folder: Path) -> bytes:
-    fetching.fetch(server.url, folder / "file", lambda done, total: None)
+    fetching.fetch(server.url, folder / "file", lambda done, total: None, "move")
     return (folder / "file").read_bytes()
 
 
 def test_a_file_arrives_and_its_progress_is_told(serve, tmp_path):
     server, told = serve(CONTENT), []
-    fetching.fetch(server.url, tmp_path / "file", lambda *progress: told.append(progress))
+    fetching.fetch(server.url, tmp_path / "file", lambda *progress: told.append(progress), "move")
     assert (tmp_path / "file").read_bytes() == CONTENT
     assert told[0] == (0, len(CONTENT)) and told[-1] == (len(CONTENT), len(CONTENT))
 
@@ -92,7 +92,7 @@ def test_a_file_of_unknown_length(serve, tmp_path):
     server, told = serve(CONTENT), []
     server.chunked = True
     server.break_after = [200_000]
-    fetching.fetch(server.url, tmp_path / "file", lambda *progress: told.append(progress))
+    fetching.fetch(server.url, tmp_path / "file", lambda *progress: told.append(progress), "move")
     assert (tmp_path / "file").read_bytes() == CONTENT
     assert server.asked == [None, None] and told[-1] == (len(CONTENT), None)
 
@@ -108,4 +108,4 @@ def test_errors_of_the_server_and_the_network(serve, tmp_path):
         received(server, tmp_path)
     assert len(server.asked) == 4
     with pytest.raises(RunError, match="Check the network"):
-        fetching.fetch("http://127.0.0.1:1/x", tmp_path / "file", lambda done, total: None)
+        fetching.fetch("http://127.0.0.1:1/x", tmp_path / "file", lambda done, total: None, "move")

@@ -28,7 +28,7 @@ class _Interrupted(Exception):
     """The connection failed, or ended before the file did."""
 
 
-def fetch(url: str, target: Path, progress: Progress) -> None:
+def fetch(url: str, target: Path, progress: Progress, elsewhere: str) -> None:
     """Downloads a file.
 
     When the connection or the program is interrupted, what has arrived stays in ``target`` and
@@ -39,6 +39,7 @@ def fetch(url: str, target: Path, progress: Progress) -> None:
         url: An ``http`` or ``https`` address.
         target: The file; beside it, ``<target>.json`` remembers where its beginning came from.
         progress: Told after every chunk.
+        elsewhere: What to do where the disk is full, for the message.
 
     Raises:
         RunError: No network, no such file, no space, or a connection that keeps breaking.
@@ -47,7 +48,7 @@ def fetch(url: str, target: Path, progress: Progress) -> None:
     failures, most = 0, _size(target)
     while True:
         try:
-            _attempt(url, target, progress)
+            _attempt(url, target, progress, elsewhere)
             return
         except _Interrupted as error:
             # Only more than ever before counts as progress: a download that starts again each time
@@ -63,7 +64,7 @@ def fetch(url: str, target: Path, progress: Progress) -> None:
                 time.sleep(RETRY_DELAYS[failures - 1])
 
 
-def _attempt(url: str, target: Path, progress: Progress) -> None:
+def _attempt(url: str, target: Path, progress: Progress, elsewhere: str) -> None:
     note = target.with_name(target.name + ".json")
     start, validator = _size(target), _validator(note, url)
     request = urllib.request.Request(url, headers={"User-Agent": "mmbench"})
@@ -95,7 +96,7 @@ def _attempt(url: str, target: Path, progress: Progress) -> None:
         length = response.headers.get("Content-Length")
         total = start + int(length) if length else None
         if total is not None:
-            check_space(target.parent, total - start)
+            check_space(target.parent, total - start, elsewhere)
         write_json(note, {"url": url, "etag": response.headers.get("ETag")})
         _receive(response, target, start, total, progress)
 
@@ -133,13 +134,13 @@ def _continues(response: http.client.HTTPResponse, start: int, validator: str | 
     return place.startswith(f"bytes {start}-") and tag == validator
 
 
-def check_space(folder: Path, needed: int) -> None:
+def check_space(folder: Path, needed: int, elsewhere: str) -> None:
     """Raises :class:`RunError` if a file system has less room than is needed, in bytes."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise RunError(
             f"no space in {folder}: {needed / 1e6:.1f} MB are needed and {free / 1e6:.1f} MB are "
-            "free. Free some, or set MS_ASSET_DIR to a folder elsewhere"
+            f"free. Free some, or {elsewhere}"
         )
 
 

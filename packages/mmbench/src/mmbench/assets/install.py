@@ -20,6 +20,8 @@ StageProgress = Callable[[str, int, int | None], None]
 
 _CHUNK = 1 << 20
 
+_ELSEWHERE = "set MS_ASSET_DIR to a folder elsewhere"
+
 _MOST_DEFLATED = 1032  # bytes that a byte of a zip file can stand for
 
 _OF_THE_DISK = frozenset(
@@ -63,7 +65,12 @@ def install(asset: Asset, progress: StageProgress = lambda stage, done, total: N
         with _only_one(work, asset):
             archive = work / "archive.zip"
             try:
-                fetch(asset.url, archive, lambda done, total: progress("download", done, total))
+                fetch(
+                    asset.url,
+                    archive,
+                    lambda done, total: progress("download", done, total),
+                    _ELSEWHERE,
+                )
             except RunError:
                 if not archive.exists():
                     shutil.rmtree(work)  # nothing in it to go on with
@@ -80,9 +87,8 @@ def install(asset: Asset, progress: StageProgress = lambda stage, done, total: N
     except OSError as error:
         place = error.filename or target.parent
         raise RunError(
-            f"cannot write to {place}: {error.strerror or error}. Free some space or set "
-            "MS_ASSET_DIR to a folder elsewhere; what has arrived is kept, and the same command "
-            "goes on with it"
+            f"cannot write to {place}: {error.strerror or error}. Free some space or "
+            f"{_ELSEWHERE}; what has arrived is kept, and the same command goes on with it"
         ) from error
     return target
 
@@ -134,7 +140,7 @@ def _extract_all(archive: Path, folder: Path, progress: StageProgress) -> None:
         total = sum(info.file_size for info in members)
         if total > _MOST_DEFLATED * archive.stat().st_size:
             raise _BadArchiveError(f"the archive is damaged (it cannot hold {total} bytes)")
-        check_space(archive.parent, total)
+        check_space(archive.parent, total, _ELSEWHERE)
         done = 0
         for info in members:
             _extract(opened, info, folder / info.filename)
