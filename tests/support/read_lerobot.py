@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
+from lerobot.datasets.video_utils import decode_video_frames
 from torch.utils.data import DataLoader
 
 IMAGE = "observation.image"
@@ -17,17 +18,39 @@ dataset = LeRobotDataset("mmbench/exported", root=folder, video_backend="pyav")
 assert dataset.num_episodes == len(expected["length"]), dataset
 assert len(dataset) == expected["length"].sum(), dataset
 ends = np.cumsum(expected["length"])
-worst = 0.0
-for i, item in enumerate(dataset):
-    episode = int(np.searchsorted(ends, i, side="right"))
+
+
+def check(i, item):
+    """Compares one step with what was exported."""
     assert item["task"] == instruction, item["task"]
-    assert int(item["episode_index"]) == episode and int(item["index"]) == i
+    assert int(item["episode_index"]) == np.searchsorted(ends, i, side="right")
+    assert int(item["index"]) == i
     np.testing.assert_array_equal(item["observation.state"].numpy(), expected["state"][i])
     np.testing.assert_array_equal(item["action"].numpy().reshape(-1), expected["action"][i])
     assert item["next.reward"] == expected["reward"][i]
     assert bool(item["next.done"]) == (i + 1 in ends)
-    frame = item[IMAGE].permute(1, 2, 0).numpy() * 255.0
-    worst = max(worst, float(np.abs(frame - expected["frames"][i]).mean()))
+
+
+def difference(frame, i):
+    """By how much a frame (3, 224, 224) in [0, 1] differs, of 255."""
+    return float(np.abs(frame.permute(1, 2, 0).numpy() * 255.0 - expected["frames"][i]).mean())
+
+
+# Every step and every frame; a tenth of them as training asks for them, one at a time.
+worst = 0.0
+for i, item in enumerate(dataset.hf_dataset):
+    check(i, {**item, "task": dataset.meta.tasks.iloc[int(item["task_index"])].name})
+for episode, end in enumerate(ends):
+    start = end - expected["length"][episode]
+    path = dataset.root / dataset.meta.get_video_file_path(episode, IMAGE)
+    times = [float(dataset.hf_dataset[int(i)]["timestamp"]) for i in range(start, end)]
+    frames = decode_video_frames(path, times, dataset.tolerance_s, "pyav")
+    assert len(frames) == expected["length"][episode]
+    worst = max(worst, *map(difference, frames, range(start, end)))
+for i in range(0, len(dataset), 10):
+    item = dataset[i]
+    check(i, item)
+    worst = max(worst, difference(item[IMAGE], i))
 assert worst < 4.0, f"a frame differs by {worst} of 255 on average"
 
 stats = dataset.meta.stats

@@ -1,5 +1,6 @@
 """Published demonstrations: read without executing anything, or refused with the reason."""
 
+import functools
 import io
 import os
 import pickle
@@ -9,54 +10,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from published_files import TASK, rows, save, save_tensors, tensordict, torch
 
 from mmbench import catalog
 from mmbench.demos.dataset import about, read_dataset
 from mmbench.demos.published import PublishedError, import_published, published_task, read_published
 from mmbench.demos.tape import to_bytes
 
-torch = pytest.importorskip("torch")
-tensordict = pytest.importorskip("tensordict")
-
-TASK = catalog.get("mujoco-reacher")  # 50 steps, scored by its return
 SUCCESS = catalog.get("ms-push-cube")
-
-
-def rows(task=TASK, episodes=2, seed=0, feat=False):
-    """The tensors of a file, with T + 1 rows for an episode."""
-    rng, length = np.random.default_rng(seed), task.max_episode_steps + 1
-    n = episodes * length
-    obs = np.zeros((n, 128), np.float32)
-    obs[:, : task.obs_dim] = rng.normal(size=(n, task.obs_dim))
-    action = rng.uniform(-1, 1, (n, 16)).astype(np.float32)
-    reward = rng.normal(size=n).astype(np.float32)
-    first = np.arange(n) % length == 0
-    action[first], reward[first] = np.nan, np.nan
-    tensors = {
-        "obs": obs,
-        "action": action,
-        "reward": reward,
-        "value": reward,
-        "terminated": np.zeros(n, bool),
-        "episode": np.repeat(np.arange(episodes), length),
-    }
-    if feat:
-        tensors["feat"] = rng.normal(size=(n, 768)).astype(np.float32)
-    return {name: torch.from_numpy(array) for name, array in tensors.items()}
-
-
-def write(path, content):
-    torch.save(tensordict.TensorDict(content, batch_size=[len(content["episode"])]), path)
-    return path
 
 
 @pytest.fixture
 def file(tmp_path):
-    def make(task=TASK, changes=None, **arguments):
-        content = {**rows(task, **arguments), **(changes or {})}
-        return write(tmp_path / f"{task.name}.pt", content)
-
-    return make
+    return functools.partial(save, tmp_path)
 
 
 @pytest.mark.parametrize("feat", [False, True])
@@ -173,7 +139,7 @@ def test_tensors_that_are_no_demonstrations_are_refused(reason, file):
 
 def test_a_missing_key_is_named(tmp_path):
     content = {name: tensor for name, tensor in rows().items() if name not in ("reward", "obs")}
-    path = write(tmp_path / "mujoco-reacher.pt", content)
+    path = save_tensors(tmp_path / "mujoco-reacher.pt", content)
     with pytest.raises(PublishedError, match=r"mujoco-reacher\.pt .*it lacks obs, reward"):
         read_published(path, TASK)
 

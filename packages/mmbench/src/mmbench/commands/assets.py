@@ -13,23 +13,13 @@ from typing import Annotated
 import tyro
 from rich import box
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 from rich.table import Table
 
 from mmbench.assets import ASSETS, Asset, install, missing_assets, required_asset
 from mmbench.catalog import SELECTION, TASKS, Task, select
+from mmbench.commands.downloads import download_bars
 from mmbench.runs import RunError
 from mmbench.shell import command
-
-_INTERRUPTED = 130  # what shells report for Ctrl-C
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +70,8 @@ class DownloadAssets:
             print("These tasks need no download.")
         for asset, tasks in needed.items():
             if any(missing_assets(task) for task in tasks):
-                _fetch(asset)
+                with download_bars(asset.url, asset.name) as show:
+                    install(asset, show)
             print(f"{asset.name}: in {asset.folder}")
             lacking = [task.name for task in tasks if missing_assets(task)]
             if lacking:
@@ -145,30 +136,3 @@ def _megabytes(size: int | None) -> str:
 
 def _names(row: dict) -> str:
     return f"{len(row['tasks'])}: {', '.join(row['tasks'])}"
-
-
-def _fetch(asset: Asset) -> None:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)  # so that a pipe of stdout holds the results only
-    if not console.is_terminal:
-        print(f"downloading {asset.url}", file=sys.stderr)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        shown: dict[str, TaskID] = {}
-
-        def show(stage: str, done: int, total: int | None) -> None:
-            if stage not in shown:
-                shown[stage] = bars.add_task(f"{asset.name}: {stage}", total=total)
-            bars.update(shown[stage], completed=done, total=total)
-
-        try:
-            install(asset, show)
-        except KeyboardInterrupt:
-            bars.stop()
-            print("interrupted: the same command goes on with what has arrived", file=sys.stderr)
-            raise SystemExit(_INTERRUPTED) from None

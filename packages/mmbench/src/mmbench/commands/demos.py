@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -19,23 +18,15 @@ from mmbench.catalog import (
     MAX_ACTION_DIM,
     SELECTION,
     Task,
-    TaskUnavailableError,
     get,
     import_modules,
     select,
 )
 from mmbench.commands import TaskCommand
+from mmbench.commands.demo_files import DownloadDemos, ExportDemos, ImportDemos
+from mmbench.commands.demo_flags import Root, Workers, demos_folder, runnable, worker_count
 from mmbench.demos.display import progress, show_episodes
 from mmbench.runs import RunError
-
-Root = Annotated[
-    str | None,
-    tyro.conf.arg(metavar="DIR", help="The folder of demonstrations; by default your own."),
-]
-Workers = Annotated[
-    int | None,
-    tyro.conf.arg(help="Processes; by default one a core. 0: everything in this one."),
-]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +81,7 @@ class CollectDemos(TaskCommand):
         if self.seed < 0:
             raise RunError(f"--seed {self.seed}: at least 0")
         experts = self._experts()
-        root = _folder(self.root)
+        root = demos_folder(self.root)
         plan = Plan(root, self.episodes, self.attempts, self.seed, self.overwrite)
         lacking = []
         with progress() as bars:
@@ -105,7 +96,7 @@ class CollectDemos(TaskCommand):
                     description=f"{task.versioned_name}: {good} good of {played} played",
                 )
 
-            for outcome in collect(experts, plan, _count(self.workers), show):
+            for outcome in collect(experts, plan, worker_count(self.workers), show):
                 print(f"{outcome.task}: {outcome.text}")
                 if not outcome.good:
                     lacking.append(outcome.task)
@@ -124,7 +115,7 @@ class CollectDemos(TaskCommand):
                 if not self.skip_missing:
                     raise
                 print(f"left out: {error}", file=sys.stderr)
-        return {task: experts[task] for task in _runnable(experts, self.skip_missing)}
+        return {task: experts[task] for task in runnable(experts, self.skip_missing)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,13 +149,13 @@ class ReplayDemos(TaskCommand):
         from mmbench.demos.places import tapes
         from mmbench.demos.replay import replay
 
-        root = _folder(self.root)
+        root = demos_folder(self.root)
         chosen = tuple(tapes(root)) if self.tasks is None else select(self.tasks)
-        chosen = _runnable(chosen, self.skip_missing)
+        chosen = runnable(chosen, self.skip_missing)
         left_out, made = 0, 0
         with progress() as bars:
             show = show_episodes(bars, "replaying", len(chosen))
-            for replayed in replay(chosen, root, _count(self.workers), show):
+            for replayed in replay(chosen, root, worker_count(self.workers), show):
                 left_out += replayed.left_out
                 made += 1
                 exact = replayed.episodes - replayed.approximate
@@ -212,12 +203,12 @@ class VerifyDemos(TaskCommand):
         for flag, value in (("--episodes", self.episodes), ("--seed", self.seed)):
             if value < 0:
                 raise RunError(f"{flag} {value}: at least 0")
-        root = _folder(self.root)
+        root = demos_folder(self.root)
         chosen = with_demonstrations(root) if self.tasks is None else select(self.tasks)
         verdicts = []
         with progress() as bars:
             show = show_episodes(bars, "verifying", len(chosen))
-            workers = _count(self.workers)
+            workers = worker_count(self.workers)
             for verdict in verify(chosen, root, self.episodes, workers, self.seed, show):
                 verdicts.append(verdict)
                 if self.json:
@@ -249,7 +240,7 @@ class ListDemos(TaskCommand):
         """Prints the table or the JSON."""
         from mmbench.demos.listing import rows
 
-        found = list(rows(_folder(self.root)))
+        found = list(rows(demos_folder(self.root)))
         if self.json:
             print(json.dumps([dataclasses.asdict(row) for row in found], indent=2))
             return
@@ -304,7 +295,7 @@ class VideoOfDemo(TaskCommand):
         from mmbench.evaluation.video import check_video, record_episode, told_result, video_name
 
         task = get(self.task)
-        tape = tape_of(task, _folder(self.root))
+        tape = tape_of(task, demos_folder(self.root))
         if not 0 <= self.episode < len(tape.episodes):
             raise RunError(
                 f"--episode {self.episode}: the tape of {tape.task} has the episodes 0 to "
@@ -331,7 +322,7 @@ class VideoOfDemo(TaskCommand):
 
 @dataclasses.dataclass(frozen=True)
 class Demos:
-    """Demonstrations: collect, replay, verify, list them, or make a video of one."""
+    """Demonstrations: collect, replay, verify, list, show, import, download or export them."""
 
     command: tyro.conf.OmitSubcommandPrefixes[
         tyro.conf.OmitArgPrefixes[
@@ -340,6 +331,9 @@ class Demos:
             | Annotated[VerifyDemos, tyro.conf.subcommand("verify")]
             | Annotated[ListDemos, tyro.conf.subcommand("list")]
             | Annotated[VideoOfDemo, tyro.conf.subcommand("video")]
+            | Annotated[ImportDemos, tyro.conf.subcommand("import")]
+            | Annotated[DownloadDemos, tyro.conf.subcommand("download")]
+            | Annotated[ExportDemos, tyro.conf.subcommand("export")]
         ]
     ]
 
@@ -347,35 +341,3 @@ class Demos:
         """Runs the subcommand."""
         import_modules(self.command.imports)
         self.command.run()
-
-
-def _folder(root: str | None) -> Path | None:
-    return None if root is None else Path(root).expanduser()
-
-
-def _count(workers: int | None) -> int:
-    from mmbench.demos.workers import default_workers
-
-    if workers is None:
-        return default_workers()
-    if workers < 0:
-        raise RunError(f"--workers {workers}: at least 0")
-    return workers
-
-
-def _runnable(tasks: Iterable[Task], skip: bool) -> tuple[Task, ...]:
-    """The tasks that can run here; without ``skip`` all have to."""
-    from mmbench.domains import unavailable
-
-    left = []
-    for task in tasks:
-        if reason := unavailable(task):
-            text = f"task {task.versioned_name!r}: {reason}"
-            if not skip:
-                raise TaskUnavailableError(f"{text}; or leave it out: --skip-missing")
-            print(f"left out: {text}", file=sys.stderr)
-        else:
-            left.append(task)
-    if not left:
-        raise RunError("no task is left")
-    return tuple(left)

@@ -17,9 +17,9 @@ import gymnasium
 import numpy as np
 
 from mmbench.catalog import MAX_ACTION_DIM, MAX_OBS_DIM, Task
-from mmbench.demos.places import dataset_folder, dataset_id
+from mmbench.demos.places import dataset_folder, dataset_id, root_tape
 from mmbench.demos.recording import simulator_versions
-from mmbench.runs import RunError, publish_folder, verify_folder
+from mmbench.runs import RunError, publish_folder, read_json, verify_folder
 from mmbench.shell import command
 from mmbench.spaces import action_space, observation_space
 
@@ -84,6 +84,7 @@ def write_dataset(
     algorithm: str,
     about: dict[str, Any],
     description: str = "",
+    author: str = "The MMBench-and-Newt contributors",
 ) -> Path:
     """Writes a task's dataset, which appears, or replaces the former one, when it is complete.
 
@@ -94,6 +95,7 @@ def write_dataset(
         algorithm: Who acted.
         about: Our own metadata, JSON.
         description: One sentence, for Minari's lists.
+        author: Who recorded them.
 
     Returns:
         The folder, for ``minari.MinariDataset``.
@@ -121,7 +123,7 @@ def write_dataset(
                 "minari_version": minari.__version__,
                 "algorithm_name": algorithm,
                 "description": description,
-                "author": {"The MMBench-and-Newt contributors"},
+                "author": {author},
                 "requirements": [f"{name}=={v}" for name, v in simulator_versions(task).items()],
                 ABOUT: about,
             }
@@ -155,6 +157,23 @@ def read_dataset(task: Task, root: Path | None) -> minari.MinariDataset | None:
     if dataset.id != dataset_id(task):
         raise DatasetError(f"{data} holds {dataset.id!r}, expected {dataset_id(task)!r}")
     return dataset
+
+
+def imported(task: Task, root: Path | None) -> dict[str, Any] | None:
+    """The metadata of a task's dataset, if it was imported from a file and not made of a tape.
+
+    Needs no extra. A tape that was collected into ``root`` goes before it, one that the package
+    ships does not.
+    """
+    path = dataset_folder(task, root) / DATA / "metadata.json"
+    if not path.is_file() or root_tape(task, root).is_file():
+        return None
+    try:
+        metadata = read_json(path)
+    except RunError:
+        return None
+    own = metadata.get(ABOUT)
+    return metadata if isinstance(own, dict) and "imported" in own else None
 
 
 def about(dataset: minari.MinariDataset) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def published_files(repo: str, tasks: Iterable[Task]) -> dict[Task, HubFile]:
     Raises:
         RunError: No network, no such dataset, or an answer that is none of the hub.
     """
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo, re.ASCII):
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repo, re.ASCII):
         raise RunError(f"--repo {repo}: expected OWNER/NAME, as on the hub")
     about = _ask(f"{_endpoint()}/api/datasets/{repo}?blobs=true", repo)
     try:

@@ -20,6 +20,7 @@ Source: the format of lerobot 0.4.4 (``lerobot.datasets``).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -82,7 +83,7 @@ def export(
     fps: float,
     video: bool = False,
     workers: int = 0,
-    show: Show = lambda *_: None,
+    show: Show | None = None,
 ) -> Exported:
     """Writes a task's demonstrations as a LeRobot dataset, which appears when it is complete.
 
@@ -99,10 +100,7 @@ def export(
         RunError: An extra is not installed, there is such a folder already, or frames are wanted
             of episodes that cannot be played again.
     """
-    _require_pyarrow()
-    target = out / task.versioned_name
-    if target.exists():
-        raise RunError(f"{target} exists already: remove it, or choose another --out")
+    target = check_target(task, out)
     episodes = _read(task, dataset, fps)
     if video and any(episode.seed is None for episode in episodes):
         raise RunError(
@@ -128,7 +126,12 @@ def export(
     return Exported(target, len(episodes), frames)
 
 
-def _require_pyarrow() -> None:
+def check_target(task: Task, out: Path) -> Path:
+    """The folder that :func:`export` makes; checks what can be before the work.
+
+    Raises:
+        RunError: The extra is not installed, or there is such a folder already.
+    """
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
@@ -136,6 +139,10 @@ def _require_pyarrow() -> None:
             f"LeRobot datasets need the extra `lerobot` ({error}): "
             + command("pip", "install", "mmbench[lerobot]")
         ) from error
+    target = out / re.sub("[:/]", "-", task.versioned_name)
+    if target.exists():
+        raise RunError(f"{target} exists already: remove it, or choose another --out")
+    return target
 
 
 def _read(task: Task, dataset: minari.MinariDataset, fps: float) -> list[_Episode]:
@@ -166,7 +173,7 @@ def _read(task: Task, dataset: minari.MinariDataset, fps: float) -> list[_Episod
 
 
 def _draw(
-    task: Task, episodes: list[_Episode], folder: Path, fps: float, workers: int, show: Show
+    task: Task, episodes: list[_Episode], folder: Path, fps: float, workers: int, show: Show | None
 ) -> list[np.ndarray]:
     """Writes the videos, and returns the histogram of each."""
     paths = []
@@ -179,7 +186,9 @@ def _draw(
         (episode.seed, episode.columns["action"], episode.columns["observation.state"], path)
         for episode, path in zip(episodes, paths, strict=True)
     ]
-    return draw_episodes(task, wanted, fps, workers, lambda n: show(task, n, len(episodes)))
+    return draw_episodes(
+        task, wanted, fps, workers, lambda n: show(task, n, len(episodes)) if show else None
+    )
 
 
 def _write(

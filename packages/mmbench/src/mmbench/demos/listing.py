@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mmbench.catalog import TASKS, Task, outside
 from mmbench.demos import bars
+from mmbench.demos.dataset import ABOUT, imported, size
 from mmbench.demos.places import collecting_folder, dataset_folder, find_tape
 from mmbench.demos.tape import TapeError, read_tape
 
@@ -19,10 +21,10 @@ class Row:
     Attributes:
         task: Its name.
         episodes: How many.
-        score: Their mean score; None where the tape is damaged.
+        score: Their mean score; None where nobody knows it, or the tape is damaged.
         random: That of random actions; None where it was never measured.
         expert: Who played.
-        bytes: Size of the tape's file.
+        bytes: Size of the tape's file, or of an imported dataset.
         replayed: Whether there is a dataset of them.
         problem: Why they are not used, or empty.
     """
@@ -43,12 +45,27 @@ def rows(root: Path | None) -> Iterator[Row]:
     Tasks whose collection is not complete, or misses the bars, have a row with the reason.
     """
     for task in (*TASKS, *outside()):
-        path = find_tape(task, root)
+        path, dataset = find_tape(task, root), imported(task, root)
         state = collecting_folder(task, root) / "tape.npz"
-        if path is not None:
+        if dataset is not None:
+            yield _imported_row(task, dataset, size(dataset_folder(task, root)))
+        elif path is not None:
             yield _row(task, path, (dataset_folder(task, root) / "data").is_dir())
         elif state.is_file():
             yield _row(task, state, replayed=False, complete=False)
+
+
+def _imported_row(task: Task, dataset: dict[str, Any], size: int) -> Row:
+    score = dataset[ABOUT].get("score")
+    return Row(
+        task.versioned_name,
+        int(dataset["total_episodes"]),
+        score,
+        bars.random_score(task),
+        str(dataset["algorithm_name"]),
+        size,
+        True,
+    )
 
 
 def _row(task: Task, path: Path, replayed: bool, complete: bool = True) -> Row:

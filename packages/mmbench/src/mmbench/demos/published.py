@@ -25,6 +25,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,15 +33,15 @@ import numpy as np
 
 from mmbench.catalog import MAX_ACTION_DIM, MAX_OBS_DIM, TASKS, Task
 from mmbench.demos.dataset import (
-    DatasetError,
+    DATA,
     Demonstration,
-    about,
-    read_dataset,
+    imported,
     require_minari,
     write_dataset,
 )
 from mmbench.demos.places import dataset_folder, root_folder, root_tape
 from mmbench.runs import RunError
+from mmbench.runs.files import remove_leftovers
 from mmbench.runs.lock import FolderLock
 from mmbench.shell import command
 
@@ -120,10 +121,11 @@ def import_published(path: Path, root: Path | None, overwrite: bool = False) -> 
     folder.mkdir(parents=True, exist_ok=True)
     lock = FolderLock(folder)
     try:
-        if not overwrite and is_imported(task, root):
+        if not overwrite and imported(task, root):
             raise RunError(
                 f"{path} is not imported: {folder} was imported before; --overwrite replaces it"
             )
+        remove_leftovers(folder / DATA)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         data = write_dataset(
@@ -131,10 +133,12 @@ def import_published(path: Path, root: Path | None, overwrite: bool = False) -> 
             episodes,
             root,
             algorithm="published with arXiv 2511.19584",
+            author="the authors of arXiv 2511.19584",
             about={
                 "imported": path.name,
                 "sha256": digest,
                 "licence": "that of the published files",
+                "score": _mean_score(episodes),
             },
             description=(
                 f"Published demonstrations of mmbench's {task.versioned_name}, without seeds: "
@@ -146,13 +150,30 @@ def import_published(path: Path, root: Path | None, overwrite: bool = False) -> 
     return Imported(task, len(episodes), data)
 
 
-def is_imported(task: Task, root: Path | None) -> bool:
-    """Whether a task's dataset came from a file and not from a tape."""
+def require_readers() -> None:
+    """Checks that what an import needs is installed.
+
+    Raises:
+        RunError: It is not; the message names the extra.
+    """
+    _require_torch()
+    require_minari()
+
+
+def _require_torch() -> Any:
     try:
-        dataset = read_dataset(task, root)
-    except DatasetError:
-        return False
-    return dataset is not None and "imported" in about(dataset)
+        import torch
+    except ImportError as error:
+        raise RunError(
+            f"published demonstrations need the extra `published` ({error}): "
+            + command("pip", "install", "mmbench[demos,published]")
+        ) from error
+    return torch
+
+
+def _mean_score(episodes: Sequence[Demonstration]) -> float | None:
+    score = float(np.mean([episode.score for episode in episodes]))
+    return None if np.isnan(score) else score
 
 
 def read_published(path: Path, task: Task) -> list[Demonstration]:
@@ -199,13 +220,7 @@ _STAND_INS = [
 
 
 def _load(path: Path) -> dict[Any, Any]:
-    try:
-        import torch
-    except ImportError as error:
-        raise RunError(
-            f"published demonstrations need the extra `published` ({error}): "
-            + command("pip", "install", "mmbench[published]")
-        ) from error
+    torch = _require_torch()
     _check_archive(path)
     try:
         with torch.serialization.safe_globals(list(_STAND_INS)):

@@ -23,6 +23,7 @@ from mmbench.demos.dataset import (
     DatasetError,
     Demonstration,
     about,
+    imported,
     read_dataset,
     require_minari,
     write_dataset,
@@ -156,7 +157,7 @@ def replay(
 ) -> Iterator[Replayed]:
     """Makes the datasets of tasks from their tapes, and yields each when it is complete.
 
-    A dataset that was made of the same tape stays as it is.
+    A dataset that was made of the same tape, or imported, stays as it is.
 
     Args:
         tasks: The tasks.
@@ -174,6 +175,8 @@ def replay(
     digests: dict[Task, str] = {}
     try:
         for task in sorted(tasks, key=lambda task: task.id):  # or two processes wait for each other
+            if imported(task, root):
+                continue
             path = find_tape(task, root)
             if path is None:
                 raise _nothing(task, root)
@@ -269,12 +272,16 @@ def load(
 
 
 def _current(task: Task, root: Path | None, made_of: str) -> minari.MinariDataset | None:
-    """The dataset that was made of a tape; None where there is none, or it is damaged."""
+    """The dataset, if it is whole and was made of this tape, or imported; else None."""
     try:
         dataset = read_dataset(task, root)
     except DatasetError:
+        if imported(task, root):
+            raise  # it could not be made again
         return None
-    return dataset if dataset is not None and about(dataset).get("tape") == made_of else None
+    if dataset is not None and (imported(task, root) or about(dataset).get("tape") == made_of):
+        return dataset
+    return None
 
 
 def _write(

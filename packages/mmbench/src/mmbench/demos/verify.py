@@ -16,7 +16,7 @@ import numpy as np
 
 from mmbench.catalog import MAX_ACTION_DIM, MAX_OBS_DIM, TASKS, Task, outside
 from mmbench.demos import bars
-from mmbench.demos.dataset import DATA, DatasetError, about, padded, read_dataset
+from mmbench.demos.dataset import DATA, DatasetError, about, imported, padded, read_dataset
 from mmbench.demos.places import dataset_folder, find_tape, root_folder
 from mmbench.demos.recording import checksum, processor, simulator_versions
 from mmbench.demos.replay import Comparison, Show, compare_tapes, digest
@@ -31,7 +31,7 @@ class Verdict:
 
     Attributes:
         task: Its name.
-        episodes: On its tape.
+        episodes: On its tape, or in an imported dataset.
         replayed: How many of them were played again.
         exact: How many of those came out bit for bit.
         problems: What is wrong; empty where all is well.
@@ -104,7 +104,7 @@ def _sample(count: int, size: int, seed: int) -> list[int]:
 
 def _verify_files(task: Task, root: Path | None, verdict: Verdict) -> Tape | None:
     """Verifies what can be without a simulator, and returns the tape where it is whole."""
-    path, tape = find_tape(task, root), None
+    path, tape = None if imported(task, root) else find_tape(task, root), None
     if path is not None:
         try:
             tape = read_tape(path, task)
@@ -133,6 +133,9 @@ def _verify_files(task: Task, root: Path | None, verdict: Verdict) -> Tape | Non
         else:
             tape_of_dataset = tape
         verdict.problems += dataset_problems(task, dataset, tape_of_dataset)
+        if path is None:
+            verdict.episodes = dataset.total_episodes
+            verdict.notes.append("not played again: there is no tape of it")
     return tape
 
 
