@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 IMAGE = "observation.image"
 folder, arrays, instruction = sys.argv[1:]
-expected = np.load(arrays)
+expected = dict(np.load(arrays))  # else every access would read the file
 
 dataset = LeRobotDataset("mmbench/exported", root=folder, video_backend="pyav")
 assert dataset.num_episodes == len(expected["length"]), dataset

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -108,9 +109,7 @@ class DownloadDemos(TaskCommand):
         print(f"{len(files)} files to fetch from {self.repo}, {size:.1f} MB", flush=True)
         for task, file in files.items():
             with download_bars(file.url, task.versioned_name) as show:
-                path = download(
-                    task, file, root, lambda done, total, show=show: show("download", done, total)
-                )
+                path = download(task, file, root, functools.partial(show, "download"))
             _import(path, root, overwrite=True)
             forget(task, root)
         if not files:

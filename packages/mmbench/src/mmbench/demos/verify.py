@@ -134,7 +134,7 @@ def _verify_files(task: Task, root: Path | None, verdict: Verdict) -> Tape | Non
             tape_of_dataset = tape
         verdict.problems += dataset_problems(task, dataset, tape_of_dataset)
         if path is None:
-            verdict.episodes = dataset.total_episodes
+            verdict.episodes = len(dataset) if dataset is not None else 0
             verdict.notes.append("not played again: there is no tape of it")
     return tape
 
