@@ -126,6 +126,7 @@ def _verify_files(task: Task, root: Path | None, verdict: Verdict) -> Tape | Non
     except RunError as error:
         verdict.notes.append(f"its dataset is left aside: {error}")
     else:
+        assert dataset is not None  # its folder is there
         made_of_this = path is not None and about(dataset).get("tape") == digest(path)
         if tape is not None and not made_of_this:
             verdict.notes.append("its dataset is of another tape; the next use makes it anew")
@@ -134,7 +135,7 @@ def _verify_files(task: Task, root: Path | None, verdict: Verdict) -> Tape | Non
             tape_of_dataset = tape
         verdict.problems += dataset_problems(task, dataset, tape_of_dataset)
         if path is None:
-            verdict.episodes = len(dataset) if dataset is not None else 0
+            verdict.episodes = len(dataset)
             verdict.notes.append("not played again: there is no tape of it")
     return tape
 
