@@ -15,10 +15,10 @@ from published_files import TASK, rows, save
 from mmbench import demos
 from mmbench.catalog import get
 from mmbench.cli import main
+from mmbench.commands.demo_files import DATASET
 from mmbench.demos import places
 from mmbench.demos.collect import Plan, collect
 from mmbench.demos.dataset import DatasetError, about, dataset_folder
-from mmbench.demos.hub import DATASET
 
 FOLDER = "mujoco-reacher/expert-v0"
 

@@ -14,8 +14,10 @@ from mmbench.catalog import SELECTION, Task, select
 from mmbench.commands import TaskCommand
 from mmbench.commands.demo_flags import Root, Workers, demos_folder, worker_count
 from mmbench.commands.downloads import download_bars
-from mmbench.demos.hub import DATASET
 from mmbench.runs import RunError
+
+DATASET = "nicklashansen/mmbench"
+"""The authors' dataset on the hub."""
 
 _ATARI = (
     "its actions were played with the joystick thresholds of older ALE versions: a policy that "

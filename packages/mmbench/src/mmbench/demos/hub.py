@@ -21,9 +21,6 @@ from mmbench.runs import RunError
 from mmbench.runs.files import remove
 from mmbench.runs.lock import FolderLock
 
-DATASET = "nicklashansen/mmbench"
-"""The authors' dataset on the hub."""
-
 _TIMEOUT = 30.0  # seconds
 _MOST_BYTES = 64_000_000  # of the list of files
 
