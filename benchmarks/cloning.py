@@ -77,10 +77,16 @@ def clone(seed: int, known: dict[str, tuple[int, float, float]], updates: int, s
 
 
 def report() -> None:
-    """Prints the table."""
+    """Prints a table for each length of the runs."""
     with RESULTS.open() as file:
         found = list(csv.DictReader(file))
-    table = Table(title="Mean scores of all seeds")
+    for updates in dict.fromkeys(row["updates"] for row in found):
+        _report(int(updates), [row for row in found if row["updates"] == updates])
+
+
+def _report(updates: int, found: list[dict[str, str]]) -> None:
+    seeds = len({row["seed"] for row in found})
+    table = Table(title=f"Mean scores, {updates:,} updates, {seeds} seeds")
     for column in ("domain", "tasks", "random", "demonstrations", "clone", "reach half"):
         table.add_column(column, justify="left" if column == "domain" else "right")
     domains: dict[str, list[dict[str, str]]] = {}
@@ -106,17 +112,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--report", action="store_true", help="only print what is there")
-    parser.add_argument("--updates", type=int, default=20_000)
+    parser.add_argument("--updates", type=int, default=30_000)
     parser.add_argument("--size", default="S")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     arguments = parser.parse_args()
     if not arguments.report:
         known = demonstrations()
         done = set()
         if RESULTS.exists():
             with RESULTS.open() as file:
-                done = {int(row["seed"]) for row in csv.DictReader(file)}
-        for seed in SEEDS:
-            if seed not in done:
+                done = {(int(row["seed"]), int(row["updates"])) for row in csv.DictReader(file)}
+        for seed in arguments.seeds:
+            if (seed, arguments.updates) not in done:
                 clone(seed, known, arguments.updates, arguments.size)
     report()
 
