@@ -276,7 +276,7 @@ mmbench.register(
         name="own", title="Own", adapter="my_rows", module="my_rows", packages=("own",)
     ),
     mmbench.Task(
-        "thermostat", "own", "train", "Keep it warm.", "", 3, 1, 9, 1, 0.9, "none", 0, 0
+        "thermostat", "own", "train", "Keep it warm.", "own", 3, 1, 9, 1, 0.9, "none", 0, 0
     ),
 )
 

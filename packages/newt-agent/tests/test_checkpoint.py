@@ -25,7 +25,7 @@ from newt_agent.train import Trainer
 
 SMALL = "--tasks pygame-cartpole-balance --steps 600 --seed-steps 200 --eval-episodes 1 --no-plan "
 SMALL += "--no-plan-in-eval --batch-size 8 --utd 0.02 --replay-capacity 5000 --threads 1 "
-SMALL += "--num-workers 0 --checkpoint-every 400 --envs-per-task 1 --size XS"
+SMALL += "--num-workers 0 --checkpoint-every 400 --envs-per-task 1 --size XS --demos none"
 FILES = ("model.safetensors", "agent.json", "training.safetensors", "replay.safetensors")
 FILES += ("progress.json", "manifest.json")
 FOR_ACTING = ("model.safetensors", "agent.json", "manifest.json")

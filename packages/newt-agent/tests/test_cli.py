@@ -18,7 +18,7 @@ import pytest
 import safetensors.torch
 import torch
 from helps import broken_lines
-from outside import without_simulator
+from outside import registering, without_simulator
 from PIL import Image
 from tiny import TINY
 
@@ -221,7 +221,7 @@ def test_missing_tasks_need_no_replay(tmp_path, monkeypatch):
     without_simulator("dmcontrol", monkeypatch)
     flags = "--tasks walker-walk,pygame-landing --steps 60 --seed-steps 50 --replay-capacity 8 "
     flags += f"--no-plan --no-plan-in-eval --num-workers 0 --eval-episodes 1 --out {tmp_path}/run "
-    flags += "--size XS --batch-size 4 --threads 1 --utd 0.1"
+    flags += "--size XS --batch-size 4 --threads 1 --utd 0.1 --demos none"
     with pytest.raises(SystemExit):
         train_main(flags.split())
     train_main([*flags.split(), "--skip-missing"])
@@ -555,7 +555,8 @@ def test_paths_are_those_of_the_folder_where_the_command_was_typed(tmp_path, mon
     (tmp_path / "moves.py").write_text("import os; os.chdir('/')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    _, config = parse(["--import", "moves", "--out", "runs/one"])
+    with registering():  # else later tests' workers would import it too
+        _, config = parse(["--import", "moves", "--out", "runs/one"])
     assert config.out == f"{tmp_path}/runs/one"
     assert os.getcwd() == "/"
     _, config = parse(["--out", "/runs/one"])

@@ -11,7 +11,7 @@ import time
 HANG = 300
 TRAIN = "from newt_agent.cli import train_main; train_main()"
 LONG = "--tasks pygame-cartpole-balance --steps 1000000 --seed-steps 999999 --eval-episodes 1"
-LONG += " --no-plan --no-plan-in-eval --replay-capacity 5000 --threads 1 --size XS"
+LONG += " --demos none --no-plan --no-plan-in-eval --replay-capacity 5000 --threads 1 --size XS"
 LONG += " --num-workers 1 --checkpoint-every 1000000"
 
 

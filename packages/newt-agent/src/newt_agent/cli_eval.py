@@ -65,7 +65,7 @@ class EvalConfig:
     """A file for the result, in the form of a run's eval.json."""
     plan: bool = True
     """Act by planning; off, the policy's mean acts."""
-    swap_instruction: str | None = None
+    swap_instruction: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
     """Another instruction for all of these tasks: does the agent do as it is told?"""
     random: bool = False
     """Evaluate the random policy on the same tasks too."""

@@ -35,8 +35,7 @@ class OptimizerConfig:
     policy_eps: Annotated[float, Range(0, 1, above=True)] = 1e-5
     """Adam's epsilon for the policy."""
     warm_up: Annotated[float, Range(0, 1)] = 0.025
-    """First part of pretraining over which the learning rates rise linearly: the paper's 5,000 of
-    200,000 updates."""
+    """First part of pretraining over which the learning rates rise: 5,000 of 200,000 updates."""
     anneal: Annotated[float, Range(0, 1)] = 0.0
     """Last part of the run over which the learning rates fall linearly to 0; 0 keeps them."""
     target_tau: Annotated[float, Range(0, 1)] = 0.01

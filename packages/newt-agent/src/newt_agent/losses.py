@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, NamedTuple
 
 import torch
+import tyro
 from torch import Tensor
 
 from newt_agent.maths import RunningScale, sample_heads, time_weights, two_hot_cross_entropy
@@ -51,9 +52,11 @@ class LossConfig:
     """Divide these weights by their sum."""
     entropy_coef: Annotated[float, Range(0, 1e6)] = 1e-4
     """Weight of the policy's entropy, which is scaled by the number of action entries."""
-    bc_coef: Annotated[float, Range(0, 1e6)] | None = None
-    """Weight of imitating the replayed actions in reinforcement learning; by default 1 in a run
-    with demonstrations, else 0: random actions are not worth it."""
+    # Random actions are not worth imitating.
+    bc_coef: Annotated[Annotated[float, Range(0, 1e6)] | None, tyro.conf.arg(metavar="FLOAT")] = (
+        None
+    )
+    """Weight of imitating the replayed actions; by default 1 with demonstrations, else 0."""
 
     def __post_init__(self) -> None:
         check_settings(self, "loss.")

@@ -37,8 +37,7 @@ class NewtConfig(ModelBasedConfig):
     demo_fraction: Annotated[float, Range(0, 1)] = 0.5
     """Part of each later batch that is from demonstrations."""
     constrain_plans: bool = True
-    """Search near what the policy would do, as long as it is better than the model's values: with
-    demonstrations or from a checkpoint, and less and less."""
+    """Start plans from what the policy would do, at first; with demonstrations or a checkpoint."""
     constraint_start: Annotated[float, Range(0, 1)] = 0.02
     """Part of the run after which plans are constrained less."""
     constraint_end: Annotated[float, Range(0, 1)] = 0.12

@@ -35,8 +35,7 @@ class OffPolicyConfig(RunConfig):
     replay_capacity: Annotated[int, Range(1, 10**12)] = 10_000_000
     """Rows of the replay buffer, over all environments."""
     sampling: Weighting = "task"
-    """What counts equally in a batch: tasks, and the steps of each; all transitions; or episodes,
-    as in the published code, so that tasks with short ones are sampled more often."""
+    """What counts equally in a batch: tasks, transitions, or episodes as in the published code."""
 
     fixed = (*RunConfig.fixed, "replay_capacity")
 
