@@ -199,9 +199,10 @@ def parse_training(
 def _with_time_to_learn(config: RunConfig, arguments: list[str]) -> RunConfig:
     """Leaves half of a run to learning where it is shorter than its preset's random steps."""
     given = {argument.split("=")[0].replace("_", "-") for argument in arguments}
-    if "--seed-steps" in given or getattr(config, "seed_steps", 0) < config.steps:
+    own = getattr(config, "seed_steps", None)  # not every method has it
+    if own is None or not config.steps or "--seed-steps" in given or own < config.steps:
         return config
-    half: dict[str, Any] = {"seed_steps": config.steps // 2}  # not every method has it
+    half: dict[str, Any] = {"seed_steps": config.steps // 2}
     return dataclasses.replace(config, **half)
 
 
