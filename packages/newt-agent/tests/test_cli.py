@@ -217,7 +217,7 @@ def test_missing_assets_are_one_message(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_missing_tasks_need_no_replay(tmp_path, monkeypatch):
+def test_missing_tasks_need_no_replay_and_are_named(tmp_path, monkeypatch, capsys):
     without_simulator("dmcontrol", monkeypatch)
     flags = "--tasks walker-walk,pygame-landing --steps 60 --seed-steps 50 --replay-capacity 8 "
     flags += f"--no-plan --no-plan-in-eval --num-workers 0 --eval-episodes 1 --out {tmp_path}/run "
@@ -225,7 +225,14 @@ def test_missing_tasks_need_no_replay(tmp_path, monkeypatch):
     with pytest.raises(SystemExit):
         train_main(flags.split())
     train_main([*flags.split(), "--skip-missing"])
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["missing"] == ["walker-walk"]
+    for name in ("config.json", "eval.json"):
+        assert json.loads((tmp_path / "run" / name).read_text())["missing"] == ["walker-walk"]
+    assert "mean of 1 of 2 tasks" in capsys.readouterr().out
+    words = f"--checkpoint {tmp_path}/run --tasks walker-walk,pygame-landing --skip-missing"
+    eval_main([*words.split(), *"--episodes 2 --no-plan --num-workers 0 --threads 1".split()])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "left out, as they cannot run here: walker-walk" in told
+    assert "mean of 1 of 2 tasks" in told
 
 
 @pytest.mark.skipif(

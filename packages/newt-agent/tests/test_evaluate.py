@@ -7,6 +7,7 @@ from outside import without_simulator
 
 from mmbench import catalog
 from mmbench.evaluation import Episode, summarise
+from mmbench.evaluation.intervals import mean_interval, rate_interval
 from newt_agent.evaluate import evaluate, make_environments, run_episodes
 from newt_agent.planner import PlannerConfig
 from newt_agent.planning_agent import PlanningAgent
@@ -57,6 +58,21 @@ def test_every_task_counts_the_same_number_of_episodes():
     assert [bool(f[0]) for f in firsts[1:5]] == [False, True, False, True]
 
 
+class Ending(Counting):
+    """Two environments of one task, whose episodes end after 1 and after 4 steps."""
+
+    def __init__(self):
+        self.tasks = catalog.select("walker-walk") * 2
+        self.length = np.array([1, 4])
+
+
+@pytest.mark.parametrize(("episodes", "of_each"), [(4, (2, 2)), (3, (2, 1))])
+def test_short_episodes_do_not_count_more_often_than_long_ones(episodes, of_each):
+    finished = run_episodes(Ending(), lambda obs, first: np.zeros((2, 16)), episodes, 0)
+    lengths = [episode.length for episode in finished]
+    assert (lengths.count(1), lengths.count(4)) == of_each
+
+
 class Failing(Counting):
     """As above, but the first task's second episode ends by a failure, in its first step."""
 
@@ -90,9 +106,31 @@ def test_summary_means():
     assert walker["score_std"] == pytest.approx(np.std([0.2, 0.4], ddof=1))
     assert math.isnan(walker["success"])
     assert result["tasks"]["pygame-pong"]["success"] == 1.0
-    assert result["domains"]["miniarcade"] == {"score": 0.5, "tasks": 2}
+    arcade = result["domains"]["miniarcade"]
+    assert (arcade["score"], arcade["tasks"]) == (0.5, 2)
     assert result["total"]["score"] == pytest.approx((0.3 + 1.0 + 0.0) / 3)
     assert result["total"]["tasks"] == 3
+    assert result["missing"] == ["cheetah-run"]
+
+
+def test_means_come_with_their_intervals_over_episodes():
+    tasks = catalog.select("walker-walk,pygame-pong")
+    walk = [Episode("walker-walk", s, math.nan, 1000 * s, 500) for s in (0.2, 0.4, 0.5)]
+    pong = [Episode("pygame-pong", s, s, s, 500) for s in (1.0, 0.0)]
+    result = summarise([*walk, *pong], tasks)
+    row = result["tasks"]["walker-walk"]
+    scores = np.array([0.2, 0.4, 0.5])
+    assert row["score_ci"] == pytest.approx(np.clip(mean_interval([scores]), 0, 1))
+    assert row["return_ci"] == pytest.approx(mean_interval([1000 * scores]))
+    assert np.isnan(row["success_ci"]).all()  # undefined
+    assert result["domains"]["dmcontrol"]["score_ci"] == row["score_ci"]
+    assert result["tasks"]["pygame-pong"]["success_ci"] == rate_interval(1, 2)
+    # What two episodes leave open is cut where no mean of scores can be.
+    assert result["tasks"]["pygame-pong"]["score_ci"] == (0.0, 1.0)
+    both = mean_interval([scores, np.array([1.0, 0.0])])
+    assert result["total"]["score_ci"] == pytest.approx(np.clip(both, 0, 1))
+    one = summarise(walk[:1], tasks)
+    assert np.isnan(one["total"]["score_ci"]).all()  # one episode tells nothing of the spread
 
 
 def test_same_seed_same_result():

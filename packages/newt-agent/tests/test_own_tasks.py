@@ -90,13 +90,14 @@ def test_a_run_on_own_environments_comes_back_exactly_and_is_evaluated(make_trai
         float([row for row in line if row["phase"] == "after"][0]["return"])
     )
     score = evaluation["tasks"]["line-strict"]["score"]
-    assert evaluation["total"] == {"score": score, "tasks": 1, "episodes": 2}
+    total = evaluation["total"]
+    assert (total["score"], total["tasks"], total["episodes"]) == (score, 1, 2)
 
     capsys.readouterr()
     folder = whole.folder.path
     eval_main(["--checkpoint", str(folder), "--episodes", "1", "--num-workers", "0", "--random"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "line-strict" in shown and "mean of 1 tasks with a score" in shown
+    assert "line-strict" in shown and "mean of 1 with a score" in shown
 
 
 def test_another_process_finds_the_modules_of_a_run(make_trainer, at_home):
@@ -159,11 +160,10 @@ def test_means_leave_out_tasks_without_a_score():
         Episode("walker-walk", 0.1, math.nan, 100.0, 500),
     ]
     result = summarise(episodes, [plain, scored, walk])
-    assert result["domains"] == {
-        "gym": {"score": 0.5, "tasks": 1},
-        "dmcontrol": {"score": 0.1, "tasks": 1},
-    }
-    assert result["total"] == {"score": pytest.approx(0.3), "tasks": 2, "episodes": 3}
+    found = {name: (row["score"], row["tasks"]) for name, row in result["domains"].items()}
+    assert found == {"gym": (0.5, 1), "dmcontrol": (0.1, 1)}
+    total = result["total"]
+    assert (total["score"], total["tasks"], total["episodes"]) == (pytest.approx(0.3), 2, 3)
     alone = summarise(episodes[:1], [plain])
     assert math.isnan(alone["total"]["score"]) and alone["total"]["tasks"] == 0
     assert alone["tasks"][plain.name]["return"] == 7.0

@@ -261,6 +261,20 @@ def test_evaluations_may_plan_where_training_does_not_and_the_other_way(watched_
     assert bool(run.evaluation_plans) is not plan
 
 
+def test_evaluations_change_nothing_in_training(make_trainer, scripted_tasks):
+    ends = []
+    for every, episodes in ((0, 1), (20, 3)):
+        config = replace(CONFIG, tasks=scripted_tasks, eval_every=every, eval_episodes=episodes)
+        trainer = make_trainer(f"every-{every}", config)
+        trainer.run()
+        rows = [row for row in trainer.folder.metrics.rows() if row["phase"] == "train"]
+        state = trainer.method.state() | trainer.agent.model.state_dict()
+        ends.append(([{**row, "seconds": ""} for row in rows], state))
+    (rows, state), (other_rows, other) = ends
+    assert rows and rows == other_rows
+    assert [name for name in state if not torch.equal(state[name], other[name])] == []
+
+
 # Learning
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -34,7 +34,7 @@ from newt_agent.config import (
     SomeWorkers,
 )
 from newt_agent.display import Display
-from newt_agent.settings import check_settings
+from newt_agent.settings import Range, check_settings
 
 if TYPE_CHECKING:
     from newt_agent.agent import Agent
@@ -69,6 +69,10 @@ class EvalConfig:
     """Another instruction for all of these tasks: does the agent do as it is told?"""
     random: bool = False
     """Evaluate the random policy on the same tasks too."""
+    open_loop: Annotated[Annotated[int, Range(1, 100)] | None, tyro.conf.arg(metavar="STEPS")] = (
+        None
+    )
+    """Instead, execute plans of so many steps without looking, beside planning at each."""
     video: Folder = None
     """A folder for videos, of one more episode of each task."""
     video_format: Literal["mp4", "gif"] = "mp4"
@@ -82,6 +86,12 @@ class EvalConfig:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.open_loop is not None:
+            for flag, given in (("no-plan", not self.plan), ("random", self.random)):
+                if given:
+                    raise RunError(f"--{flag}: it has no meaning with --open-loop; leave it out")
+            if self.video is not None:
+                raise RunError("--video: no videos are made of --open-loop; leave it out")
 
 
 def eval_main(arguments: list[str] | None = None) -> None:
@@ -165,6 +175,22 @@ def _evaluate(arguments: EvalConfig) -> None:
         display.say(f"not trained on {', '.join(new)}: it goes by their instructions")
     if arguments.swap_instruction is not None:
         agent.instruct([task.versioned_name for task in tasks], arguments.swap_instruction)
+    settings: dict[str, Any] = {
+        "skip_missing": arguments.skip_missing,
+        "num_workers": arguments.num_workers,
+    }
+    common = {
+        "checkpoint": arguments.checkpoint,
+        "seed": arguments.seed,
+        "new_tasks": new,
+        "instruction": arguments.swap_instruction,
+        **provenance(),
+    }
+    if arguments.open_loop is not None:
+        compared = _look_ahead(agent, tasks, arguments, settings, display)
+        if result_file:
+            write_json(result_file, {"open_loop": compared, **common})
+        return
     result = {}
     for kind, policy in (("random", None), ("after", agent)):
         if kind == "random" and not arguments.random:
@@ -176,30 +202,39 @@ def _evaluate(arguments: EvalConfig) -> None:
                 arguments.episodes,
                 arguments.seed,
                 on_episode,
-                skip_missing=arguments.skip_missing,
-                num_workers=arguments.num_workers,
+                **settings,
             )
         result[kind] = summarise(episodes, tasks)
-        done = {episode.task for episode in episodes}
-        result[kind]["missing"] = [t.versioned_name for t in tasks if t.versioned_name not in done]
     display.evaluation(result["after"], result.get("random"))
     if result_file:
-        write_json(
-            result_file,
-            {
-                **result["after"],
-                "random": result.get("random"),
-                "checkpoint": arguments.checkpoint,
-                "seed": arguments.seed,
-                "new_tasks": new,
-                "instruction": arguments.swap_instruction,
-                **provenance(),
-            },
-        )
+        write_json(result_file, {**result["after"], "random": result.get("random"), **common})
     if videos:
         missing = result["after"]["missing"]
         shown = [task for task in tasks if task.versioned_name not in missing]
         _record(agent, shown, videos, arguments, display)
+
+
+def _look_ahead(
+    agent: Agent,
+    tasks: Sequence[Task],
+    arguments: EvalConfig,
+    settings: dict[str, Any],
+    display: Display,
+) -> dict[str, Any]:
+    """Compares plans that are executed whole with planning at each step, and prints it."""
+    from newt_agent.open_loop import compare_open_loop
+    from newt_agent.planning_agent import PlanningAgent
+
+    horizon = arguments.open_loop
+    assert horizon is not None
+    if not isinstance(agent, PlanningAgent):
+        raise RunError(f"--open-loop: an agent of {agent.method!r} never plans; leave it out")
+    display.say(f"plans of {horizon} steps, {arguments.episodes} of each task")
+    compared = compare_open_loop(
+        agent, tasks, horizon, arguments.episodes, arguments.seed, **settings
+    )
+    display.open_loop(compared)
+    return compared
 
 
 def _record(

@@ -269,21 +269,57 @@ class Display:
 
     def evaluation(self, result: dict[str, Any], random: dict[str, Any] | None) -> None:
         """Prints one evaluation, beside the random policy's if there is one."""
-        table = Table(title="Mean scores (0 to 1)")
+        episodes = max((row["episodes"] for row in result["tasks"].values()), default=0)
+        table = Table(
+            title=f"Mean scores (0 to 1) of {episodes} episodes, with their 95 % intervals"
+        )
         table.add_column("task")
-        for column in ("episodes", "score", "success", "return", *(["random"] if random else [])):
+        for column in ("score", "success", "return", *(["random"] if random else [])):
             table.add_column(column, justify="right")
         for name, row in result["tasks"].items():
             key = "score" if is_scored(row) else "return"
             beside = [_number(random["tasks"][name][key])] if random else []
-            numbers = [_number(row[key]) for key in ("score", "success", "return")]
-            table.add_row(name, str(row["episodes"]), *numbers, *beside)
+            numbers = {name: _number(row[name]) for name in ("score", "success", "return")}
+            numbers[key] = _with_interval(row, key)
+            table.add_row(name, *numbers.values(), *beside)
+        means = {_mean_label(result): (result["total"], random and random["total"])}
+        if len(result["domains"]) > 1:
+            domains = {
+                f"{name} ({row['tasks']})": (row, random and random["domains"][name])
+                for name, row in result["domains"].items()
+                if row["tasks"]
+            }
+            means = domains | means
         if result["total"]["tasks"]:
             table.add_section()
-            beside = [_number(random["total"]["score"])] if random else []
-            total = _number(result["total"]["score"])
-            table.add_row(_mean_label(result), "", total, "", "", *beside)
+            for label, (row, by_chance) in means.items():
+                beside = [_number(by_chance["score"])] if by_chance else []
+                table.add_row(label, _with_interval(row, "score"), "", "", *beside)
         self.console.print(table)
+        self._missing(result)
+
+    def open_loop(self, result: dict[str, Any]) -> None:
+        """Prints how plans that are executed whole compare with planning at each step."""
+        horizon = result["horizon"]
+        table = Table(
+            title=f"Return of {horizon} steps planned at once, as a fraction of planning at each"
+        )
+        table.add_column("task")
+        columns = [f"{step} steps" for step in result["steps"]]
+        for column in ("at each", "at once", *columns):
+            table.add_column(column, justify="right")
+        for name, row in result["tasks"].items():
+            whole = [_number(row[kind][-1]) for kind in ("closed_loop", "open_loop")]
+            table.add_row(name, *whole, *map(_number, row["fraction"]))
+        if len(result["tasks"]) > 1:
+            table.add_section()
+            table.add_row("mean", "", "", *map(_number, result["fraction"]))
+        self.console.print(table)
+        self._missing(result)
+
+    def _missing(self, result: dict[str, Any]) -> None:
+        if result["missing"]:
+            self.warn(f"left out, as they cannot run here: {', '.join(result['missing'])}")
 
 
 def _recent_scores(run: RunProgress) -> dict[str, tuple[float, float]]:
@@ -316,10 +352,18 @@ def is_scored(row: dict[str, Any]) -> bool:
     return row["score"] is not None and not math.isnan(row["score"])
 
 
+def _with_interval(row: dict[str, Any], key: str) -> str:
+    low, high = (_number(end) for end in row[f"{key}_ci"])
+    return _number(row[key]) if low == "-" else f"{_number(row[key])} ({low} to {high})"
+
+
 def _mean_label(result: dict[str, Any]) -> str:
     """The label of a mean, which says over how many tasks it is if not over all."""
-    count = result["total"]["tasks"]
-    return "mean" if count == len(result["tasks"]) else f"mean of {count} tasks with a score"
+    count, missing = result["total"]["tasks"], len(result["missing"])
+    scored = "" if count == len(result["tasks"]) else " with a score"
+    if missing:
+        return f"mean of {count} of {len(result['tasks']) + missing} tasks{scored}"
+    return f"mean of {count}{scored}" if scored else "mean"
 
 
 def _number(value: float | None) -> str:

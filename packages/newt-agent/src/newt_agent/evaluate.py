@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -43,9 +43,9 @@ def run_episodes(
     Args:
         env: A multitask vector environment (``env.tasks`` names the task of each row).
         policy: Chooses the actions.
-        episodes: Episodes of each task. The first ones to finish count, in the order of steps
-            and rows; the same of every task, however long its episodes are. One that a failure
-            has ended (``infos["restarted"]``) does not count.
+        episodes: Episodes of each task, however long they are, divided evenly among its
+            environments: of those that finish first there would be more short ones. One that a
+            failure has ended (``infos["restarted"]``) does not count.
         seed: The k-th environment of each task starts from ``seed + k``, whatever tasks it is
             evaluated with.
         on_episode: Called with each episode that counts.
@@ -58,15 +58,19 @@ def run_episodes(
         UnusableNumberError: A reward or an observation is NaN or beyond 1e18.
     """
     names = [task.versioned_name for task in env.tasks]
-    left = dict.fromkeys(names, episodes)
+    copies = {name: names.count(name) for name in names}
+    number = [names[:i].count(name) for i, name in enumerate(names)]
+    left = [
+        episodes // copies[name] + (k < episodes % copies[name])
+        for name, k in zip(names, number, strict=True)
+    ]
     returns = np.zeros(env.num_envs)
     lengths = np.zeros(env.num_envs, np.int64)
     first = np.ones(env.num_envs, bool)
     finished: list[Episode] = []
-    seeds = [seed + names[:i].count(name) for i, name in enumerate(names)]
-    obs, _ = env.reset(seed=seeds)
+    obs, _ = env.reset(seed=[seed + k for k in number])
     check_numbers(env.tasks, returns, obs)
-    while any(left.values()):
+    while any(left):
         if on_step:
             on_step()
         obs, reward, terminated, truncated, infos = env.step(policy(obs, first))
@@ -77,8 +81,8 @@ def run_episodes(
         restarted = infos.get("restarted", np.zeros_like(truncated))
         for i in np.flatnonzero(first):
             # An episode that a failure cut short says nothing of the policy.
-            if left[names[i]] and not restarted[i]:
-                left[names[i]] -= 1
+            if left[i] and not restarted[i]:
+                left[i] -= 1
                 last = infos["final_info"]
                 score, success = float(last["score"][i]), float(last["success"][i])
                 done = Episode(names[i], score, success, float(returns[i]), int(lengths[i]))
@@ -112,14 +116,40 @@ def evaluate(
     Returns:
         ``episodes`` episodes of each task, those left out by ``skip_missing`` aside.
     """
-    per_task = min(episodes, MAX_ENVS_PER_TASK)
-    at_once = max(1, MAX_ENVS // per_task)
     finished = []
+    with a_few_at_a_time(tasks, min(episodes, MAX_ENVS_PER_TASK), settings) as groups:
+        for env in groups:
+            policy = _random(env, seed) if agent is None else _acting(agent, env, seed)
+            finished += run_episodes(env, policy, episodes, seed, on_episode, on_step)
+    return finished
+
+
+def a_few_at_a_time(
+    tasks: Sequence[Task], envs_per_task: int, settings: dict[str, Any]
+) -> contextlib.closing[Generator[Any, None, None]]:
+    """Makes the environments of a few tasks after those of others, with the same workers.
+
+    Args:
+        tasks: The tasks.
+        envs_per_task: Environments of each.
+        settings: Of the vector environment.
+
+    Returns:
+        A context with an iterator over multitask vector environments, of which one is open at a
+        time; none is when the context ends.
+    """
+    return contextlib.closing(_groups(tasks, envs_per_task, settings))
+
+
+def _groups(
+    tasks: Sequence[Task], envs_per_task: int, settings: dict[str, Any]
+) -> Generator[Any, None, None]:
+    at_once = max(1, MAX_ENVS // envs_per_task)
     with contextlib.ExitStack() as kept:
         for start in range(0, len(tasks), at_once):
             some = tasks[start : start + at_once]
             try:
-                env = make_environments(tasks=some, envs_per_task=per_task, **settings)
+                env = make_environments(tasks=some, envs_per_task=envs_per_task, **settings)
             except TaskUnavailableError:
                 if not settings.get("skip_missing"):
                     raise
@@ -127,13 +157,9 @@ def evaluate(
             if "workers" not in settings:
                 # Keeps the workers for the next tasks, while the environments come and go.
                 kept.callback(env.pool.leave, env.pool.join())
-                settings["workers"] = env
-            try:
-                policy = _random(env, seed) if agent is None else _acting(agent, env, seed)
-                finished += run_episodes(env, policy, episodes, seed, on_episode, on_step)
-            finally:
-                env.close()
-    return finished
+                settings = {**settings, "workers": env}
+            with contextlib.closing(env):
+                yield env
 
 
 def _random(env: Any, seed: int) -> Policy:

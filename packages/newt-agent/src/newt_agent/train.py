@@ -304,7 +304,7 @@ class Trainer:
         if self.method.offline:  # there are no training episodes to show
             for episode in episodes:
                 self.recent.add(episode)
-        result = summarise(episodes, self.tasks)
+        result = summarise(episodes, [*self.tasks, *self.env.missing])
         if agent is not None:
             self._loggers.scores(self.step, result)
         return result

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmbench.catalog import Task
+from mmbench.evaluation.intervals import Interval, mean_interval, rate_interval
 
 
 class Episode(NamedTuple):
@@ -30,52 +31,67 @@ class Episode(NamedTuple):
 
 
 def summarise(episodes: Sequence[Episode], tasks: Sequence[Task]) -> dict[str, Any]:
-    """Averages episodes into the form of ``eval.json``.
+    """Averages episodes into the form of ``eval.json``; docs/evaluation.md tells each entry.
 
     Args:
         episodes: Of any of the tasks.
-        tasks: Order and domains of the rows.
+        tasks: Order and domains of the rows; those that were left out too.
 
     Returns:
-        ``tasks``: per task its mean score, the spread between episodes, success (score and
-        success are null where undefined), return, length and number of episodes; ``domains``:
-        the unweighted mean of each domain's tasks, with their number; ``total``: the same over
-        all tasks. Tasks with no episode or no score are left out of every mean.
+        ``tasks``: per task its mean score, success (both null where undefined) and return, each
+        with its confidence interval (``_ci``), the spread of the score between episodes, the mean
+        length and the number of episodes; ``domains``: the unweighted mean of each domain's
+        tasks, with its interval and their number; ``total``: the same over all tasks;
+        ``missing``: the tasks without an episode. Tasks with no episode or no score are left out
+        of every mean.
     """
-    per_task: dict[str, dict[str, Any]] = {}
-    domains: dict[str, list[float]] = {}
+    of_task: dict[str, list[Episode]] = {task.versioned_name: [] for task in tasks}
+    for episode in episodes:
+        of_task[episode.task].append(episode)
+    rows: dict[str, dict[str, Any]] = {}
+    scores: dict[str, list[np.ndarray]] = {}
     for task in tasks:
         name = task.versioned_name
-        own = [episode for episode in episodes if episode.task == name]
-        if not own:
-            continue
-        scores = np.array([episode.score for episode in own])
-        successes = [e.success for e in own if not math.isnan(e.success)]
-        per_task[name] = {
-            "domain": task.domain,
-            "score": float(scores.mean()),
-            "score_std": float(scores.std(ddof=1)) if len(own) > 1 else float("nan"),
-            "success": _mean(successes),
-            "return": float(np.mean([episode.episode_return for episode in own])),
-            "length": float(np.mean([episode.length for episode in own])),
-            "episodes": len(own),
-        }
-        domains.setdefault(task.domain, [])
-        if task.has_score:
-            domains[task.domain].append(per_task[name]["score"])
-    every = [score for scores in domains.values() for score in scores]
+        if own := of_task[name]:
+            rows[name] = {"domain": task.domain, **_row(own)}
+            scores.setdefault(task.domain, [])
+            if task.has_score:
+                scores[task.domain].append(np.array([episode.score for episode in own]))
     return {
-        "tasks": per_task,
-        "domains": {
-            name: {"score": _mean(scores), "tasks": len(scores)} for name, scores in domains.items()
-        },
-        "total": {
-            "score": _mean(every),
-            "tasks": len(every),
-            "episodes": len(episodes),
-        },
+        "tasks": rows,
+        "domains": {domain: _mean_of_tasks(own) for domain, own in scores.items()},
+        "total": {**_mean_of_tasks(sum(scores.values(), [])), "episodes": len(episodes)},
+        "missing": [name for name, own in of_task.items() if not own],
     }
 
 
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else float("nan")
+def _row(episodes: Sequence[Episode]) -> dict[str, Any]:
+    """The means of a task."""
+    scores = np.array([episode.score for episode in episodes])
+    returns = np.array([episode.episode_return for episode in episodes])
+    successes = [e.success for e in episodes if not math.isnan(e.success)]
+    return {
+        "score": float(scores.mean()),
+        "score_ci": _within_scores(mean_interval([scores]), float(scores.mean())),
+        "score_std": float(scores.std(ddof=1)) if len(scores) > 1 else math.nan,
+        "success": float(np.mean(successes)) if successes else math.nan,
+        "success_ci": rate_interval(round(sum(successes)), len(successes)),
+        "return": float(returns.mean()),
+        "return_ci": mean_interval([returns]),
+        "length": float(np.mean([episode.length for episode in episodes])),
+        "episodes": len(episodes),
+    }
+
+
+def _mean_of_tasks(scores: Sequence[np.ndarray]) -> dict[str, Any]:
+    mean = float(np.mean([own.mean() for own in scores])) if scores else math.nan
+    interval = _within_scores(mean_interval(scores), mean)
+    return {"score": mean, "score_ci": interval, "tasks": len(scores)}
+
+
+def _within_scores(interval: Interval, mean: float) -> Interval:
+    """What of an interval can be a mean of scores: they lie between 0 and 1."""
+    low, high = interval
+    if math.isnan(low):
+        return interval
+    return max(low, min(0.0, mean)), min(high, max(1.0, mean))
