@@ -2,8 +2,9 @@
 
     uv run python benchmarks/peers.py
 
-Runs what docs/results/peers.csv lacks, one run after the other, adds a row for each, and prints a
-summary; `--report` only prints. A run that was cut off leaves no row, and is done again.
+Runs what docs/results/peers.csv lacks, each run in a process of its own and `--jobs` of them at
+once, adds a row for each, and prints a summary; `--report` only prints. A run that was cut off
+leaves no row, and is done again.
 
 Both libraries train on `gymnasium.make` of one task, here the padded form and there the task's own
 sizes, with the task's discount, one thread and no GPU, and are then scored by one function on the
@@ -24,9 +25,12 @@ import contextlib
 import csv
 import io
 import itertools
+import multiprocessing
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -88,17 +92,31 @@ FIELDS = (*Run._fields, *Outcome._fields, "torch", "stable_baselines3")
 Policy = Callable[[np.ndarray], np.ndarray]
 
 
-def planned() -> Iterator[Run]:
-    """All runs: seed by seed, so that a part of them tells something too."""
+def planned(scale: float) -> Iterator[Run]:
+    """All runs, their steps scaled: seed by seed, so that a part of them tells something too."""
     for seed in range(max(comparison.seeds for comparison in COMPARISONS.values())):
         for method, (tasks, steps, seeds) in COMPARISONS.items():
             if seed < seeds:
                 for task, library in itertools.product(tasks, LIBRARIES):
-                    yield Run(method, library, task, seed, steps)
+                    yield Run(method, library, task, seed, round(scale * steps))
+
+
+def do_all(runs: list[Run], jobs: int) -> Iterator[tuple[Run, Outcome]]:
+    """Does runs, some at once, each in a new process; yields each that ends well, when it does."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, spawn, max_tasks_per_child=1) as pool:
+        ending = {pool.submit(do, run): run for run in runs}
+        for future in as_completed(ending):
+            run, error = ending[future], future.exception()
+            if error is None:
+                yield run, future.result()
+            else:
+                print(*run, f"failed: {error!r}", flush=True)
 
 
 def do(run: Run) -> Outcome:
-    """Trains and scores."""
+    """Trains and scores, with one thread."""
+    torch.set_num_threads(1)
     return (train_ours if run.library == "ours" else train_theirs)(run)
 
 
@@ -186,7 +204,6 @@ def train_theirs(run: Run) -> Outcome:
     from stable_baselines3.common.env_util import make_vec_env
     from stable_baselines3.common.noise import NormalActionNoise
 
-    torch.set_num_threads(1)
     task = catalog.get(run.task)
     env = make_vec_env(
         lambda: make(run.task, unify=False),
@@ -250,16 +267,17 @@ def iqm(values: np.ndarray) -> np.ndarray:
     return np.sort(values, axis=-1) @ weights / weights.sum()
 
 
-def report(results: dict[Run, Outcome]) -> None:
+def report(results: dict[Run, Outcome], scale: float) -> None:
     """Prints a table, and for each method the ratio of ours to theirs.
 
-    The ratio's interval is of 10,000 bootstrap samples over the seeds of each task.
+    Of the runs whose steps were scaled so. The ratio's interval is of 10,000 bootstrap samples over
+    the seeds of each task.
     """
     print("| method | task | seeds | ours | theirs | ours, steps/s | theirs, steps/s |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     summary = []
     for method, (tasks, _, _) in COMPARISONS.items():
-        scores, speeds = collect(results, method)
+        scores, speeds = collect(results, method, scale)
         seeds = scores.shape[2]
         if not seeds:
             continue
@@ -283,9 +301,12 @@ def report(results: dict[Run, Outcome]) -> None:
     print("", *summary, sep="\n")
 
 
-def collect(results: dict[Run, Outcome], method: str) -> tuple[np.ndarray, np.ndarray]:
+def collect(
+    results: dict[Run, Outcome], method: str, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Scores and speeds [library, task, seed] of a method, of the seeds that all have."""
     tasks, steps, seeds = COMPARISONS[method]
+    steps = round(scale * steps)
     cells = [
         [
             [results.get(Run(method, library, task, seed, steps)) for seed in range(seeds)]
@@ -305,14 +326,18 @@ def main() -> None:
     )
     parser.add_argument("--report", action="store_true", help="print, and run nothing")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the CSV file")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at once")
+    parser.add_argument("--steps-scale", type=float, default=1.0, help="0.05 for a quick look")
     arguments = parser.parse_args()
-    results = read(arguments.results)
-    for run in () if arguments.report else planned():
-        if run not in results:
-            results[run] = do(run)
-            add(arguments.results, run, results[run])
-            print(*run, *results[run], flush=True)
-    report(results)
+    results, scale = read(arguments.results), arguments.steps_scale
+    missing = [run for run in planned(scale) if run not in results and not arguments.report]
+    for run, outcome in do_all(missing, arguments.jobs):
+        results[run] = outcome
+        add(arguments.results, run, outcome)
+        print(*run, *outcome, flush=True)
+    report(results, scale)
+    if any(run not in results for run in missing):
+        sys.exit(1)
 
 
 if __name__ == "__main__":
