@@ -264,7 +264,11 @@ def read_run(run: Run, folder: Path, state: str) -> tuple[list[Row], list[Row]]:
         for step in range(every, run.steps + every, every):
             part = [row for row in training if step - every < int(row["step"]) <= step]
             if part:
-                point = {"step": str(step), "score": mean(part), "episodes": str(len(part))}
+                point = {
+                    "step": str(min(step, run.steps)),
+                    "score": mean(part),
+                    "episodes": str(len(part)),
+                }
                 curve.append(start | point)
     return rows, curve
 
