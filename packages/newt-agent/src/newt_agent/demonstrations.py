@@ -17,8 +17,8 @@ from mmbench.runs import RunError
 Demos = Annotated[
     str,
     tyro.conf.arg(
-        help="Demonstrations to learn from: auto (what mmbench has of the tasks), none, or a "
-        "folder of datasets."
+        help="Demonstrations to learn from: auto (what mmbench has of training tasks), all (of "
+        "held-out tasks too), none, or a folder of datasets."
     ),
 ]
 """The type of the setting ``demos``."""
@@ -53,8 +53,9 @@ def load_demonstrations(tasks: Sequence[str], where: str) -> Demonstrations:
 
     Args:
         tasks: Their names.
-        where: ``auto`` (what mmbench has; it is made ready at the first use), ``none``, or a folder
-            of datasets, as ``mmbench demos collect --root`` writes them.
+        where: ``auto`` (what mmbench has; it is made ready at the first use), without those of
+            held-out tasks, which would be no measure of transfer any more; ``all``, with them;
+            ``none``; or a folder of datasets, as ``mmbench demos collect --root`` writes them.
 
     Returns:
         The episodes, none of tasks that have no demonstrations.
@@ -68,21 +69,26 @@ def load_demonstrations(tasks: Sequence[str], where: str) -> Demonstrations:
     from mmbench import demos
     from mmbench.demos.dataset import require_minari
 
-    root = None if where == "auto" else Path(where).expanduser()
+    ours = where in ("auto", "all")
+    root = None if ours else Path(where).expanduser()
     if root is not None and not root.is_dir():
         raise RunError(
             f"demos={where}: no such folder; auto takes those of mmbench, none none at all"
         )
     records = [catalog.get(name) for name in tasks]
-    if where == "auto":
+    held_out = {t.versioned_name for t in records if where == "auto" and t.split == "test"}
+    allowed = [task for task in records if task.versioned_name not in held_out]
+    if ours:
         try:
             require_minari()
         except RunError as error:
             return Demonstrations((), f"no demonstrations are used: {error}")
-    _replay([task for task in records if demos.find_tape(task, root) is not None], root)
+    _replay([task for task in allowed if demos.find_tape(task, root) is not None], root)
     episodes: list[Demonstration] = []
     without: list[str] = []
     for number, task in enumerate(records):
+        if task.versioned_name in held_out:
+            continue
         try:
             dataset = demos.load(task, root)
         except demos.NoDemonstrationsError:
@@ -98,7 +104,10 @@ def load_demonstrations(tasks: Sequence[str], where: str) -> Demonstrations:
                     bool(episode.terminations[-1]),
                 )
             )
-    return Demonstrations(tuple(episodes), _summary(tasks, episodes, without))
+    summary = _summary([task.versioned_name for task in allowed], episodes, without)
+    if held_out:
+        summary += f"; --demos all reads those of held-out tasks too: {', '.join(sorted(held_out))}"
+    return Demonstrations(tuple(episodes), summary)
 
 
 def _replay(tasks: Sequence[Task], root: Path | None) -> None:

@@ -317,6 +317,21 @@ class Display:
         self.console.print(table)
         self._missing(result)
 
+    def transfer(self, result: dict[str, Any]) -> None:
+        """Prints what an agent can do in new tasks before and after it learns them."""
+        kinds = ("zero_shot", "finetuned", "untrained", "scratch")
+        steps = result["settings"]["steps"]
+        table = Table(title=f"Mean scores (0 to 1) over seeds, after {steps:,} steps")
+        for column in ("task", "seeds", "zero-shot", "finetuned", "untrained", "from scratch"):
+            table.add_column(column, justify="left" if column == "task" else "right")
+        for name, row in result["tasks"].items():
+            table.add_row(name, str(row["seeds"]), *(_number(row[kind]) for kind in kinds))
+        table.add_section()
+        total = result["total"]
+        table.add_row("mean", "", *(_with_interval(total, kind) for kind in kinds))
+        self.console.print(table)
+        self._missing(result)
+
     def _missing(self, result: dict[str, Any]) -> None:
         if result["missing"]:
             self.warn(f"left out, as they cannot run here: {', '.join(result['missing'])}")

@@ -1,0 +1,148 @@
+"""Transfer to new tasks: zero-shot, finetuned and from scratch, by one command."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from tiny import TINY
+
+from mmbench import catalog, demos
+from mmbench.evaluation.intervals import mean_interval
+from mmbench.runs import RunFolder, publish_folder
+from newt_agent import transfer
+from newt_agent.agent import Agent
+from newt_agent.demonstrations import load_demonstrations
+from newt_agent.planning_agent import PlanningAgent
+from newt_agent.transfer import COLUMNS, summarise_transfer, transfer_main
+
+OLD, NEW = "pygame-cowboy", "pygame-point-maze-var4"
+SMALL = (
+    "--preset quickstart --size XS --steps 60 --seed-steps 40 --batch-size 4 --utd 0.1 --threads 1 "
+    "--replay-capacity 1000 --envs-per-task 1 --num-workers 0 --eval-episodes 1 --no-plan "
+    "--no-plan-in-eval"
+).split()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """The folder of an agent that knows one task."""
+    generator = torch.Generator().manual_seed(0)
+    agent = PlanningAgent.create(catalog.select(OLD), "XS", "minilm", TINY.planner, generator)
+    folder = tmp_path_factory.mktemp("transfer") / "checkpoint"
+    publish_folder(folder, agent.save)
+    return folder
+
+
+def forbid(*_, **__):
+    raise AssertionError("a demonstration was looked for")
+
+
+def test_a_transfer_is_stopped_and_goes_on_and_reads_no_demonstrations(
+    checkpoint, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(demos, "load", forbid)
+    out, trained = tmp_path / "out", []
+
+    def train(method, program, arguments):
+        if len(trained) == 1 and "--resume" not in arguments:
+            trained.append("interrupted")
+            raise SystemExit(130)
+        trained.append(arguments)
+        own(method, program, arguments)
+
+    own = transfer.train
+    monkeypatch.setattr(transfer, "train", train)
+    words = ["--checkpoint", str(checkpoint), "--tasks", NEW, "--seeds", "1", "--out", str(out)]
+    with pytest.raises(SystemExit):
+        transfer_main([*words, *SMALL])
+    assert f"newt-transfer --resume {out}" in capsys.readouterr().out
+    first = (out / NEW / "finetuned-0" / "metrics.csv").read_bytes()
+    transfer_main(["--resume", str(out)])
+    assert len(trained) == 3  # what had ended was not done again
+    assert (out / NEW / "finetuned-0" / "metrics.csv").read_bytes() == first
+
+    with (out / "transfer.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["task"], row["start"]) for row in rows] == [(NEW, "finetuned"), (NEW, "scratch")]
+    result = json.loads((out / "transfer.json").read_text())
+    assert result["missing"] == [] and result["settings"]["seeds"] == 1
+    assert result["tasks"][NEW]["zero_shot"] == pytest.approx(float(rows[0]["score_before"]))
+    assert result["total"]["scratch"] == pytest.approx(float(rows[1]["score_after"]))
+    told = " ".join(capsys.readouterr().out.split())
+    assert "over seeds, after 60 steps" in told and "zero-shot" in told
+
+    agents = {start: Agent.load(out / NEW / f"{start}-0") for start in transfer.STARTS}
+    assert [task.name for task in agents["finetuned"].tasks] == [OLD, NEW]
+    assert [task.name for task in agents["scratch"].tasks] == [NEW]
+    assert agents["scratch"].settings == agents["finetuned"].settings
+    for start in transfer.STARTS:
+        stored = RunFolder.open(out / NEW / f"{start}-0").read_config()["config"]
+        assert stored["demos"] == "none" and stored["steps"] == 60
+
+
+def test_demonstrations_of_held_out_tasks_are_read_only_where_asked_for(monkeypatch):
+    asked = []
+
+    def load(task, root):
+        asked.append(task.versioned_name)
+        raise demos.NoDemonstrationsError("none")
+
+    monkeypatch.setattr(demos, "load", load)
+    monkeypatch.setattr(demos, "find_tape", lambda task, root: None)
+    found = load_demonstrations([OLD, NEW], "auto")
+    assert asked == [OLD] and found.episodes == ()
+    assert f"--demos all reads those of held-out tasks too: {NEW}" in found.summary
+    load_demonstrations([OLD, NEW], "all")
+    assert asked == [OLD, OLD, NEW]
+
+
+def row(task, seed, start, before, after):
+    values = (task, seed, start, 60, before, 0.0, after, 0.0)
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def test_means_are_over_seeds_and_then_over_tasks():
+    rows = [
+        *(row("a", seed, "finetuned", 0.2, 0.5 + seed / 10) for seed in range(3)),
+        *(row("a", seed, "scratch", 0.0, 0.1) for seed in range(2)),
+        *(row("b", seed, "finetuned", 0.4, 0.9) for seed in range(2)),
+        row("without score", 0, "finetuned", np.nan, np.nan),
+    ]
+    result = summarise_transfer(rows)
+    a = result["tasks"]["a"]
+    assert (a["zero_shot"], a["finetuned"], a["scratch"]) == pytest.approx((0.2, 0.6, 0.1))
+    assert a["finetuned_ci"] == pytest.approx(mean_interval([np.array([0.5, 0.6, 0.7])]))
+    assert a["seeds"] == 2  # that are complete
+    assert result["total"]["tasks"] == 2
+    assert result["total"]["finetuned"] == pytest.approx((0.6 + 0.9) / 2)
+    assert result["total"]["scratch"] == pytest.approx(0.1)
+    assert np.isnan(summarise_transfer([])["total"]["zero_shot"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--seed 3", "--seed: newt-transfer sets it"),
+        ("--utd nan", "utd=nan"),
+        ("--tasks nowhere", "nowhere"),
+        ("--size S", "size=S"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence_before_anything_begins(
+    checkpoint, tmp_path, capsys, flags, message
+):
+    with pytest.raises(SystemExit) as end:
+        transfer_main(
+            f"--checkpoint {checkpoint} --tasks {NEW} --out {tmp_path}/out {flags}".split()
+        )
+    told = capsys.readouterr().err
+    assert end.value.code == 2 and message in told and "Traceback" not in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_a_transfer_is_one_sentence(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        transfer_main(["--resume", str(tmp_path)])
+    assert "is not the folder of a transfer" in capsys.readouterr().err
