@@ -21,10 +21,11 @@ from mmbench_baselines.tdmpc2 import (
 from newt_agent.agent import Agent
 from newt_agent.layers import MLPEnsemble
 from newt_agent.learner import OptimizerConfig
-from newt_agent.losses import LossConfig, policy_loss, world_model_loss
+from newt_agent.losses import LossConfig, policy_loss, update_noise, world_model_loss
 from newt_agent.maths import RunningScale
 from newt_agent.off_policy import MOST_UPDATES
 from newt_agent.planner import PlannerConfig
+from newt_agent.planning_agent import PlanningAgent
 from newt_agent.train import Interrupted
 
 TASKS = catalog.select("walker-walk,pygame-pong")
@@ -62,6 +63,11 @@ def noise() -> torch.Generator:
     return torch.Generator().manual_seed(2)
 
 
+def draws(made, rows=16):
+    noise_of = update_noise(made.model, noise_batch(3, rows))
+    return noise_of.draw(noise(), 1.0 - made.model.config.q_dropout)
+
+
 # The vectors of the tasks
 
 
@@ -91,7 +97,7 @@ def test_norms_are_limited_after_each_update():
 def test_the_loss_of_the_world_model_trains_the_vectors(rows):
     made = agent()
     loss, _, zs = world_model_loss(
-        made.model, noise_batch(3, rows), made.discount, LossConfig(), noise()
+        made.model, noise_batch(3, rows), made.discount, LossConfig(), draws(made, rows)
     )
     loss.backward()
     norms = made.model.task_embeddings.grad.norm(dim=1)
@@ -102,9 +108,11 @@ def test_the_loss_of_the_policy_sends_no_gradient_through_the_value():
     made = agent()
     made.model.policy.requires_grad_(False)
     made.model.policy.weight_language.data.zero_()
-    _, _, zs = world_model_loss(made.model, noise_batch(3), made.discount, LossConfig(), noise())
+    _, _, zs = world_model_loss(
+        made.model, noise_batch(3), made.discount, LossConfig(), draws(made)
+    )
     made.model.policy.requires_grad_(True)
-    loss, _ = policy_loss(made.model, zs, noise_batch(3), RunningScale(), LossConfig(), noise())
+    loss, _ = policy_loss(made.model, zs, noise_batch(3), RunningScale(), LossConfig(), draws(made))
     loss.backward()
     assert made.model.policy.weight_x.grad.norm() > 0
     assert made.model.task_embeddings.grad.norm() == 0
@@ -139,7 +147,7 @@ def test_dropout_leaves_out_one_entry_in_a_hundred_while_training():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("newt_agent.layers.F.layer_norm", look)
-        ensemble(x, extra, term, train=True, generator=noise())
+        ensemble(x, extra, term, kept=torch.empty(4, 2, 5000).bernoulli_(0.99, generator=noise()))
         ensemble(x, extra, term)
     trained, acting = seen[0], seen[2]
     assert trained.unique().tolist() == [0.0, pytest.approx(1 / 0.99)]
@@ -150,12 +158,9 @@ def test_dropout_leaves_out_one_entry_in_a_hundred_while_training():
 
 
 def test_without_dropout_nothing_is_drawn():
-    ensemble = MLPEnsemble(2, 8, 1, 0, 16, 3, generator=noise())
-    generator = noise()
-    inputs = torch.randn(4, 8), torch.randn(4, 1), torch.ones(2, 16)
-    trained = ensemble(*inputs, train=True, generator=generator)
-    assert torch.equal(trained, ensemble(*inputs))
-    assert torch.equal(generator.get_state(), noise().get_state())
+    newts = PlanningAgent.create(TASKS, "XS", "minilm", LITTLE, noise())
+    drawn = update_noise(newts.model, noise_batch(3))
+    assert drawn.model_dropout is None and drawn.dropout is None
 
 
 def test_both_losses_train_with_dropout_and_nothing_else_does(monkeypatch):
@@ -163,17 +168,19 @@ def test_both_losses_train_with_dropout_and_nothing_else_does(monkeypatch):
     calls = []
     forward = MLPEnsemble.forward
 
-    def watch(self, x, extra, term, heads=None, detach=False, train=False, generator=None):
-        calls.append((self is made.model.target_q_net, train))
-        return forward(self, x, extra, term, heads, detach, train, generator)
+    def watch(self, x, extra, term, heads=None, detach=False, kept=None):
+        calls.append((self is made.model.target_q_net, kept is not None))
+        return forward(self, x, extra, term, heads, detach, kept)
 
     monkeypatch.setattr(MLPEnsemble, "forward", watch)
-    _, _, zs = world_model_loss(made.model, noise_batch(3), made.discount, LossConfig(), noise())
+    _, _, zs = world_model_loss(
+        made.model, noise_batch(3), made.discount, LossConfig(), draws(made)
+    )
     assert calls == [(True, False), (False, True)]
-    policy_loss(made.model, zs, noise_batch(3), RunningScale(), LossConfig(), noise())
+    policy_loss(made.model, zs, noise_batch(3), RunningScale(), LossConfig(), draws(made))
     assert calls[2:] == [(False, True)]
     made.act(torch.zeros(1, 128), ["walker-walk"], torch.ones(1, dtype=torch.bool))
-    assert len(calls) > 3 and not any(train for _, train in calls[3:])
+    assert len(calls) > 3 and not any(dropped for _, dropped in calls[3:])
 
 
 def test_time_weights_are_not_normalised():
@@ -181,7 +188,7 @@ def test_time_weights_are_not_normalised():
     assert weights.tolist() == [1.0, 0.5, 0.25, 0.125]
     made = agent()
     ours, newts = (
-        world_model_loss(made.model, noise_batch(3), made.discount, config, noise())[0]
+        world_model_loss(made.model, noise_batch(3), made.discount, config, draws(made))[0]
         for config in (TINY.loss, LossConfig())
     )
     torch.testing.assert_close(ours, 1.875 * newts)
@@ -189,10 +196,10 @@ def test_time_weights_are_not_normalised():
 
 def test_no_action_is_imitated():
     made = agent()
-    _, _, zs = world_model_loss(made.model, noise_batch(3), made.discount, TINY.loss, noise())
+    _, _, zs = world_model_loss(made.model, noise_batch(3), made.discount, TINY.loss, draws(made))
     other = noise_batch(3)._replace(action=-noise_batch(3).action)
     first, second = (
-        policy_loss(made.model, zs, each, RunningScale(), TINY.loss, noise())[0]
+        policy_loss(made.model, zs, each, RunningScale(), TINY.loss, draws(made))[0]
         for each in (noise_batch(3), other)
     )
     assert torch.equal(first, second)

@@ -15,7 +15,6 @@ import torch
 from newt_agent.agent import TaskInfo
 from newt_agent.learner import Learner, OptimizerConfig
 from newt_agent.losses import Batch, LossConfig
-from newt_agent.maths import sample_heads
 from newt_agent.planner import PlannerConfig
 from newt_agent.planning_agent import PlanningAgent
 from newt_agent.world_model import ModelConfig, WorldModel
@@ -71,6 +70,14 @@ def decode(logits):
     return mean.sign() * (mean.abs().exp() - 1)
 
 
+def normal(steps, g):
+    return torch.randn(steps, ROWS, 4, generator=g)
+
+
+def two_heads(g):
+    return torch.rand(MODEL.num_q, generator=g).argsort(descending=True)[:2]
+
+
 class Plain:
     """The update in plain PyTorch; `model` is its own copy."""
 
@@ -85,8 +92,8 @@ class Plain:
         context = model.context(task)
         with torch.no_grad():
             observed = model.encode(batch.obs[1:], context)
-            next_action, _ = model.sample_action(observed, context, g)
-            i, j = sample_heads(MODEL.num_q, task.device, g)
+            next_action, _ = model.sample_action(observed, context, normal(HORIZON, g))
+            i, j = two_heads(g)
             q = decode(model.Q(observed, next_action, context, target=True))
             target = batch.reward + DISCOUNT[task] * torch.minimum(q[i], q[j])
         zs = [model.encode(batch.obs[0], context)]
@@ -108,8 +115,8 @@ class Plain:
     def policy_loss(self, batch, zs, g):
         model, task = self.model, batch.task
         context = model.context(task)
-        actions, info = model.sample_action(torch.stack(zs), context, g)
-        i, j = sample_heads(MODEL.num_q, task.device, g)
+        actions, info = model.sample_action(torch.stack(zs), context, normal(HORIZON + 1, g))
+        i, j = two_heads(g)
         loss = 0.0
         for t, (z, a) in enumerate(zip(zs, actions, strict=True)):
             heads = decode(model.Q(z, a, context))
@@ -126,7 +133,8 @@ class Plain:
 
     def imitation_loss(self, batch, zs, g):
         model, task = self.model, batch.task
-        actions, info = model.sample_action(torch.stack(zs[:HORIZON]), model.context(task), g)
+        states, noise = torch.stack(zs[:HORIZON]), normal(HORIZON + 1, g)[:HORIZON]
+        actions, info = model.sample_action(states, model.context(task), noise)
         loss = 0.0
         for t, a in enumerate(actions):
             error = ACTION_MASK[task] * (a - batch.action[t]).square()

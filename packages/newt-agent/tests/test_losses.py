@@ -17,6 +17,7 @@ from newt_agent.losses import (
     policy_loss,
     pretrain_policy_loss,
     td_target,
+    update_noise,
     world_model_loss,
 )
 from newt_agent.maths import RunningScale
@@ -43,6 +44,10 @@ RHO = np.array([8, 4, 2, 1]) / 15
 
 def generator(seed=0):
     return torch.Generator().manual_seed(seed)
+
+
+def noise(model, batch, seed=0):
+    return update_noise(model, batch).draw(generator(seed))
 
 
 def make_model(config=CONFIG, seed=0):
@@ -191,7 +196,7 @@ class Reference:
 
 def test_world_model_loss_by_hand():
     model, batch = make_model(), make_batch()
-    loss, metrics, zs = world_model_loss(model, batch, DISCOUNT, LossConfig(), generator())
+    loss, metrics, zs = world_model_loss(model, batch, DISCOUNT, LossConfig(), noise(model, batch))
     ref = Reference(model)
     expected = ref.world_model_loss(batch, ref.constants(batch))
     assert metrics["consistency_loss"].item() == pytest.approx(expected.consistency, rel=1e-4)
@@ -207,7 +212,7 @@ def test_world_model_loss_by_hand():
 def test_world_model_gradient_by_finite_differences(name):
     """Through the whole rollout, and through nothing that must be held constant."""
     model, batch = make_model(), make_batch()
-    world_model_loss(model, batch, DISCOUNT, LossConfig(), generator())[0].backward()
+    world_model_loss(model, batch, DISCOUNT, LossConfig(), noise(model, batch))[0].backward()
     ref, g = Reference(model), np.random.default_rng(0)
     constants = ref.constants(batch)
     slope, start = 0.0, {k: v.copy() for k, v in ref.p.items()}
@@ -225,7 +230,8 @@ def test_world_model_gradient_by_finite_differences(name):
 
 def test_world_model_loss_trains_all_but_policy_and_target():
     model = make_model()
-    world_model_loss(model, make_batch(), DISCOUNT, LossConfig(), generator())[0].backward()
+    batch = make_batch()
+    world_model_loss(model, batch, DISCOUNT, LossConfig(), noise(model, batch))[0].backward()
     for name, p in model.named_parameters():
         if name.startswith(("policy", "target_q_net")):
             assert p.grad is None or not p.grad.any(), name
@@ -238,7 +244,7 @@ def test_coefficients_select_terms(term):
     model, batch = make_model(), make_batch()
     off = LossConfig(consistency_coef=0, reward_coef=0, value_coef=0)
     config = replace(off, **{f"{term}_coef": 7.0})
-    loss, metrics, _ = world_model_loss(model, batch, DISCOUNT, config, generator())
+    loss, metrics, _ = world_model_loss(model, batch, DISCOUNT, config, noise(model, batch))
     assert loss.item() == pytest.approx(7 * metrics[f"{term}_loss"].item())
 
 
@@ -248,7 +254,7 @@ def test_td_target_uses_the_target_network_and_the_task_s_discount():
 
     def target():
         context = model.context(batch.task)
-        return td_target(model, z, batch.reward, context, DISCOUNT, generator())
+        return td_target(model, z, batch.reward, context, DISCOUNT, noise(model, batch))
 
     before = target()
     np.testing.assert_allclose(
@@ -270,10 +276,10 @@ def test_td_target_lags_behind_an_optimiser_step():
 
     def target():
         context = model.context(batch.task)
-        return td_target(model, z, batch.reward, context, DISCOUNT, generator())
+        return td_target(model, z, batch.reward, context, DISCOUNT, noise(model, batch))
 
     start = target()
-    world_model_loss(model, batch, DISCOUNT, LossConfig(), generator())[0].backward()
+    world_model_loss(model, batch, DISCOUNT, LossConfig(), noise(model, batch))[0].backward()
     with torch.no_grad():
         for p in model.q_net.parameters():
             p.sub_(0.1 * p.grad)
@@ -301,7 +307,7 @@ def test_td_target_takes_two_heads_of_all():
         assert not any(torch.allclose(one, other, rtol=1e-3) for other in pairs[:i])
     drawn = set()
     for seed in range(60):
-        target = td_target(model, z, batch.reward, context, DISCOUNT, generator(seed))
+        target = td_target(model, z, batch.reward, context, DISCOUNT, noise(model, batch, seed))
         matches = [torch.allclose(target, pair, rtol=1e-4, atol=1e-4) for pair in pairs]
         assert sum(matches) == 1
         drawn.add(matches.index(True))
@@ -312,16 +318,16 @@ def test_td_target_takes_two_heads_of_all():
 
 
 def imagined(model, batch):
-    return world_model_loss(model, batch, DISCOUNT, LossConfig(), generator())[2]
+    return world_model_loss(model, batch, DISCOUNT, LossConfig(), noise(model, batch))[2]
 
 
 def policy_call(model, batch, zs, pretrain, entropy_coef, scale_value=2.5):
     config = LossConfig(entropy_coef=entropy_coef, bc_coef=1.0)
     if pretrain:
-        return pretrain_policy_loss(model, zs, batch, config, generator())
+        return pretrain_policy_loss(model, zs, batch, config, noise(model, batch))
     scale = RunningScale()
     scale.value.fill_(scale_value)
-    return policy_loss(model, zs, batch, scale, config, generator())
+    return policy_loss(model, zs, batch, scale, config, noise(model, batch))
 
 
 @pytest.mark.parametrize("pretrain", [False, True])
@@ -370,8 +376,8 @@ def test_entropy_is_rewarded_by_the_number_of_entries(pretrain):
     zs = imagined(model, batch).detach()
     without, _ = policy_call(model, batch, zs, pretrain, entropy_coef=0.0)
     with_it, metrics = policy_call(model, batch, zs, pretrain, entropy_coef=1.0)
-    # The loss draws the actions first; these are the same.
-    _, info = model.sample_action(zs[:steps], model.context(batch.task), generator())
+    draws = noise(model, batch).action[:steps]
+    _, info = model.sample_action(zs[:steps], model.context(batch.task), draws)
     scaled = -info["log_prob"] * torch.tensor([5, 2, 3])[batch.task]
     weights = torch.tensor(RHO[:steps]) / (HORIZON if pretrain else 1)
     expected = scaled.mean(1).double() @ weights
@@ -387,9 +393,11 @@ def test_imitation_has_a_coefficient_which_pretraining_does_not_heed():
     losses, pretrained = {}, set()
     for coef in (None, 0.0, 1.0, 3.0):
         config = LossConfig(bc_coef=coef)
-        loss, metrics = policy_loss(model, zs, batch, RunningScale(), config, generator())
+        loss, metrics = policy_loss(model, zs, batch, RunningScale(), config, noise(model, batch))
         losses[coef] = loss.item()
-        pretrained.add(pretrain_policy_loss(model, zs, batch, config, generator())[0].item())
+        pretrained.add(
+            pretrain_policy_loss(model, zs, batch, config, noise(model, batch))[0].item()
+        )
     imitation = metrics["bc_loss"].item()
     assert losses[3.0] - losses[1.0] == pytest.approx(2 * imitation, rel=1e-4)
     assert losses[1.0] - losses[0.0] == pytest.approx(imitation, rel=1e-4)
@@ -407,7 +415,9 @@ def test_imitation_is_on_by_default_in_runs_with_demonstrations():
 def test_policy_imitates_samples_not_means():
     model, batch = make_model(replace(CONFIG, log_std_min=-1.0, log_std_max=0.0)), make_batch()
     zs = imagined(model, batch)
-    action, _ = model.sample_action(zs.detach(), model.context(batch.task), generator())
+    action, _ = model.sample_action(
+        zs.detach(), model.context(batch.task), noise(model, batch).action
+    )
     mask = ACTION_MASK[batch.task]
     error = ((action[:3] - batch.action) ** 2 * mask).sum(-1) / mask.sum(-1)
     _, metrics = policy_call(model, batch, zs, False, 0.0)
@@ -419,7 +429,7 @@ def test_scale_follows_the_values_of_the_first_step():
     model, batch = make_model(), make_batch()
     zs = imagined(model, batch)
     scale = RunningScale()
-    _, metrics = policy_loss(model, zs, batch, scale, LossConfig(), generator())
+    _, metrics = policy_loss(model, zs, batch, scale, LossConfig(), noise(model, batch))
     assert scale.value == 1, "the loss itself must not move it"
     ref, task = Reference(model), batch.task.numpy()
     z = zs[0].detach().double().numpy()
@@ -439,10 +449,12 @@ def test_masked_entries_change_no_loss_and_no_gradient(fill):
     results = []
     for batch in (make_batch(), make_batch(fill=fill)):
         model.zero_grad(set_to_none=True)
-        loss, metrics, zs = world_model_loss(model, batch, DISCOUNT, LossConfig(), generator())
+        loss, metrics, zs = world_model_loss(
+            model, batch, DISCOUNT, LossConfig(), noise(model, batch)
+        )
         config = LossConfig(bc_coef=1.0)
-        pi, pi_metrics = policy_loss(model, zs, batch, RunningScale(), config, generator())
-        pre, _ = pretrain_policy_loss(model, zs, batch, LossConfig(), generator())
+        pi, pi_metrics = policy_loss(model, zs, batch, RunningScale(), config, noise(model, batch))
+        pre, _ = pretrain_policy_loss(model, zs, batch, LossConfig(), noise(model, batch))
         (loss + pi + pre).backward()
         grads = {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
         results.append({**metrics, **pi_metrics, **grads, "pre": pre.detach()})
@@ -451,11 +463,11 @@ def test_masked_entries_change_no_loss_and_no_gradient(fill):
         assert torch.equal(value, results[1][name]), name
 
 
-def test_losses_are_functions_of_the_generator():
+def test_losses_are_functions_of_the_noise():
     model, batch = make_model(replace(CONFIG, log_std_min=-1.0, log_std_max=0.0)), make_batch()
 
     def losses(seed):
-        g = generator(seed)
+        g = noise(model, batch, seed)
         loss, _, zs = world_model_loss(model, batch, DISCOUNT, LossConfig(), g)
         pi, _ = policy_loss(model, zs, batch, RunningScale(), LossConfig(), g)
         return loss.item(), pi.item()
@@ -470,11 +482,13 @@ def test_losses_are_functions_of_the_generator():
 def test_images_reach_the_loss():
     model = make_model(replace(CONFIG, image_dim=4))
     batch = make_batch(image_dim=4)
-    loss = world_model_loss(model, batch, DISCOUNT, LossConfig(), generator())[0]
+    loss = world_model_loss(model, batch, DISCOUNT, LossConfig(), noise(model, batch))[0]
     loss.backward()
     assert model.encoder.weight_extra.grad.any()
     for t in range(HORIZON + 1):  # each step's features matter
         image = batch.image.clone()
         image[t] += 1
         other = batch._replace(image=image)
-        assert world_model_loss(model, other, DISCOUNT, LossConfig(), generator())[0] != loss
+        assert (
+            world_model_loss(model, other, DISCOUNT, LossConfig(), noise(model, other))[0] != loss
+        )

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from newt_agent.losses import Batch, LossConfig, world_model_loss
+from newt_agent.losses import Batch, LossConfig, update_noise, world_model_loss
 from newt_agent.original import import_original
 
 OBS, ACTION, LANGUAGE, LATENT, HEADS, BINS, TASKS = 128, 5, 6, 16, 3, 11, 4
@@ -218,7 +218,9 @@ def test_matches_what_the_published_implementation_computes():
     }
     batch = Batch(data["obs"], action, reward, task)
     discount, g = torch.full((200,), 0.99), torch.Generator().manual_seed(0)
-    _, metrics, _ = world_model_loss(model, batch, discount, LossConfig(), g)
+    _, metrics, _ = world_model_loss(
+        model, batch, discount, LossConfig(), update_noise(model, batch).draw(g)
+    )
     for name in ("consistency_loss", "reward_loss"):
         ours[name] = metrics[name]
     for name, value in ours.items():

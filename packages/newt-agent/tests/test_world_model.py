@@ -35,6 +35,12 @@ def random_inputs(*lead, seed=1, config=TINY):
     return obs, action
 
 
+def normal(z, model, seed=0):
+    """The noise of an action in each state."""
+    g = torch.Generator().manual_seed(seed)
+    return torch.randn(*z.shape[:-1], model.config.action_dim, generator=g)
+
+
 # Sizes
 
 
@@ -115,7 +121,7 @@ def all_outputs(model, obs, action, task, z=None, seed=0):
     context = model.context(task)
     z = model.encode(obs, context) if z is None else z
     mean, log_std = model.pi(z, context)
-    sampled, info = model.sample_action(z, context, torch.Generator().manual_seed(seed))
+    sampled, info = model.sample_action(z, context, normal(z, model, seed))
     return {
         "z": z,
         "next": model.next(z, action, context),
@@ -275,7 +281,7 @@ def test_policy_is_silent_at_masked_entries():
     obs, _ = random_inputs(TASKS)
     z = model.encode(obs, context)
     mean, log_std = model.pi(z, context)
-    action, _ = model.sample_action(z, context, torch.Generator().manual_seed(0))
+    action, _ = model.sample_action(z, context, normal(z, model))
     for x in (mean, log_std, action):
         assert (x[~ACTION_MASK] == 0).all() and (x[ACTION_MASK] != 0).all()
     assert (mean.abs() < 1).all()
@@ -291,7 +297,7 @@ def test_samples_follow_the_reported_distribution():
     task = torch.tensor([3])  # three entries
     context = model.context(task)
     z = model.encode(obs, context).expand(20_000, -1)
-    action, info = model.sample_action(z, context, torch.Generator().manual_seed(0))
+    action, info = model.sample_action(z, context, normal(z, model))
     mean, log_std = model.pi(z[:1], context)
     raw = torch.atanh(action[:, :3].double())
     error = (raw.mean(0) - torch.atanh(mean[0, :3].double())) / log_std[0, :3].exp()
@@ -300,8 +306,8 @@ def test_samples_follow_the_reported_distribution():
         raw.std(0).log().float(), log_std[0, :3], rtol=0, atol=5 / 40_000**0.5
     )
 
-    normal = torch.distributions.Normal(torch.atanh(mean[:, :3]), log_std[:, :3].exp())
-    log_prob = normal.log_prob(raw.float()).sum(-1)
+    gaussian = torch.distributions.Normal(torch.atanh(mean[:, :3]), log_std[:, :3].exp())
+    log_prob = gaussian.log_prob(raw.float()).sum(-1)
     inner = (action.abs() < 0.99).all(-1)  # where atanh is accurate
     assert inner.sum() > 1000
     torch.testing.assert_close(info["log_prob"][inner], log_prob[inner], rtol=1e-3, atol=1e-2)
@@ -312,16 +318,13 @@ def test_samples_follow_the_reported_distribution():
     torch.testing.assert_close(info["log_std"][:1], log_std)
 
 
-def test_sampling_uses_the_given_generator_alone():
+def test_an_action_is_a_function_of_the_noise():
     model = make_model()
     obs, _ = random_inputs(4)
-    task = torch.arange(4)
-    context = model.context(task)
+    context = model.context(torch.arange(4))
     z = model.encode(obs, context)
     before = torch.random.get_rng_state()
-    a, b, c = (
-        model.sample_action(z, context, torch.Generator().manual_seed(s))[0] for s in (0, 0, 1)
-    )
+    a, b, c = (model.sample_action(z, context, normal(z, model, s))[0] for s in (0, 0, 1))
     assert torch.equal(a, b) and not torch.equal(a, c)
     assert torch.equal(torch.random.get_rng_state(), before)
 

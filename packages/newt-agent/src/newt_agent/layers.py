@@ -209,8 +209,7 @@ class MLPEnsemble(nn.Module):
         term: Tensor,
         heads: Tensor | None = None,
         detach: bool = False,
-        train: bool = False,
-        generator: torch.Generator | None = None,
+        kept: Tensor | None = None,
     ) -> Tensor:
         """Apply the members.
 
@@ -220,8 +219,8 @@ class MLPEnsemble(nn.Module):
             term: ``[..., num, hidden_dim]`` from `language_term`.
             heads: Indices of the members to compute; None is all.
             detach: Let gradients reach the inputs but not the weights.
-            train: Apply dropout, if there is any.
-            generator: Source of the dropout, on the device of `x`; None is the global one.
+            kept: ``[..., num or len(heads), hidden_dim]``, 1 where training keeps an output of
+                the first layer, 0 where it drops it; None keeps all.
 
         Returns:
             ``[num or len(heads), ..., out_dim]``; the leading dimensions are those of the three
@@ -241,9 +240,8 @@ class MLPEnsemble(nn.Module):
         h = h + term.flatten(-2)
         lead = h.shape[:-1]
         h = h.view(-1, num, hidden)
-        if train and self.dropout:
-            kept = 1.0 - self.dropout
-            h = h * torch.empty_like(h).bernoulli_(kept, generator=generator).div_(kept)
+        if kept is not None:
+            h = h * kept.reshape(h.shape) / (1.0 - self.dropout)
         h = F.layer_norm(h, (hidden,))
         h = mish(torch.addcmul(pick(self.norm1_bias), h, pick(self.norm1_weight)))
         h = h.transpose(0, 1)

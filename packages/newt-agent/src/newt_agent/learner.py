@@ -8,14 +8,17 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
+from newt_agent.execution import Execution, compiled, recorded
 from newt_agent.losses import (
     Batch,
     LossConfig,
     policy_loss,
     pretrain_policy_loss,
+    update_noise,
     world_model_loss,
 )
 from newt_agent.maths import RunningScale
+from newt_agent.noise import UpdateNoise
 from newt_agent.optimizers import FiniteWatch, optimizer_state, restore_optimizers
 from newt_agent.planning_agent import PlanningAgent
 from newt_agent.settings import Range, check_settings
@@ -56,28 +59,52 @@ class Learner:
         agent: Whose model learns.
         loss: Coefficients of the losses.
         optimizer: Settings of both optimizers.
+        execution: How updates are run; not ``auto``.
     """
 
-    def __init__(self, agent: PlanningAgent, loss: LossConfig, optimizer: OptimizerConfig) -> None:
+    def __init__(
+        self,
+        agent: PlanningAgent,
+        loss: LossConfig,
+        optimizer: OptimizerConfig,
+        execution: Execution = "eager",
+    ) -> None:
         model = agent.model
         self.model = model
         self._discount = agent.discount
+        self._keep = 1.0 - model.config.q_dropout
         self._loss = loss
         self._settings = optimizer
         self._policy = list(model.policy.parameters())
         groups = model.parameter_groups(optimizer.lr, optimizer.encoder_lr_scale)
         self._rest = [parameter for group in groups for parameter in group["params"]]
-        self.optimizer = torch.optim.Adam(groups, fused=True)
+        # Rates are tensors, so that a recorded step reads the present ones.
+        on_gpu = agent.device.type == "cuda"
+        for group in groups:
+            group["lr"] = torch.tensor(group["lr"], device=agent.device)
+        self.optimizer = torch.optim.Adam(groups, fused=True, capturable=on_gpu)
         self.policy_optimizer = torch.optim.Adam(
-            self._policy, lr=optimizer.lr, eps=optimizer.policy_eps, fused=True
+            self._policy,
+            lr=torch.tensor(optimizer.lr, device=agent.device),
+            eps=optimizer.policy_eps,
+            fused=True,
+            capturable=on_gpu,
         )
         self.scale = RunningScale().to(agent.device)
         # The metrics that a watch sees always have the same names.
         self._watch, self._pretraining_watch = FiniteWatch(), FiniteWatch()
         self._rates = [
-            (one, [group["lr"] for group in one.param_groups])
+            (one, [float(group["lr"]) for group in one.param_groups])
             for one in (self.optimizer, self.policy_optimizer)
         ]
+        self._factor = 1.0
+        self._metrics: list[str] = []
+        self._pretraining_metrics: list[str] = []
+        self._model_loss = compiled(self._plain_model_loss, execution)
+        self._policy_loss = compiled(self._plain_policy_loss, execution)
+        self._pretrain_loss = compiled(self._plain_pretrain_loss, execution)
+        self._update = recorded(self._take_update, execution)
+        self._pretrain = recorded(self._take_pretraining, execution)
 
     def set_progress(self, done: float) -> None:
         """Sets the learning rates for a point of the run.
@@ -98,9 +125,12 @@ class Learner:
         self._scale_rates(min(1.0, done / warm_up) if warm_up else 1.0)
 
     def _scale_rates(self, factor: float) -> None:
+        if factor == self._factor:
+            return
+        self._factor = factor
         for optimizer, rates in self._rates:
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = factor * rate
+                group["lr"].fill_(factor * rate)
 
     def update(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Takes one step of both optimizers.
@@ -112,22 +142,9 @@ class Learner:
         Returns:
             Losses and statistics as scalar tensors on the model's device; nothing waits for it.
         """
-        clip = self._settings.grad_clip_norm
-        loss, metrics, zs = world_model_loss(
-            self.model, batch, self._discount, self._loss, generator
-        )
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        metrics["grad_norm"] = nn.utils.clip_grad_norm_(self._rest, clip)
-        self.optimizer.step()
-        self.model.update_target(self._settings.target_tau)
-        loss, policy_metrics = policy_loss(self.model, zs, batch, self.scale, self._loss, generator)
-        self.policy_optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        metrics["policy_grad_norm"] = nn.utils.clip_grad_norm_(self._policy, clip)
-        self.policy_optimizer.step()
-        self.scale.update(policy_metrics["q_spread"])
-        metrics |= policy_metrics
+        noise = update_noise(self.model, batch).draw(generator, self._keep)
+        numbers = self._update(batch, noise).unbind()
+        metrics = dict(zip(self._metrics, numbers, strict=True))
         self._watch.see(metrics)
         return metrics
 
@@ -144,12 +161,35 @@ class Learner:
         Returns:
             As :meth:`update`.
         """
-        loss, metrics, zs = world_model_loss(
-            self.model, batch, self._discount, self._loss, generator
-        )
-        imitation, policy_metrics = pretrain_policy_loss(
-            self.model, zs, batch, self._loss, generator
-        )
+        noise = update_noise(self.model, batch).draw(generator, self._keep)
+        numbers = self._pretrain(batch, noise).unbind()
+        metrics = dict(zip(self._pretraining_metrics, numbers, strict=True))
+        self._pretraining_watch.see(metrics)
+        return metrics
+
+    def _take_update(self, batch: Batch, noise: UpdateNoise) -> Tensor:
+        """Takes an update; returns the metrics, which ``_metrics`` names."""
+        clip = self._settings.grad_clip_norm
+        loss, metrics, zs = self._model_loss(batch, noise)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        metrics["grad_norm"] = nn.utils.clip_grad_norm_(self._rest, clip)
+        self.optimizer.step()
+        self.model.update_target(self._settings.target_tau)
+        loss, policy_metrics = self._policy_loss(zs, batch, noise)
+        self.policy_optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        metrics["policy_grad_norm"] = nn.utils.clip_grad_norm_(self._policy, clip)
+        self.policy_optimizer.step()
+        self.scale.update(policy_metrics["q_spread"])
+        metrics |= policy_metrics
+        self._metrics = list(metrics)
+        return torch.stack(list(metrics.values()))
+
+    def _take_pretraining(self, batch: Batch, noise: UpdateNoise) -> Tensor:
+        """Takes an update of pretraining; ``_pretraining_metrics`` names what it returns."""
+        loss, metrics, zs = self._model_loss(batch, noise)
+        imitation, policy_metrics = self._pretrain_loss(zs, batch, noise)
         for optimizer in self._optimizers().values():
             optimizer.zero_grad(set_to_none=True)
         (loss + imitation).backward()
@@ -159,8 +199,25 @@ class Learner:
             optimizer.step()
         self.model.update_target(self._settings.target_tau)
         metrics |= policy_metrics
-        self._pretraining_watch.see(metrics)
-        return metrics
+        self._pretraining_metrics = list(metrics)
+        return torch.stack(list(metrics.values()))
+
+    # The losses, as functions of tensors alone
+
+    def _plain_model_loss(
+        self, batch: Batch, noise: UpdateNoise
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        return world_model_loss(self.model, batch, self._discount, self._loss, noise)
+
+    def _plain_policy_loss(
+        self, zs: Tensor, batch: Batch, noise: UpdateNoise
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        return policy_loss(self.model, zs, batch, self.scale, self._loss, noise)
+
+    def _plain_pretrain_loss(
+        self, zs: Tensor, batch: Batch, noise: UpdateNoise
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        return pretrain_policy_loss(self.model, zs, batch, self._loss, noise)
 
     @property
     def broken(self) -> list[str]:

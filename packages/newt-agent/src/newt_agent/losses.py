@@ -3,8 +3,8 @@
 The world model is trained on short windows of replayed experience: from the first observation
 it predicts latent states, rewards and returns in imagination, each compared with what
 happened. The policy is trained on the same imagined states, held constant, to raise the value
-and to stay near the replayed actions. No function here waits for the device, and every random
-draw comes from the generator it is given.
+and to stay near the replayed actions. No function here waits for the device, and what is random
+comes in as tensors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import torch
 import tyro
 from torch import Tensor
 
-from newt_agent.maths import RunningScale, sample_heads, time_weights, two_hot_cross_entropy
+from newt_agent.maths import RunningScale, time_weights, two_heads, two_hot_cross_entropy
+from newt_agent.noise import UpdateNoise
 from newt_agent.settings import Range, check_settings
 from newt_agent.world_model import TaskContext, WorldModel
 
@@ -77,6 +78,19 @@ class LossConfig:
         return time_weights(steps, self.rho, device, self.normalise_rho)
 
 
+def update_noise(model: WorldModel, batch: Batch) -> UpdateNoise:
+    """Makes the noise of an update from a batch, with any numbers: draw it."""
+    horizon, batch_size, action_dim = batch.action.shape
+    return UpdateNoise.empty(
+        horizon,
+        batch_size,
+        action_dim,
+        model.num_q,
+        model.config.mlp_dim if model.config.q_dropout else 0,
+        batch.action.device,
+    )
+
+
 @torch.no_grad()
 def td_target(
     model: WorldModel,
@@ -84,7 +98,7 @@ def td_target(
     reward: Tensor,
     context: TaskContext,
     discount: Tensor,
-    generator: torch.Generator | None,
+    noise: UpdateNoise,
 ) -> Tensor:
     """One-step targets of the value: ``r + discount * min(Q_i, Q_j)`` of the target network.
 
@@ -97,13 +111,13 @@ def td_target(
         reward: ``[..., B]``.
         context: Tasks, ``[B]``.
         discount: ``[tasks]``, the discount of each task.
-        generator: Source of the heads and the actions.
+        noise: Of the heads and the actions.
 
     Returns:
         ``[..., B]``.
     """
-    action, _ = model.sample_action(next_z, context, generator)
-    heads = sample_heads(model.num_q, next_z.device, generator)
+    action, _ = model.sample_action(next_z, context, noise.next_action)
+    heads = two_heads(noise.target_heads)
     values = model.decode(model.Q(next_z, action, context, target=True, heads=heads))
     return reward + discount[context.task] * values.amin(0)
 
@@ -113,7 +127,7 @@ def world_model_loss(
     batch: Batch,
     discount: Tensor,
     config: LossConfig,
-    generator: torch.Generator | None,
+    noise: UpdateNoise,
 ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
     """The loss of encoder, dynamics, reward and value.
 
@@ -128,7 +142,7 @@ def world_model_loss(
         batch: Replayed windows.
         discount: ``[tasks]``, the discount of each task.
         config: Coefficients.
-        generator: Source of the target's heads and actions, on the model's device.
+        noise: Of the target's heads and actions, on the model's device.
 
     Returns:
         The loss; detached scalars to log; and the imagined states ``[H + 1, B, latent_dim]``,
@@ -141,7 +155,7 @@ def world_model_loss(
     context = model.context(batch.task)
     with torch.no_grad():
         observed = model.encode(batch.obs[1:], context, later)
-        target = td_target(model, observed, batch.reward, context, discount, generator)
+        target = td_target(model, observed, batch.reward, context, discount, noise)
 
     states = [model.encode(batch.obs[0], context, first)]
     for action in batch.action:
@@ -150,7 +164,7 @@ def world_model_loss(
 
     vmin, vmax = model.config.vmin, model.config.vmax
     reward_logits = model.reward(zs[:-1], batch.action, context)
-    value_logits = model.Q(zs[:-1], batch.action, context, train=True, generator=generator)
+    value_logits = model.Q(zs[:-1], batch.action, context, kept=noise.model_dropout)
     consistency = (zs[1:] - observed).square().mean((1, 2)) @ weights
     reward = two_hot_cross_entropy(reward_logits, batch.reward, vmin, vmax).mean(1) @ weights
     value = two_hot_cross_entropy(value_logits, target, vmin, vmax).mean((0, 2)) @ weights
@@ -192,7 +206,7 @@ def policy_loss(
     batch: Batch,
     scale: RunningScale,
     config: LossConfig,
-    generator: torch.Generator | None,
+    noise: UpdateNoise,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of the policy during reinforcement learning.
 
@@ -207,16 +221,16 @@ def policy_loss(
         scale: Divides the values. Not changed: follow up with
             ``scale.update(metrics["q_spread"])`` (after averaging it over ranks).
         config: Coefficients.
-        generator: Source of the actions and heads, on the model's device.
+        noise: Of the actions and heads, on the model's device.
 
     Returns:
         The loss and detached scalars to log.
     """
     zs, context = zs.detach(), model.context(batch.task)
     weights = config.time_weights(len(zs), zs.device)
-    action, info = model.sample_action(zs, context, generator)
-    heads = sample_heads(model.num_q, zs.device, generator)
-    logits = model.Q(zs, action, context, heads=heads, detach=True, train=True, generator=generator)
+    action, info = model.sample_action(zs, context, noise.action)
+    heads = two_heads(noise.heads)
+    logits = model.Q(zs, action, context, heads=heads, detach=True, kept=noise.dropout)
     q = model.decode(logits).mean(0)
 
     horizon = batch.action.shape[0]
@@ -240,7 +254,7 @@ def pretrain_policy_loss(
     zs: Tensor,
     batch: Batch,
     config: LossConfig,
-    generator: torch.Generator | None,
+    noise: UpdateNoise,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The policy's part of the pretraining objective: imitation and entropy, no value.
 
@@ -252,7 +266,7 @@ def pretrain_policy_loss(
         zs: ``[H + 1, B, latent_dim]`` from `world_model_loss`; treated as constant.
         batch: The windows they were imagined from.
         config: Coefficients.
-        generator: Source of the actions, on the model's device.
+        noise: Of the actions, on the model's device.
 
     Returns:
         The loss and detached scalars to log.
@@ -260,7 +274,7 @@ def pretrain_policy_loss(
     horizon = batch.action.shape[0]
     weights = config.time_weights(horizon + 1, zs.device)[:horizon] / horizon
     context = model.context(batch.task)
-    action, info = model.sample_action(zs[:horizon].detach(), context, generator)
+    action, info = model.sample_action(zs[:horizon].detach(), context, noise.action[:horizon])
     bc = _imitation(action, info["mask"], batch.action).mean(1) @ weights
     entropy = info["scaled_entropy"].mean(1) @ weights
     loss = bc - config.entropy_coef * entropy

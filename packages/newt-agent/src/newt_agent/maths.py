@@ -2,7 +2,7 @@
 
 Rewards and values are regressed as distributions over bins that are uniform in symlog space
 (arXiv 2511.19584, section 3; the transform is that of DreamerV3, arXiv 2301.04104). Everything
-here waits for no device, and what is random comes from the generator it is given.
+here waits for no device, and nothing is random.
 """
 
 from __future__ import annotations
@@ -148,9 +148,9 @@ def squashed_log_prob(noise: Tensor, log_std: Tensor, before: Tensor, mask: Tens
     return torch.where(mask, density, 0.0).sum(-1)
 
 
-def sample_heads(num_q: int, device: torch.device, generator: torch.Generator | None) -> Tensor:
-    """Draw two different heads of the value ensemble, indices ``[2]``."""
-    return torch.rand(num_q, generator=generator, device=device).topk(2).indices
+def two_heads(uniform: Tensor) -> Tensor:
+    """Two different heads of the value ensemble, indices ``[2]``, from ``[num_q]`` draws."""
+    return uniform.topk(2).indices
 
 
 class RunningScale(nn.Module):
@@ -162,17 +162,19 @@ class RunningScale(nn.Module):
     """
 
     value: Tensor
+    quantiles: Tensor
 
     def __init__(self, tau: float = 0.01):
         super().__init__()
         self.tau = tau
         self.register_buffer("value", torch.ones(()))
+        # On the device already: made where they are used, they would wait for it.
+        self.register_buffer("quantiles", torch.tensor([0.05, 0.95]), persistent=False)
 
-    @staticmethod
     @torch.no_grad()
-    def spread(x: Tensor) -> Tensor:
+    def spread(self, x: Tensor) -> Tensor:
         """The distance between the 5th and 95th percentile of all of `x`, a scalar tensor."""
-        low, high = torch.quantile(x.detach().flatten().float(), x.new_tensor([0.05, 0.95]).float())
+        low, high = torch.quantile(x.detach().flatten().float(), self.quantiles)
         return high - low
 
     @torch.no_grad()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmbench.catalog import Task
 from mmbench.runs import RunError
+from newt_agent.execution import Execution, Precision, resolve_execution
 from newt_agent.learner import Learner, OptimizerConfig
 from newt_agent.losses import LossConfig
 from newt_agent.off_policy import OffPolicyConfig, OffPolicyMethod
@@ -38,6 +39,10 @@ class ModelBasedConfig(OffPolicyConfig):
     """The losses."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """The optimizers."""
+    execution: Execution = "auto"
+    """How updates and plans run; auto is graph on a GPU, else eager."""
+    plan_precision: Precision = "float32"
+    """Of the products of matrices in plans."""
 
     fixed = (*OffPolicyConfig.fixed, "planner.horizon")
 
@@ -65,7 +70,9 @@ class ModelBased(OffPolicyMethod):
         super().__init__(config, agent, rows)
         agent.planner.config = config.planner
         agent.plan = config.plan
-        self.learner = Learner(agent, loss or config.loss, config.optimizer)
+        execution = resolve_execution(config.execution, agent.device)
+        agent.run_by(execution, config.plan_precision)
+        self.learner = Learner(agent, loss or config.loss, config.optimizer, execution)
 
     @classmethod
     def horizon(cls, config: Any) -> int:

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from mmbench.runs import RunError
-from newt_agent.maths import sample_heads
+from newt_agent.execution import Execution, Precision, compiled
+from newt_agent.maths import two_heads
+from newt_agent.noise import PlanNoise
 from newt_agent.settings import Range, check_settings
 
 
@@ -79,9 +81,7 @@ class PlanningModel(Protocol):
     def Q(self, z: Tensor, action: Tensor, context: Any, *, heads: Tensor | None = None) -> Tensor:
         """Logits of the return, one row a head."""
 
-    def sample_action(
-        self, z: Tensor, context: Any, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Any]:
+    def sample_action(self, z: Tensor, context: Any, noise: Tensor) -> tuple[Tensor, Any]:
         """An action of the policy, and a second value that the planner ignores."""
 
     def decode(self, logits: Tensor) -> Tensor:
@@ -99,11 +99,37 @@ class Planner:
     def __init__(self, model: PlanningModel, config: PlannerConfig | None = None):
         self.model = model
         self.config = config or PlannerConfig()
+        self.run_by("eager")
+
+    def run_by(self, execution: Execution, precision: Precision = "float32") -> None:
+        """Sets how the model is followed; at first as written, in float32.
+
+        Args:
+            execution: Not ``auto``.
+            precision: Of the products of matrices.
+        """
+        self.precision = precision
+        self._imagine = compiled(self._plain_imagine, execution)
 
     def initial(self, num_envs: int) -> Tensor:
         """A `prev_mean` for the first call: zeros ``[num_envs, horizon, action_dim]``."""
         mask = self.model.action_mask
         return torch.zeros(num_envs, self.config.horizon, mask.shape[-1], device=mask.device)
+
+    def noise(self, num_envs: int) -> PlanNoise:
+        """Makes the noise of plans for a number of environments; draw it anew for each plan."""
+        config, mask = self.config, self.model.action_mask
+        return PlanNoise.empty(
+            num_envs,
+            config.horizon,
+            config.iterations,
+            config.num_samples - config.num_pi_trajs,
+            config.num_pi_trajs,
+            config.num_elites,
+            mask.shape[-1],
+            self.model.num_q,
+            mask.device,
+        )
 
     @torch.no_grad()
     def plan(
@@ -114,7 +140,7 @@ class Planner:
         first: Tensor,
         discount: Tensor,
         explore: bool,
-        generator: torch.Generator | None,
+        noise: PlanNoise,
         prior_weight: float | Tensor = 0.0,
     ) -> tuple[Tensor, Tensor]:
         """Choose one action for each of E environments.
@@ -127,7 +153,7 @@ class Planner:
             first: ``[E]`` bool, True where an episode begins: there `prev_mean` is ignored.
             discount: ``[E]``, the discount of each environment's task.
             explore: Add noise of the final standard deviation to the action.
-            generator: Source of all noise, on the device of `z`.
+            noise: As of :meth:`noise`, drawn, on the device of `z`.
             prior_weight: In [0, 1], how far the initial Gaussian is that of the policy's
                 sequences instead of the shifted mean with `max_std` (section 3 of the paper
                 anneals it from 1 to 0 early in training).
@@ -138,12 +164,12 @@ class Planner:
         """
         config = self.config
         mask = context.action_mask
-        heads = sample_heads(self.model.num_q, z.device, generator)
+        heads = two_heads(noise.heads)
         discount = discount[:, None]
 
         # Inside, time comes first: [horizon, E, candidates, action_dim].
         pi_actions, pi_values = self._imagine(
-            z.expand(-1, config.num_pi_trajs, -1), None, context, discount, heads, generator
+            z.expand(-1, config.num_pi_trajs, -1), None, context, discount, heads, noise.policy
         )
         shifted = torch.cat([prev_mean[:, 1:], torch.zeros_like(prev_mean[:, :1])], dim=1)
         mean = torch.where(first[:, None, None], 0.0, shifted).transpose(0, 1).unsqueeze(2)
@@ -156,17 +182,15 @@ class Planner:
             mean = torch.lerp(mean, pi_actions.mean(2, keepdim=True), prior_weight)
             std = torch.lerp(std, pi_std, prior_weight)
 
-        count = config.num_samples - config.num_pi_trajs
-        shape = (config.horizon, z.shape[0], count, mean.shape[-1])
-        for _ in range(config.iterations):
-            noise = torch.randn(shape, generator=generator, device=z.device, dtype=z.dtype)
-            actions = torch.where(mask, (mean + std * noise).clamp(-1, 1), 0.0)
-            actions, values = self._imagine(z, actions, context, discount, heads, generator)
+        for each, last in zip(noise.candidates, noise.last, strict=True):
+            actions = torch.where(mask, (mean + std * each).clamp(-1, 1), 0.0)
+            actions, values = self._imagine(z, actions, context, discount, heads, last[None])
             actions = torch.cat([pi_actions, actions], dim=2)
             values = torch.cat([pi_values, values], dim=1)
 
             best, index = values.topk(config.num_elites, dim=1)
-            elites = actions.gather(2, index[None, :, :, None].expand(*shape[:2], -1, shape[3]))
+            size = (config.horizon, len(z), config.num_elites, actions.shape[3])
+            elites = actions.gather(2, index[None, :, :, None].expand(size))
             weights = torch.softmax(config.temperature * best, dim=1)
             mean = (weights[..., None] * elites).sum(2, keepdim=True)
             variance = (weights[..., None] * (elites - mean).square()).sum(2, keepdim=True)
@@ -174,22 +198,21 @@ class Planner:
             std = torch.where(mask, std, 0.0)
 
         # Samples by weight: the largest of weight / Exp(1), which needs no host synchronisation.
-        race = weights / torch.empty_like(weights).exponential_(generator=generator)
-        chosen = race.argmax(1)[:, None, None].expand(-1, 1, shape[3])
+        race = weights / noise.race
+        chosen = race.argmax(1)[:, None, None].expand(-1, 1, elites.shape[3])
         action = elites[0].gather(1, chosen).squeeze(1)
         if explore:
-            noise = torch.randn(action.shape, generator=generator, device=z.device, dtype=z.dtype)
-            action = (action + std[0].squeeze(1) * noise).clamp(-1, 1)
+            action = (action + std[0].squeeze(1) * noise.explore).clamp(-1, 1)
         return action, mean.squeeze(2).transpose(0, 1).contiguous()
 
-    def _imagine(
+    def _plain_imagine(
         self,
         z: Tensor,
         sequences: Tensor | None,
         context: Any,
         discount: Tensor,
         heads: Tensor,
-        generator: torch.Generator | None,
+        noise: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Follow action sequences in the model.
 
@@ -199,27 +222,46 @@ class Planner:
             context: The tasks.
             discount: ``[E, 1]``.
             heads: Indices of the two heads of the terminal value.
-            generator: Source of the policy's actions.
+            noise: ``[steps, E, N, action_dim]``, of the policy's actions: horizon + 1 of them
+                where it chooses the sequences, else the last one.
 
         Returns:
             The sequences, and their values ``[E, N]``: the discounted sum of the rewards and of
             the mean terminal value of the two heads. NaN counts as 0.
         """
+        low = self.precision == "bfloat16"
+        with torch.autocast(z.device.type, torch.bfloat16, enabled=low):
+            return self._follow(z, sequences, context, discount, heads, noise)
+
+    def _follow(
+        self,
+        z: Tensor,
+        sequences: Tensor | None,
+        context: Any,
+        discount: Tensor,
+        heads: Tensor,
+        noise: Tensor,
+    ) -> tuple[Tensor, Tensor]:
         model = self.model
         actions: list[Tensor] = []
         value: Tensor | float = 0.0
         factor = torch.ones_like(discount)
         for t in range(self.config.horizon):
             if sequences is None:
-                action, _ = model.sample_action(z, context, generator)
+                action, _ = model.sample_action(z, context, noise[t])
                 actions.append(action)
             else:
                 action = sequences[t]
-            value = value + factor * model.decode(model.reward(z, action, context))
+            value = value + factor * self._decode(model.reward(z, action, context))
             z = model.next(z, action, context)
             factor = factor * discount
-        last, _ = model.sample_action(z, context, generator)
-        value = value + factor * model.decode(model.Q(z, last, context, heads=heads)).mean(0)
+        last, _ = model.sample_action(z, context, noise[-1])
+        value = value + factor * self._decode(model.Q(z, last, context, heads=heads)).mean(0)
         if sequences is None:
             sequences = torch.stack(actions)
         return sequences, torch.nan_to_num(value, nan=0.0)
+
+    def _decode(self, logits: Tensor) -> Tensor:
+        # In float32 always: the bins are too close for less.
+        with torch.autocast(logits.device.type, enabled=False):
+            return self.model.decode(logits.float())

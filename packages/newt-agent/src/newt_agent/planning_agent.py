@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,9 +13,11 @@ from torch import Tensor
 
 from mmbench.catalog import Task
 from newt_agent.agent import Agent, TaskInfo
+from newt_agent.execution import Execution, Precision, recorded
+from newt_agent.noise import PlanNoise
 from newt_agent.planner import Planner, PlannerConfig
 from newt_agent.task_module import TaskTables, task_tables
-from newt_agent.world_model import SIZES, ModelConfig, TaskContext, WorldModel
+from newt_agent.world_model import SIZES, ModelConfig, WorldModel
 
 
 class PlanningAgent(Agent):
@@ -56,6 +59,7 @@ class PlanningAgent(Agent):
         self.plan = plan
         self.memory: Tensor | None = None
         self.prior_weight = 0.0
+        self.run_by("eager")
 
     @classmethod
     def create(
@@ -106,6 +110,24 @@ class PlanningAgent(Agent):
         other.memory = None
         return other
 
+    def run_by(self, execution: Execution, precision: Precision = "float32") -> None:
+        """Sets how plans are computed; at first as written, in float32.
+
+        Args:
+            execution: Not ``auto``.
+            precision: Of the products of matrices.
+        """
+        self.execution = execution
+        self.planner.run_by(execution, precision)
+        self._plans = {
+            explore: recorded(partial(self._plan, explore), execution) for explore in (False, True)
+        }
+
+    def add_tasks(self, tasks: Sequence[Task]) -> None:
+        """As of any agent."""
+        super().add_tasks(tasks)
+        self.run_by(self.execution, self.planner.precision)  # what is recorded has other tables
+
     def _choose(
         self,
         obs: Tensor,
@@ -114,40 +136,50 @@ class PlanningAgent(Agent):
         explore: bool,
         generator: torch.Generator | None,
     ) -> Tensor:
-        # One dimension more, against which the planner's candidates broadcast.
-        context = self.model.context(task[:, None])
-        z = self.model.encode(obs[:, None], context)
-        if self.plan:
-            return self._plan(z, context, first, explore, generator)
-        return self._follow_policy(z, context, explore, generator)
+        if not self.plan:
+            return self._follow_policy(obs, task, explore, generator)
+        if self.memory is None or len(self.memory) != len(obs):
+            if not bool(first.all()):
+                raise ValueError(
+                    f"{len(obs)} rows, but the last call had "
+                    f"{0 if self.memory is None else len(self.memory)}: pass first=True for all"
+                )
+            self.memory = self.planner.initial(len(obs))
+        noise = self.planner.noise(len(obs)).draw(generator)
+        prior = None
+        if self.prior_weight > 0:
+            prior = torch.full((), self.prior_weight, device=self.device)
+        action, self.memory = self._plans[explore](obs, task, first, self.memory, prior, noise)
+        return action
 
     def _plan(
         self,
-        z: Tensor,
-        context: TaskContext,
-        first: Tensor,
         explore: bool,
-        generator: torch.Generator | None,
-    ) -> Tensor:
-        if self.memory is None or len(self.memory) != len(z):
-            if not bool(first.all()):
-                raise ValueError(
-                    f"{len(z)} rows, but the last call had "
-                    f"{0 if self.memory is None else len(self.memory)}: pass first=True for all"
-                )
-            self.memory = self.planner.initial(len(z))
-        discount = self.discount[context.task[:, 0]]
-        action, self.memory = self.planner.plan(
-            z, context, self.memory, first, discount, explore, generator, self.prior_weight
+        obs: Tensor,
+        task: Tensor,
+        first: Tensor,
+        memory: Tensor,
+        prior_weight: Tensor | None,
+        noise: PlanNoise,
+    ) -> tuple[Tensor, Tensor]:
+        """Plans; returns the actions and the next memory."""
+        # One dimension more, against which the planner's candidates broadcast.
+        context = self.model.context(task[:, None])
+        z = self.model.encode(obs[:, None], context)
+        weight = 0.0 if prior_weight is None else prior_weight
+        return self.planner.plan(
+            z, context, memory, first, self.discount[task], explore, noise, weight
         )
-        return action
 
     def _follow_policy(
-        self, z: Tensor, context: TaskContext, explore: bool, generator: torch.Generator | None
+        self, obs: Tensor, task: Tensor, explore: bool, generator: torch.Generator | None
     ) -> Tensor:
-        if explore:
-            return self.model.sample_action(z, context, generator)[0].squeeze(1)
-        return self.model.pi(z, context)[0].squeeze(1)
+        context = self.model.context(task)
+        z = self.model.encode(obs, context)
+        if not explore:
+            return self.model.pi(z, context)[0]
+        noise = torch.empty(len(z), self.model.config.action_dim, device=z.device)
+        return self.model.sample_action(z, context, noise.normal_(generator=generator))[0]
 
     def _own_description(self) -> dict[str, Any]:
         return {

@@ -282,8 +282,7 @@ class WorldModel(TaskModule):
         target: bool = False,
         heads: Tensor | None = None,
         detach: bool = False,
-        train: bool = False,
-        generator: torch.Generator | None = None,
+        kept: Tensor | None = None,
     ) -> Tensor:
         """Predict the return as logits.
 
@@ -294,8 +293,8 @@ class WorldModel(TaskModule):
             target: Use the target network.
             heads: Indices of the heads to compute; None is all.
             detach: Let gradients reach `z` and `action` but not the weights.
-            train: Apply the model's dropout, if it has any.
-            generator: Source of the dropout, on the model's device.
+            kept: ``[..., num_q or len(heads), mlp_dim]``, the dropout: 1 where training keeps an
+                output of the first layer, else 0; None keeps all.
 
         Returns:
             ``[num_q or len(heads), ..., num_bins]``.
@@ -303,7 +302,7 @@ class WorldModel(TaskModule):
         net = self.target_q_net if target else self.q_net
         term = context.target_q_net if target else context.q_net
         term = term.detach() if detach else term
-        return net(z, _mask(action, context), term, heads, detach, train, generator)
+        return net(z, _mask(action, context), term, heads, detach, kept)
 
     def decode(self, logits: Tensor) -> Tensor:
         """Turn reward or value logits ``[..., num_bins]`` into scalars ``[...]``."""
@@ -334,17 +333,14 @@ class WorldModel(TaskModule):
         return torch.tanh(mean), log_std
 
     def sample_action(
-        self,
-        z: Tensor,
-        context: TaskContext,
-        generator: torch.Generator | None = None,
+        self, z: Tensor, context: TaskContext, noise: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Draw an action from the policy, differentiably.
+        """An action of the policy, differentiably.
 
         Args:
             z: ``[..., latent_dim]``.
             context: Tasks, whose indices broadcast to ``z.shape[:-1]``.
-            generator: Source of the noise, on the device of `z`; None is the global one.
+            noise: ``[..., action_dim]`` standard normal.
 
         Returns:
             The action ``[..., action_dim]`` in (-1, 1), 0 at masked entries, and a dict:
@@ -356,7 +352,6 @@ class WorldModel(TaskModule):
         """
         mean, log_std = self._gaussian(z, context)
         mask = context.action_mask
-        noise = torch.randn(mean.shape, generator=generator, device=z.device, dtype=mean.dtype)
         raw = torch.where(mask, mean + noise * log_std.exp(), 0.0)
         log_prob = torch.where(mask, gaussian_log_prob(noise, log_std), 0.0).sum(-1)
         info: dict[str, Any] = {
