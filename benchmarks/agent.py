@@ -4,9 +4,10 @@
     uv run python benchmarks/agent.py --device cuda --sizes S L --envs 8 200 --batch 1024
 
 Both get the same weights, batches and draws; the greatest difference of their losses (relative) or
-mean plans is in the table (with TF32 and bfloat16 it says little). Times are the least of some runs in turn (processor time where one thread of a CPU computes, so that other
-programs do not count). The floor is the matrix arithmetic (counted by PyTorch) at the rate of the
-fastest large product of the same run. With ``--out`` the rows are added to a CSV file.
+mean plans is in the table (with TF32 and bfloat16 it says little). Times are the least of some
+runs in turn (processor time where one thread of a CPU computes, so that other programs do not
+count). The floor is the matrix arithmetic (counted by PyTorch) at the rate of the fastest large
+product of the same run. With ``--out`` the rows are added to a CSV file.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import csv
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from plain_newt import PlainNewt
@@ -25,7 +26,7 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmbench import catalog
-from newt_agent.execution import Execution, Precision
+from newt_agent.config import Execution, Precision
 from newt_agent.learner import Learner, OptimizerConfig
 from newt_agent.losses import Batch, LossConfig, update_noise
 from newt_agent.planner import PlannerConfig
@@ -126,7 +127,7 @@ def measure_update(
         device,
         seconds,
     )
-    return row("update", ours_s, plain_s, count, difference, first)
+    return numbers("update", ours_s, plain_s, count, difference, first)
 
 
 def measure_plan(
@@ -166,10 +167,10 @@ def measure_plan(
         device,
         seconds,
     )
-    return row("plan", ours_s, plain_s, count, difference, took)
+    return numbers("plan", ours_s, plain_s, count, difference, took)
 
 
-def row(
+def numbers(
     what: str, ours: float, plain: float, count: int, difference: float, first: float
 ) -> dict[str, Any]:
     return {
@@ -183,12 +184,38 @@ def row(
     }
 
 
+def row_of(
+    found: dict[str, Any],
+    device: torch.device,
+    size: str,
+    count: int,
+    execution: str,
+    precision: Precision | None,
+    rates: dict[Precision, float],
+) -> dict[str, Any]:
+    """A row of the table; ``rates`` keeps the machine's, once they are measured."""
+    precision = precision or "float32"
+    if precision not in rates:
+        rates[precision] = peak(device, precision)
+    floor = 1e3 * found["flops"] / rates[precision]
+    whole = found | {
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "size": size,
+        "rows": count,
+        "execution": execution,
+        "precision": precision,
+        "floor_ms": floor,
+        "of_peak": floor / found["ms"],
+    }
+    return {name: whole[name] for name in COLUMNS}
+
+
 def measure(arguments: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
     """Measures everything that was asked for, and prints each row when it is there."""
     device = torch.device(arguments.device)
     planner = PlannerConfig(num_samples=arguments.samples, iterations=arguments.iterations)
-    rates = {one: peak(device, one) for one in get_args(Precision)}
-    console.print({name: f"{rate / 1e12:.2f} TFLOP/s" for name, rate in rates.items()})
+    rates: dict[Precision, float] = {}
     rows = []
     for size in arguments.sizes:
         for execution in arguments.execution:
@@ -201,27 +228,16 @@ def measure(arguments: argparse.Namespace, console: Console) -> list[dict[str, A
                     found = measure_plan(
                         size, count, execution, precision, planner, device, arguments.seconds
                     )
-                floor = 1e3 * found.pop("flops") / rates[precision or "float32"]
-                name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
-                found |= {
-                    "device": name,
-                    "threads": torch.get_num_threads(),
-                    "size": size,
-                    "rows": count,
-                    "execution": execution,
-                    "precision": precision or "float32",
-                    "floor_ms": floor,
-                    "of_peak": floor / found["ms"],
-                }
-                rows.append({name: found[name] for name in COLUMNS})
+                row = row_of(found, device, size, count, execution, precision, rates)
+                rows.append(row)
                 console.print(
                     " ".join(
                         f"{name}={value:.3g}" if isinstance(value, float) else f"{value}"
-                        for name, value in rows[-1].items()
+                        for name, value in row.items()
                     )
                 )
                 if arguments.out:
-                    append(arguments.out, rows[-1])
+                    append(arguments.out, row)
     return rows
 
 

@@ -26,8 +26,10 @@ from newt_agent.cli import USER_ERRORS, check_flags
 from newt_agent.config import (
     Device,
     Episodes,
+    Execution,
     Folder,
     Modules,
+    Precision,
     RunConfig,
     Seed,
     SomeThreads,
@@ -65,6 +67,10 @@ class EvalConfig:
     """A file for the result, in the form of a run's eval.json."""
     plan: bool = True
     """Act by planning; off, the policy's mean acts."""
+    execution: Execution = "auto"
+    """How plans run; auto is graph on a GPU, else eager."""
+    plan_precision: Precision = "float32"
+    """Of the products of matrices in plans."""
     swap_instruction: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
     """Another instruction for all of these tasks: does the agent do as it is told?"""
     random: bool = False
@@ -118,7 +124,12 @@ def evaluate_checkpoint(program: str, version: str, arguments: list[str] | None 
 
 
 def load_agent(
-    checkpoint: str, device: Device = "auto", threads: int | None = None, plan: bool = True
+    checkpoint: str,
+    device: Device = "auto",
+    threads: int | None = None,
+    plan: bool = True,
+    execution: Execution = "auto",
+    plan_precision: Precision = "float32",
 ) -> Agent:
     """Loads the agent of a checkpoint for a command line, and sets PyTorch's threads.
 
@@ -127,14 +138,18 @@ def load_agent(
         device: Where it computes.
         threads: CPU threads of this process, by default as many as the run had.
         plan: Act by planning; off, the policy's mean acts.
+        execution: How plans run.
+        plan_precision: Of the products of matrices in plans.
 
     Raises:
-        RunError: There is no such checkpoint or device, or ``plan`` is off and it never plans.
+        RunError: There is no such checkpoint, device or way to run, or ``plan`` is off and it never
+            plans.
     """
     import torch
 
     from newt_agent.agent import Agent
     from newt_agent.checkpoint import run_config
+    from newt_agent.execution import resolve_execution
     from newt_agent.planning_agent import PlanningAgent
     from newt_agent.system import resolve_device
 
@@ -145,6 +160,7 @@ def load_agent(
     agent = Agent.load(checkpoint, resolve_device(device))
     if isinstance(agent, PlanningAgent):
         agent.plan = plan
+        agent.run_by(resolve_execution(execution, agent.device), plan_precision)
     elif not plan:
         raise RunError(f"--no-plan: an agent of {agent.method!r} never plans; leave it out")
     return agent
@@ -164,7 +180,14 @@ def _evaluate(arguments: EvalConfig) -> None:
     if videos:
         check_folder(videos)
     run = run_config(arguments.checkpoint)
-    agent = load_agent(arguments.checkpoint, arguments.device, arguments.threads, arguments.plan)
+    agent = load_agent(
+        arguments.checkpoint,
+        arguments.device,
+        arguments.threads,
+        arguments.plan,
+        arguments.execution,
+        arguments.plan_precision,
+    )
     names = arguments.tasks or ",".join(task.name for task in agent.tasks)
     tasks = _tasks_to_evaluate(names, arguments, run)
     known = {task.name for task in agent.tasks}

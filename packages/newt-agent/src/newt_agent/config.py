@@ -19,6 +19,11 @@ from newt_agent.settings import Range, check_settings
 
 Size = Literal["XS", "S", "B", "L", "XL"]
 Device = Literal["auto", "cpu", "cuda"]
+Execution = Literal["auto", "eager", "graph", "compile"]
+"""``eager``: as written; ``graph``: as a CUDA graph; ``compile``: compiled, on a GPU as a graph of
+what was compiled; ``auto``: ``graph`` on a GPU, else ``eager``."""
+Precision = Literal["float32", "bfloat16"]
+"""Of products of matrices; on a GPU, float32 is TF32."""
 OnError = Literal["raise", "restart"]
 
 Seed = Annotated[int, Range(0, 2**32 - 1)]

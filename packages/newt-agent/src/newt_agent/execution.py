@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from mmbench.runs import RunError
-
-Execution = Literal["auto", "eager", "graph", "compile"]
-"""``eager``: as written; ``graph``: as a CUDA graph; ``compile``: compiled, on a GPU as a graph of
-what was compiled; ``auto``: ``graph`` on a GPU, else ``eager``."""
-Precision = Literal["float32", "bfloat16"]
-"""Of products of matrices; on a GPU, float32 is TF32."""
+from newt_agent.config import Execution
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -8,7 +8,8 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from newt_agent.execution import Execution, compiled, recorded
+from newt_agent.config import Execution
+from newt_agent.execution import compiled, recorded
 from newt_agent.losses import (
     Batch,
     LossConfig,
@@ -142,7 +143,10 @@ class Learner:
         Returns:
             Losses and statistics as scalar tensors on the model's device; nothing waits for it.
         """
-        noise = update_noise(self.model, batch).draw(generator, self._keep)
+        return self.step(batch, update_noise(self.model, batch).draw(generator, self._keep))
+
+    def step(self, batch: Batch, noise: UpdateNoise) -> dict[str, Tensor]:
+        """As :meth:`update`, from draws."""
         numbers = self._update(batch, noise).unbind()
         metrics = dict(zip(self._metrics, numbers, strict=True))
         self._watch.see(metrics)

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from mmbench.catalog import Task
 from mmbench.runs import RunError
-from newt_agent.execution import Execution, Precision, resolve_execution
+from newt_agent.config import Execution, Precision
+from newt_agent.execution import resolve_execution
 from newt_agent.learner import Learner, OptimizerConfig
 from newt_agent.losses import LossConfig
 from newt_agent.off_policy import OffPolicyConfig, OffPolicyMethod

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from mmbench.runs import RunError
-from newt_agent.execution import Execution, Precision, compiled
+from newt_agent.config import Execution, Precision
+from newt_agent.execution import compiled
 from newt_agent.maths import two_heads
 from newt_agent.noise import PlanNoise
 from newt_agent.settings import Range, check_settings

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from mmbench.catalog import Task
 from newt_agent.agent import Agent, TaskInfo
-from newt_agent.execution import Execution, Precision, recorded
+from newt_agent.config import Execution, Precision
+from newt_agent.execution import recorded
 from newt_agent.noise import PlanNoise
 from newt_agent.planner import Planner, PlannerConfig
 from newt_agent.task_module import TaskTables, task_tables
@@ -149,8 +150,36 @@ class PlanningAgent(Agent):
         prior = None
         if self.prior_weight > 0:
             prior = torch.full((), self.prior_weight, device=self.device)
-        action, self.memory = self._plans[explore](obs, task, first, self.memory, prior, noise)
+        action, self.memory = self.plan_by(obs, task, first, self.memory, prior, noise, explore)
         return action
+
+    def plan_by(
+        self,
+        obs: Tensor,
+        task: Tensor,
+        first: Tensor,
+        memory: Tensor,
+        prior_weight: Tensor | None,
+        noise: PlanNoise,
+        explore: bool,
+    ) -> tuple[Tensor, Tensor]:
+        """Plans from draws.
+
+        Args:
+            obs: ``[B, 128]``.
+            task: ``[B]``, rows of the task table.
+            first: ``[B]`` bool, where an episode starts.
+            memory: ``[B, horizon, 16]``, the last plan.
+            prior_weight: In (0, 1], how far plans start from what the policy would do; None is 0.
+            noise: As of :meth:`Planner.noise`, drawn.
+            explore: Add the noise of training.
+
+        Returns:
+            Actions ``[B, 16]``, and the next memory.
+        """
+        plan = self._plans[explore]
+        result: tuple[Tensor, Tensor] = plan(obs, task, first, memory, prior_weight, noise)
+        return result
 
     def _plan(
         self,
@@ -162,7 +191,7 @@ class PlanningAgent(Agent):
         prior_weight: Tensor | None,
         noise: PlanNoise,
     ) -> tuple[Tensor, Tensor]:
-        """Plans; returns the actions and the next memory."""
+        """As :meth:`plan_by`; as written."""
         # One dimension more, against which the planner's candidates broadcast.
         context = self.model.context(task[:, None])
         z = self.model.encode(obs[:, None], context)
