@@ -275,8 +275,8 @@ def training(part: Part) -> None:
     part.write("training.json", found)
     for precision in ("float32", "bfloat16"):
         result = part.out / f"eval_{precision}.json"
-        evaluated = command("eval", "--checkpoint", run, "--episodes", 1, "--json", result, "--device",
-                            part.device.type, "--plan-precision", precision)  # fmt: skip
+        words = ("--episodes", 1, "--json", result, "--device", part.device.type)
+        evaluated = command("eval", "--checkpoint", run, *words, "--plan-precision", precision)
         try:
             subprocess.run(evaluated, timeout=max(30.0, part.left), check=True, capture_output=True)
             found[precision] = json.loads(result.read_text())["score"]
