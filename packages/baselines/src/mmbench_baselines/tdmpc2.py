@@ -29,7 +29,6 @@ import torch
 from torch import Tensor, nn
 
 from mmbench.catalog import Task
-from mmbench.language import encoder_dim
 from newt_agent.config import Size, Steps
 from newt_agent.losses import LossConfig
 from newt_agent.model_based import ModelBased, ModelBasedConfig
@@ -38,6 +37,7 @@ from newt_agent.newt import QUICKSTART
 from newt_agent.off_policy import rows_that_fit
 from newt_agent.planning_agent import PlanningAgent
 from newt_agent.settings import Range
+from newt_agent.task_input import input_dim
 from newt_agent.task_module import TaskTables, task_masks
 from newt_agent.world_model import SIZES, ModelConfig, WorldModel
 
@@ -217,7 +217,8 @@ class TDMPC2(ModelBased):
 
     def summary(self) -> str:
         model = self.agent.model
-        newt = newt_parameters(self.agent.size, model.num_tasks, encoder_dim(self.config.encoder))
+        entries = input_dim(self.config.encoder, model.num_tasks)
+        newt = newt_parameters(self.agent.size, model.num_tasks, entries)
         return f"TD-MPC2 has {model.num_parameters:,} parameters, Newt of the same size {newt:,}"
 
 

@@ -18,6 +18,7 @@ from mmbench.runs import RunError, RunFolder, one_line, read_json, verify_folder
 from mmbench.runs.folder import CHECKPOINTS
 from newt_agent.finite import BrokenAgentError, UnusableNumberError
 from newt_agent.methods import find_method
+from newt_agent.task_input import reads_instructions
 from newt_agent.task_module import TABLES, TaskModule, TaskTables, task_tables
 from newt_agent.tensors import load_tensors, save_tensors
 
@@ -51,7 +52,8 @@ class Agent(ABC):
     Args:
         model: The networks; the rows of their task tables are in the order of ``tasks``.
         tasks: What the rows are.
-        encoder: Name of the text encoder that made the table of embeddings.
+        encoder: Name of the text encoder that made the table of embeddings; or another of the
+            ``TASK_INPUTS``.
         size: Name of the networks' size.
         discount_max: The largest discount to learn and plan with; see :meth:`limit_discount`.
 
@@ -88,7 +90,7 @@ class Agent(ABC):
     @property
     def language_dim(self) -> int:
         """Entries of the instructions' embeddings that the networks read; 0 if they read none."""
-        return self.model.task_embeddings.shape[1]
+        return self.model.task_embeddings.shape[1] if reads_instructions(self.encoder) else 0
 
     @property
     def settings(self) -> dict[str, Any]:

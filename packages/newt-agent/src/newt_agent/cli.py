@@ -21,7 +21,7 @@ from mmbench.catalog import (
     TaskUnavailableError,
     UnknownTaskError,
 )
-from mmbench.language import EncoderUnavailableError, embed
+from mmbench.language import EncoderUnavailableError
 from mmbench.runs import EXIT_INTERRUPTED, RunError, RunFolder, explain, one_line, report_errors
 from mmbench.shell import answer_version, command
 from newt_agent import __version__
@@ -43,6 +43,7 @@ from newt_agent.display import Display, duration, is_scored
 from newt_agent.method import Method
 from newt_agent.methods import find_method
 from newt_agent.settings import check_settings
+from newt_agent.task_input import task_vectors
 
 USER_ERRORS = (
     UnknownTaskError,
@@ -250,7 +251,7 @@ def _from_checkpoint(
     check_checkpoint(config, method.name, checkpoint, about)
     new = [task for task in tasks if task.versioned_name not in about.tasks]
     if about.reads_language:
-        embed([task.instruction for task in new], encoder=about.settings["encoder"])
+        task_vectors(new, about.settings["encoder"])
     else:
         check_known([task.versioned_name for task in new], about.tasks)
     return config
@@ -277,7 +278,7 @@ def _train(method: type[Method], program: str, arguments: list[str]) -> None:
     if not config.skip_missing:  # else the trainer checks, which knows the tasks that can run
         method.check(method.complete(config, tasks), tasks, device)
     if config.checkpoint is None:  # else they are there, or were looked for already
-        embed([task.instruction for task in tasks], encoder=config.encoder)
+        task_vectors(tasks, config.encoder)
     if config.wandb:
         check_wandb()
     label = preset if method.name == "newt" else f"{method.name}-{preset}"

@@ -12,10 +12,10 @@ import tyro
 
 from mmbench import catalog
 from mmbench.catalog import Task
-from mmbench.language import ENCODERS
 from mmbench.runs import RunError
 from mmbench.shell import command
 from newt_agent.settings import Range, check_settings
+from newt_agent.task_input import TASK_INPUTS
 
 Size = Literal["XS", "S", "B", "L", "XL"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -79,7 +79,8 @@ class RunConfig:
     size: Size = "L"
     """Size of the networks: of a world model XS 0.3M, S 2M, B 7M, L 20M, XL 82M parameters."""
     encoder: str = "minilm"
-    """Text encoder of the instructions: minilm (shipped) or clip (the paper's)."""
+    """What tells tasks apart: their instructions by a text encoder, minilm (shipped) or clip (the
+    paper's); index, a number for each; or none, only what is observed."""
     envs_per_task: Annotated[int, Range(1, MAX_ENVS)] = 1
     """Environments of each task."""
     num_workers: SomeWorkers = None
@@ -117,8 +118,8 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         check_settings(self)
-        if self.encoder not in ENCODERS:
-            raise RunError(f"encoder={self.encoder!r}: one of {', '.join(ENCODERS)}")
+        if self.encoder not in TASK_INPUTS:
+            raise RunError(f"encoder={self.encoder!r}: one of {', '.join(TASK_INPUTS)}")
 
     def selected(self) -> tuple[Task, ...]:
         """Imports the modules and returns the tasks to train on.

@@ -54,7 +54,8 @@ class PlanningAgent(Agent):
         discount_max: float = 1.0,
     ) -> None:
         sizes = self.sizes(model.num_tasks)
-        size = next((name for name, own in sizes.items() if own == model.config), "custom")
+        config = dataclasses.replace(model.config, image_dim=0)  # images change no size's name
+        size = next((name for name, own in sizes.items() if own == config), "custom")
         super().__init__(model, tasks, encoder, size, discount_max)
         self.planner = Planner(model, planner)
         self.plan = plan

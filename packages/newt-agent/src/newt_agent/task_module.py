@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmbench.catalog import Task, action_mask, observation_mask
-from mmbench.language import embed
+from newt_agent.task_input import task_vectors
 
 TaskTables = tuple[Tensor, Tensor, Tensor]
 """Embeddings, action mask and observation mask: the arguments of :class:`TaskModule`."""
@@ -23,7 +23,8 @@ class TaskModule(nn.Module):
 
     Args:
         task_embeddings: ``[tasks, language]`` float, one instruction embedding a task;
-            ``[tasks, 0]`` for a model without language.
+            ``[tasks, 0]`` for a model without language, and for one that tells tasks apart by their
+            numbers the identity matrix.
         action_mask: ``[tasks, action_dim]``, nonzero where the task uses the entry.
         observation_mask: ``[tasks, obs_dim]``, the same for observations.
 
@@ -107,13 +108,12 @@ def task_tables(tasks: Sequence[Task], encoder: str) -> TaskTables:
 
     Args:
         tasks: The tasks, in the order of the rows.
-        encoder: Text encoder of the instructions.
+        encoder: Text encoder of the instructions; or one of the other ``TASK_INPUTS``.
 
     Raises:
         EncoderUnavailableError: An instruction is new, and the encoder is not here.
     """
-    embeddings = embed([task.instruction for task in tasks], encoder=encoder)
-    return torch.from_numpy(embeddings), *task_masks(tasks)
+    return torch.from_numpy(task_vectors(tasks, encoder)), *task_masks(tasks)
 
 
 def task_masks(tasks: Sequence[Task]) -> tuple[Tensor, Tensor]:
