@@ -33,9 +33,11 @@ from mmbench.runs.lock import LOCK
 from newt_agent.agent import Agent
 from newt_agent.cli import parse_training, train_main
 from newt_agent.cli_eval import eval_main
+from newt_agent.cli_import import import_main
 from newt_agent.methods import find_method
 from newt_agent.newt import PAPER, QUICKSTART, Newt, NewtConfig
 from newt_agent.planning_agent import PlanningAgent
+from newt_agent.transfer import transfer_main
 
 HANG = 300
 TRAIN = "from newt_agent.cli import train_main; train_main()"
@@ -78,6 +80,7 @@ MANY = """
 import contextlib, io, json, sys
 from newt_agent.cli import train_main
 from newt_agent.cli_eval import eval_main
+from newt_agent.cli_import import import_main
 main = {"train": train_main, "eval": eval_main}[sys.argv[1]]
 for line in sys.stdin:
     out, err, code = io.StringIO(), io.StringIO(), 0
@@ -436,7 +439,15 @@ def test_mmbench_video_computes_as_newt_eval_does(trained, tmp_path, monkeypatch
     assert threads == [1, 1]
 
 
-@pytest.mark.parametrize(("name", "main"), [("newt-train", train_main), ("newt-eval", eval_main)])
+@pytest.mark.parametrize(
+    ("name", "main"),
+    [
+        ("newt-train", train_main),
+        ("newt-eval", eval_main),
+        ("newt-transfer", transfer_main),
+        ("newt-import", import_main),
+    ],
+)
 def test_the_version_is_told(name, main, capsys):
     with pytest.raises(SystemExit) as end:
         main(["--version"])
@@ -445,7 +456,11 @@ def test_the_version_is_told(name, main, capsys):
 
 
 @pytest.mark.parametrize(
-    ("main", "flags"), [(train_main, []), (train_main, ["--resume=x"]), (eval_main, [])]
+    ("main", "flags"),
+    [
+        *((main, []) for main in (train_main, eval_main, transfer_main, import_main)),
+        *((main, ["--resume=x"]) for main in (train_main, transfer_main)),
+    ],
 )
 def test_helps_fit_the_terminal(main, flags, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
@@ -519,6 +534,7 @@ def test_the_threads_of_the_run_are_used_again(trained, tmp_path):
 import torch
 from newt_agent.cli import train_main
 from newt_agent.cli_eval import eval_main
+from newt_agent.cli_import import import_main
 for name, arguments in {commands}:
     torch.set_num_threads(3)
     {{"eval": eval_main, "train": train_main}}[name](arguments)

@@ -49,9 +49,8 @@ def import_main(arguments: list[str] | None = None) -> None:
         answer_version(program, __version__, arguments)
         check_flags(arguments, "--file")
         description = (
-            "Reads a checkpoint of the published implementation, so that newt-eval and newt-train "
-            "--checkpoint can use it. Nothing in the file is executed.\n\n--version prints the "
-            "version."
+            "Makes a published checkpoint one for newt-eval and newt-train --checkpoint.\n\n"
+            "Nothing in the file is executed. --version prints the version."
         )
         config = tyro.cli(ImportConfig, args=arguments, prog=program, description=description)
         agent = import_agent(config.file, catalog.select(config.tasks))

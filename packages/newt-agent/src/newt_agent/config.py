@@ -79,8 +79,7 @@ class RunConfig:
     size: Size = "L"
     """Size of the networks: of a world model XS 0.3M, S 2M, B 7M, L 20M, XL 82M parameters."""
     encoder: str = "minilm"
-    """What tells tasks apart: their instructions by a text encoder, minilm (shipped) or clip (the
-    paper's); index, a number for each; or none, only what is observed."""
+    """How tasks are told apart: by instructions (minilm, or the paper's clip), index, or none."""
     envs_per_task: Annotated[int, Range(1, MAX_ENVS)] = 1
     """Environments of each task."""
     num_workers: SomeWorkers = None

@@ -101,10 +101,10 @@ def transfer_main(arguments: list[str] | None = None) -> None:
             Transfer.resume(folder).run()
             return
         description = (
-            "Evaluates an agent on tasks that it never saw, finetunes it to each, and does the "
-            "same from scratch.\n\nEvery flag of newt-train can be given too, and holds for all "
-            "runs. Demonstrations are read only with --demos.\n\n--resume DIR goes on with the "
-            "runs in that folder.\n\n--version prints the version."
+            "Evaluates an agent on new tasks, finetunes it to each, and does so from scratch.\n\n"
+            "Every flag of newt-train may be given too, and holds for all runs.\n\n"
+            "Demonstrations are read only with --demos.\n\n"
+            "--resume DIR goes on with the runs in that folder.\n--version prints the version."
         )
         config, flags = tyro.cli(
             TransferConfig,
