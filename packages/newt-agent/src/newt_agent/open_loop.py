@@ -130,6 +130,7 @@ def _blind(agent: PlanningAgent, env: Any, horizon: int, seed: int) -> Policy:
     agent, rows, generator = _alone(agent, env, seed)
     config = dataclasses.replace(agent.planner.config, horizon=horizon)
     agent.planner = Planner(agent.model, config)
+    agent.run_by("eager")
     rest: list[np.ndarray] = []
 
     def policy(obs: np.ndarray, first: np.ndarray) -> np.ndarray:
