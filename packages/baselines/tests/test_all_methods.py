@@ -157,7 +157,7 @@ def test_a_longer_run_has_the_random_steps_of_the_shorter_one(make, method, monk
     stored = RunFolder.open(short.folder.path).read_config()["config"]
     kind = find_method(method)
     longer = dataclasses.replace(kind.config_class.from_dict(stored), steps=400)
-    assert kind.complete(longer, short.tasks).seed_steps == 40
+    assert kind.complete(longer, short.tasks, "cpu").seed_steps == 40
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -285,10 +285,10 @@ def test_updates_are_two_for_each_step_of_all_environments():
 
 def test_random_steps():
     config = BRCConfig(steps=10**6, envs_per_task=10)
-    assert BRC.complete(config, TASKS).seed_steps == 100_000
-    assert BRC.complete(dataclasses.replace(config, steps=3000), TASKS).seed_steps == 1500
-    own = dataclasses.replace(config, seed_steps=7)
-    assert BRC.complete(own, TASKS) == own
+    assert BRC.complete(config, TASKS, "cpu").seed_steps == 100_000
+    assert BRC.complete(dataclasses.replace(config, steps=3000), TASKS, "cpu").seed_steps == 1500
+    own = dataclasses.replace(config, seed_steps=7, replay_capacity=1000)
+    assert BRC.complete(own, TASKS, "cpu") == own
 
 
 def test_a_discount_of_1_is_refused():

@@ -55,7 +55,7 @@ def method(tasks=TASKS, **settings) -> TDMPC2:
     config = dataclasses.replace(
         TINY, tasks=",".join(task.name for task in tasks), seed_steps=0, utd=1.0
     )
-    config = TDMPC2.complete(dataclasses.replace(config, **settings), tasks)
+    config = TDMPC2.complete(dataclasses.replace(config, **settings), tasks, "cpu")
     return TDMPC2(config, agent(tasks), torch.arange(len(tasks)))
 
 
@@ -271,9 +271,9 @@ def test_a_single_task_is_saved_loaded_and_learned(tmp_path):
 )
 def test_random_steps(tasks, steps, seed_steps):
     config = TDMPC2Config(tasks=tasks, steps=steps)
-    assert TDMPC2.complete(config, config.selected()).seed_steps == seed_steps
+    assert TDMPC2.complete(config, config.selected(), "cpu").seed_steps == seed_steps
     own = dataclasses.replace(config, seed_steps=77)
-    assert TDMPC2.complete(own, own.selected()) == own
+    assert TDMPC2.complete(own, own.selected(), "cpu") == own
 
 
 def test_updates_of_the_random_steps_are_made_up_for_at_their_end():

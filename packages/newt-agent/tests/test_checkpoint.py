@@ -20,13 +20,15 @@ from newt_agent.agent import Agent
 from newt_agent.checkpoint import load_training_state, save_checkpoint
 from newt_agent.cli import train_main
 from newt_agent.cli_eval import eval_main
-from newt_agent.tensors import load_tensors, save_tensors
+from newt_agent.replay import Replay
+from newt_agent.saved_rows import load_rows
+from newt_agent.tensors import entries, load_tensors, save_tensors
 from newt_agent.train import Trainer
 
 SMALL = "--tasks pygame-cartpole-balance --steps 600 --seed-steps 200 --eval-episodes 1 --no-plan "
 SMALL += "--no-plan-in-eval --batch-size 8 --utd 0.02 --replay-capacity 5000 --threads 1 "
 SMALL += "--num-workers 0 --checkpoint-every 400 --envs-per-task 1 --size XS --demos none"
-FILES = ("model.safetensors", "agent.json", "training.safetensors", "replay.safetensors")
+FILES = ("model.safetensors", "agent.json", "training.safetensors", "replay-000002.safetensors")
 FILES += ("progress.json", "manifest.json")
 FOR_ACTING = ("model.safetensors", "agent.json", "manifest.json")
 
@@ -94,25 +96,38 @@ def test_largest_numbers_are_finite(tmp_path):
     assert torch.equal(load_tensors(tmp_path / "a")["large"], tensors["large"])
 
 
-@pytest.mark.parametrize("where", ["model", "training", "replay"])
+class Saved:
+    """What a checkpoint holds, to be saved again."""
+
+    def __init__(self, run: Path) -> None:
+        self.agent = Agent.load(run)
+        state = load_training_state(last(run))
+        self.replay = Replay(5000, 1, 3, torch.zeros(1, dtype=torch.long))
+        load_rows(self.replay, state.checkpoint)
+        self.replay.load_state_dict(entries(state.method, "replay"))
+        self.tensors = load_tensors(last(run) / "training.safetensors")
+        self.progress = state.progress
+
+    def save(self, folder: RunFolder, step: int) -> None:
+        save_checkpoint(folder, step, self, self.tensors, self.progress)
+
+
+@pytest.mark.parametrize("where", ["model", "training", "replay-000004"])
 @pytest.mark.parametrize("step", [600, 700])
 def test_save_with_a_nan_keeps_the_checkpoint_before(run, where, step):
     folder = RunFolder.resume(run)
-    agent, state = Agent.load(run), load_training_state(last(run))
+    saved = Saved(run)
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     if where == "model":
         with torch.no_grad():
-            next(agent.model.policy.parameters()).view(-1)[0] = math.nan
+            next(saved.agent.model.policy.parameters()).view(-1)[0] = math.nan
+    elif where == "training":
+        name = next(n for n, tensor in saved.tensors.items() if tensor.is_floating_point())
+        saved.tensors[name] = torch.full_like(saved.tensors[name], math.nan)
     else:
-        tensors = state.method
-        name = next(
-            name
-            for name, tensor in tensors.items()
-            if tensor.is_floating_point() and name.startswith("replay/") is (where == "replay")
-        )
-        tensors[name] = torch.full_like(tensors[name], math.nan)
+        saved.replay.add(torch.full((1, 128), math.nan), torch.zeros(1, 16), torch.zeros(1))
     with pytest.raises(RunError, match=rf"{where}\.safetensors: the tensor '.*' holds nan"):
-        save_checkpoint(folder, step, agent, state)
+        saved.save(folder, step)
     folder.close()
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     load_training_state(last(run))
@@ -273,18 +288,18 @@ def test_second_process_gets_one_sentence_and_evaluations_go_on(run, capsys):
 
 def test_checkpoint_that_is_replaced_while_it_is_read(run, monkeypatch):
     """A run saves a step again, or drops the replay, while `newt-eval` reads."""
-    agent, state = Agent.load(run), load_training_state(last(run))
+    saved = Saved(run)
     folder = RunFolder.resume(run)
     saves = iter([600, 900])
 
     def load_and_save(path):
         for step in saves:  # the first two times
-            save_checkpoint(folder, step, agent, state)
+            saved.save(folder, step)
             break
         return load_tensors(path)
 
     monkeypatch.setattr("newt_agent.agent.load_tensors", load_and_save)
-    assert torch.equal(Agent.load(run).discount, agent.discount)
+    assert torch.equal(Agent.load(run).discount, saved.agent.discount)
     folder.close()
 
 
@@ -384,7 +399,7 @@ def test_places_where_no_result_can_be_are_found_first(trained, capsys, monkeypa
 
 def test_older_checkpoints_that_are_damaged_end_no_run(run):
     older = run / "checkpoints" / "000000400"
-    (older / "replay.safetensors").write_bytes(b"left by an earlier version")
+    (older / "replay-000001.safetensors").write_bytes(b"left by an earlier version")
     (older / "manifest.json").write_text("[")
     train_main(["--resume", str(run), "--steps", "900"])
     assert last(run).name == "000000900"

@@ -63,9 +63,39 @@ def test_what_just_fits_is_taken():
 
 def test_presets_fit(monkeypatch):
     monkeypatch.setattr(module, "memory_bytes", lambda device: 8 * 2**30)
-    Newt.check(QUICKSTART, catalog.select(QUICKSTART.tasks), "cpu")
-    Newt.check(PAPER, catalog.select("all"), "cpu")
-    for tasks in ("walker-walk", "dmcontrol", "all"):
+
+    def check(config, tasks, device):
         selected = catalog.select(tasks)
+        Newt.check(Newt.complete(config, selected, device), selected, device)
+
+    check(QUICKSTART, QUICKSTART.tasks, "cpu")
+    check(PAPER, "all", "cpu")
+    for tasks in ("walker-walk", "dmcontrol", "all"):
         for device in ("cpu", "cuda"):
-            Newt.check(fit_to_machine(device, len(selected)), selected, device)
+            check(fit_to_machine(device, len(catalog.select(tasks))), tasks, device)
+
+
+@pytest.mark.parametrize(
+    ("replay", "device", "gigabytes", "rows"),
+    [
+        ("auto", "cpu", 8, 2 * 2**30 // 584),  # a quarter of the machine's
+        ("auto", "cuda", 16, 4 * 2**30 // 584),  # of the GPU's
+        ("cpu", "cuda", 8, 2 * 2**30 // 584),
+        ("auto", "cuda", 80, 10_000_000),
+    ],
+)
+def test_the_replay_takes_a_quarter_of_the_memory_it_lives_in_at_most(
+    monkeypatch, replay, device, gigabytes, rows
+):
+    sizes = {"cpu": 8, "cuda": gigabytes}
+    monkeypatch.setattr(module, "memory_bytes", lambda device: sizes[device] * 2**30)
+    config = dataclasses.replace(PAPER, replay_device=replay)
+    assert Newt.complete(config, TWO, device).replay_capacity == rows
+    own = dataclasses.replace(config, replay_capacity=5000)
+    assert Newt.complete(own, TWO, device) == own
+
+
+def test_the_replay_of_an_agent_on_the_cpu_is_not_on_a_gpu():
+    config = dataclasses.replace(TINY, replay_device="cuda")
+    with pytest.raises(RunError, match="replay_device=cuda: the agent computes on the cpu"):
+        Newt.check(config, TWO, "cpu")

@@ -44,6 +44,12 @@ def make(lengths: list[int], capacity: int, weighting="task") -> Replay:
     return Replay(capacity, len(lengths), HORIZON, rows, weighting=weighting)
 
 
+def load(replay: Replay, other: Replay) -> None:
+    """Brings one replay to what the other one holds."""
+    replay.put_rows(*other.held, other.rows(*other.held))
+    replay.load_state_dict(other.state_dict())
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     lengths=st.lists(st.integers(6, 40), min_size=1, max_size=4),
@@ -129,7 +135,7 @@ def test_windows_are_sampled_as_the_weighting_says(weighting, steps):
 def test_a_loaded_replay_goes_on_the_same(weighting):
     replay, _ = windows_held([7, 20], 30, 100, weighting)
     other = make([7, 20], 60, weighting)
-    other.load_state_dict(replay.state_dict())
+    load(other, replay)
     for one in (replay, other):
         one.start(torch.full((2, 128), 5.0), np.array([True, False]))
         for _ in range(40):
@@ -151,7 +157,7 @@ def test_saved_and_loaded_samples_the_same():
     lengths = [7, 20]
     replay, other = make(lengths, 60), make(lengths, 60)
     fill(replay, lengths, 100)
-    other.load_state_dict(replay.state_dict())
+    load(other, replay)
     for a, b in zip(
         replay.sample(32, np.random.default_rng(3)),
         other.sample(32, np.random.default_rng(3)),
@@ -175,7 +181,9 @@ def test_too_small_or_too_empty_says_so():
 def test_load_refuses_another_shape():
     replay = make([10, 10], 100)
     with pytest.raises(ValueError, match="2 environments"):
-        make([10], 50).load_state_dict(replay.state_dict())
+        load(make([10], 50), replay)
+    with pytest.raises(ValueError, match="are not those that were saved"):
+        make([10, 10], 100).load_state_dict({**replay.state_dict(), "rows_written": torch.ones(2)})
 
 
 @settings(max_examples=30, deadline=None)

@@ -169,8 +169,8 @@ def test_a_restarted_environment_writes_no_transition_that_never_happened(make_s
     trainer.env.step = watched
     trainer.run()
     assert trainer.env.failures.tolist() == [0, 1]
-    held = trainer.method.replay.state_dict()
-    rows = held["rows_written"].tolist()
+    replay = trainer.method.replay
+    held, rows = replay.rows(*replay.held), replay.held[1].tolist()
     # 40 steps, one of which the second did not take; and the first rows of 1 and of 2 episodes.
     assert rows == [41, 41]
     row_step = held["row_step"].numpy()[41:]
@@ -203,8 +203,9 @@ def test_an_episode_that_does_not_come_back_ends_and_no_transition_leads_out_of_
         resumed._take_step()
         begun.append(resumed._episodes.obs.copy())
     assert resumed._episodes.lengths.tolist() == [16, 2]
-    held = resumed.method.replay.state_dict()
-    assert held["rows_written"].tolist() == [17, 17]
+    replay = resumed.method.replay
+    held = replay.rows(*replay.held)
+    assert replay.held[1].tolist() == [17, 17]
     # 13 steps; then the first row of another episode in place of a step out of the old one.
     assert held["row_step"].tolist() == [*range(17), *range(14), *range(3)]
     np.testing.assert_array_equal(held["obs"][-3:], [obs[1] for obs in begun])

@@ -8,7 +8,7 @@ import pytest
 
 from newt_agent import system
 from newt_agent.display import Display
-from newt_agent.system import stop_requests
+from newt_agent.system import memory_bytes, stop_requests
 
 
 @pytest.fixture
@@ -85,3 +85,20 @@ def test_output_that_nobody_reads_any_more_is_a_request_too(received, monkeypatc
             assert stop.is_set()
         os.dup2(os.open(os.devnull, os.O_WRONLY), theirs)  # what is left in the buffer
     assert received == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "least"),
+    [({}, None), ({"": "max", "job": "max"}, None), ({"job": "4096"}, 4096)]
+    + [({"": "8192", "job/step": "max"}, 8192), ({"job": "5000", "job/step": "6000"}, 5000)],
+)
+def test_memory_is_what_the_container_or_the_job_may_use(tmp_path, monkeypatch, limits, least):
+    root = tmp_path / "cgroup"
+    (root / "job" / "step").mkdir(parents=True)
+    for folder, limit in limits.items():
+        (root / folder / "memory.max").write_text(f"{limit}\n")
+    (tmp_path / "self").write_text("1:cpu:/other\n0::/job/step\n")
+    group_limits = system._group_limits
+    monkeypatch.setattr(system, "_group_limits", lambda *_: group_limits(root, tmp_path / "self"))
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert memory_bytes("cpu") == (least or whole)

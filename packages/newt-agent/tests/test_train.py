@@ -154,8 +154,8 @@ def test_older_checkpoints_act_but_only_the_last_resumes(uninterrupted):
     folder, _ = uninterrupted
     checkpoints = sorted(p for p in (folder / "checkpoints").iterdir() if not p.is_symlink())
     assert len(checkpoints) == 4  # before the first step, two on the way, and the end
-    holding = [p for p in checkpoints if (p / "replay.safetensors").exists()]
-    assert holding == checkpoints[-1:]
+    for pattern in ("training.safetensors", "replay-*.safetensors"):
+        assert [p for p in checkpoints if list(p.glob(pattern))] == checkpoints[-1:]
     assert (folder / "checkpoints" / "last").resolve() == checkpoints[-1]
     for checkpoint in checkpoints:
         agent = Agent.load(checkpoint)

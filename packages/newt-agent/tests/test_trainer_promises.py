@@ -176,7 +176,8 @@ def test_every_step_of_every_episode_is_kept_the_last_one_too(run):
 def test_replay_holds_as_many_rows_as_asked_for(watched_run, capacity):
     run = watched_run(replay_capacity=capacity)
     assert len(run.trainer.method.replay) == 64  # the most that four environments can share equally
-    held = run.trainer.method.replay.state_dict()
+    replay = run.trainer.method.replay
+    held = replay.rows(*replay.held)
     assert len(held["obs"]) == len(held["action"]) == len(held["reward"]) == 64
     newest = {(row[0], row[EPISODE], row[STEP]) for row in held["obs"].tolist()}
     for length in LENGTHS.tolist():

@@ -73,8 +73,6 @@ class BRCConfig(OffPolicyConfig):
     seed_steps: Annotated[int, Range(0, 10**12)] = 0
     """Steps with random actions, before the first update; 0 is 5,000 of each environment, but half
     of the run at most."""
-    replay_capacity: Annotated[int, Range(1, 10**12)] = 10_000_000
-    """Rows of the replay buffer, over all environments (1,000,000 a task as published)."""
     lr: Annotated[float, Range(0, 1e30)] = 3e-4
     """Learning rate of actor, critics and temperature."""
     weight_decay: Annotated[float, Range(0, 1e6)] = 1e-4
@@ -263,11 +261,12 @@ class BRC(OffPolicyMethod):
         return dataclasses.replace(
             config,
             size="L" if device == "cuda" else "S",
-            replay_capacity=min(config.replay_capacity, rows_that_fit(device)),
+            replay_capacity=min(1_000_000 * num_tasks, rows_that_fit(device)),
         )
 
     @classmethod
-    def complete(cls, config: BRCConfig, tasks: Sequence[Task]) -> BRCConfig:
+    def complete(cls, config: BRCConfig, tasks: Sequence[Task], device: str) -> BRCConfig:
+        config = super().complete(config, tasks, device)
         steps = SEED_STEPS * len(tasks) * config.envs_per_task
         seed_steps = config.seed_steps or min(steps, config.steps // 2)
         return dataclasses.replace(config, seed_steps=seed_steps)
@@ -298,7 +297,8 @@ class BRC(OffPolicyMethod):
         model = self.agent.model
         actor = min(model.width, ACTOR_WIDTH)
         tasks = "instructions" if model.critic.vectors is None else "learned vectors"
-        return f"two critics of width {model.width}, an actor of width {actor}; tasks by {tasks}"
+        sizes = f"two critics of width {model.width}, an actor of width {actor}; tasks by {tasks}"
+        return f"{sizes}; {super().summary()}"
 
     def remember(self, step: Step) -> None:
         super().remember(step)

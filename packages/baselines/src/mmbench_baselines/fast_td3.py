@@ -39,7 +39,7 @@ from newt_agent.agent import Agent, TaskInfo
 from newt_agent.layers import MLP
 from newt_agent.maths import project, symexp
 from newt_agent.method import Step
-from newt_agent.off_policy import OffPolicyConfig, OffPolicyMethod, rows_that_fit
+from newt_agent.off_policy import OffPolicyConfig, OffPolicyMethod
 from newt_agent.optimizers import FiniteWatch, optimizer_state, restore_optimizers
 from newt_agent.replay import Steps
 from newt_agent.settings import Range
@@ -274,7 +274,6 @@ class FastTD3(OffPolicyMethod):
             batch_size=(32_768 if num_tasks > 20 else 8192) if gpu else 512,
             # Fewer tasks have more environments each.
             envs_per_task=max(1, (128 if gpu else 16) // num_tasks),
-            replay_capacity=min(FastTD3Config().replay_capacity, rows_that_fit(device)),
             steps=500_000 * num_tasks,
             seed_steps=2_000 * num_tasks,
             eval_every=25_000 * num_tasks,

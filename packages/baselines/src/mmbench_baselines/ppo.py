@@ -426,12 +426,12 @@ class PPO(Method):
     def state(self) -> dict[str, Tensor]:
         state = optimizer_state({"optimizer": self._optimizer})
         for name, part in self._rollout._asdict().items():
-            state[f"replay/{name}"] = part[: self._filled]
+            state[f"rollout/{name}"] = part[: self._filled]
         return state | self._chance.state()
 
     def restore(self, state: dict[str, Tensor], step: int) -> str:
         restore_optimizers({"optimizer": self._optimizer}, state)
-        rollout = entries(state, "replay")
+        rollout = entries(state, "rollout")
         self._filled = len(rollout["obs"])
         for name, part in self._rollout._asdict().items():
             part[: self._filled] = rollout[name].to(part.device)

@@ -34,7 +34,7 @@ from newt_agent.losses import LossConfig
 from newt_agent.model_based import ModelBased, ModelBasedConfig
 from newt_agent.newt import PAPER as NEWT_PAPER
 from newt_agent.newt import QUICKSTART
-from newt_agent.off_policy import rows_that_fit
+from newt_agent.off_policy import Rows
 from newt_agent.planning_agent import PlanningAgent
 from newt_agent.settings import Range
 from newt_agent.task_input import input_dim
@@ -86,7 +86,7 @@ class TDMPC2Config(ModelBasedConfig):
     seed_steps: Annotated[int, Range(0, 10**12)] = 0
     """Steps with random actions, before the first update; 0 is as many as 5 episodes have and at
     least 1,000, of each task, but half of the run at most."""
-    replay_capacity: Annotated[int, Range(1, 10**12)] = 1_000_000
+    replay_capacity: Rows = 1_000_000
     """Rows of the replay buffer, over all environments."""
     loss: LossConfig = field(default_factory=lambda: LossConfig(bc_coef=0.0, normalise_rho=False))
     """The losses."""
@@ -194,18 +194,17 @@ class TDMPC2(ModelBased):
                 steps=500_000 * num_tasks,
                 eval_every=25_000 * num_tasks,
                 checkpoint_every=25_000 * num_tasks,
-                replay_capacity=NEWT_PAPER.replay_capacity,
+                replay_capacity=None,
             )
         if name == "paper":
             return config
-        rows = min(config.replay_capacity, rows_that_fit(device))
-        config = dataclasses.replace(config, replay_capacity=rows)
         if device == "cuda":
             return config
         return dataclasses.replace(config, size="S", batch_size=256, planner=QUICKSTART.planner)
 
     @classmethod
-    def complete(cls, config: TDMPC2Config, tasks: Sequence[Task]) -> TDMPC2Config:
+    def complete(cls, config: TDMPC2Config, tasks: Sequence[Task], device: str) -> TDMPC2Config:
+        config = super().complete(config, tasks, device)
         longest = max(task.max_episode_steps for task in tasks)
         steps = len(tasks) * max(LEAST_SEED_STEPS, SEED_EPISODES * longest)
         seed_steps = config.seed_steps or min(steps, config.steps // 2)
@@ -219,7 +218,8 @@ class TDMPC2(ModelBased):
         model = self.agent.model
         entries = input_dim(self.config.encoder, model.num_tasks)
         newt = newt_parameters(self.agent.size, model.num_tasks, entries)
-        return f"TD-MPC2 has {model.num_parameters:,} parameters, Newt of the same size {newt:,}"
+        sizes = f"TD-MPC2 has {model.num_parameters:,} parameters, Newt of the same size {newt:,}"
+        return f"{sizes}; {super().summary()}"
 
 
 def newt_parameters(size: str, num_tasks: int, language_dim: int) -> int:

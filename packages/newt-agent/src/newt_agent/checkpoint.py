@@ -5,15 +5,18 @@ A checkpoint is a folder that appears under its name only when it is complete::
     checkpoints/<step>/
       model.safetensors    weights, target networks, task tables
       agent.json           method, sizes, encoder, tasks: with the weights, all that acting needs
-      training.safetensors running episodes; the method's optimizers, statistics, generators
-      replay.safetensors   the method's replay buffer (only in the newest checkpoint)
       progress.json        step, counters, settings, versions
-      manifest.json        checksums of all of these
+      manifest.json        checksums of all files
+      training.safetensors running episodes; the method's optimizers, statistics, generators
+      replay-*.safetensors the rows of the method's replay
+
+The last two are in the newest checkpoint only.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,15 +25,15 @@ from torch import Tensor
 
 from mmbench.runs import RunError, RunFolder, provenance, read_json, verify_folder, write_json
 from mmbench.runs.files import MANIFEST
-from newt_agent.agent import Agent, checkpoint_folder
+from newt_agent.agent import checkpoint_folder
 from newt_agent.config import RunConfig
 from newt_agent.episodes import RunningEpisodes
 from newt_agent.method import Method
 from newt_agent.methods import find_method
+from newt_agent.saved_rows import find_saved, load_rows, row_files, save_rows
 from newt_agent.tensors import entries, load_tensors, save_tensors
 
 _TRAINING = "training.safetensors"
-_REPLAY = "replay.safetensors"
 _PROGRESS = "progress.json"
 _PROGRESS_KINDS: dict[str, type | tuple[type, ...]] = {
     "step": int,
@@ -47,14 +50,16 @@ _PROGRESS_KINDS: dict[str, type | tuple[type, ...]] = {
 
 @dataclass
 class TrainingState:
-    """What a checkpoint holds besides the agent.
+    """What a checkpoint holds besides the agent and the replay's rows.
 
     Attributes:
+        checkpoint: Its folder.
         episodes: Of :meth:`newt_agent.episodes.RunningEpisodes.state`.
         method: Of :meth:`newt_agent.method.Method.state`.
         progress: Plain values.
     """
 
+    checkpoint: Path
     episodes: dict[str, Tensor]
     method: dict[str, Tensor]
     progress: dict[str, Any]
@@ -114,8 +119,9 @@ class RunState:
             "config": self._config.to_dict(),
             **provenance(),
         }
-        state = TrainingState(self._episodes.state(), self._method.state(), progress)
-        save_checkpoint(self._folder, self.step, self._method.agent, state)
+        tensors = {f"episodes/{name}": value for name, value in self._episodes.state().items()}
+        tensors |= {f"method/{name}": value for name, value in self._method.state().items()}
+        save_checkpoint(self._folder, self.step, self._method, tensors, progress)
         self.saved = self.step
         self._saved_at = time.perf_counter()
 
@@ -133,6 +139,8 @@ class RunState:
         self.evaluation_due = progress["evaluation_due"]
         self._started -= progress["seconds"]
         self._method.updates = progress["updates"]
+        if self._method.replay is not None:
+            load_rows(self._method.replay, state.checkpoint)
         lost = (
             self._method.restore(state.method, self.step),
             self._folder.metrics.restore(progress["metrics_bytes"], self.step),
@@ -141,11 +149,24 @@ class RunState:
         return [sentence for sentence in lost if sentence]
 
 
-def save_checkpoint(folder: RunFolder, step: int, agent: Agent, state: TrainingState) -> Path:
+def save_checkpoint(
+    folder: RunFolder,
+    step: int,
+    method: Method,
+    tensors: Mapping[str, Tensor],
+    progress: dict[str, Any],
+) -> Path:
     """Writes a checkpoint and points ``checkpoints/last`` at it.
 
-    Older checkpoints keep what acting needs and lose their replay buffer, once the new one is
+    Older checkpoints keep what acting needs and lose what resuming needs, once the new one is
     complete.
+
+    Args:
+        folder: The run's.
+        step: Agent steps taken.
+        method: Whose agent and replay are saved.
+        tensors: What else resuming needs.
+        progress: The same, as plain values.
 
     Returns:
         The checkpoint's folder.
@@ -155,22 +176,21 @@ def save_checkpoint(folder: RunFolder, step: int, agent: Agent, state: TrainingS
             before is as it was.
         OSError: The disk is full; the same.
     """
+    replay = method.replay
+    newest = folder.last_checkpoint() if folder.has_checkpoint else None
+    saved = None if replay is None else find_saved(replay, newest)
 
     def fill(target: Path) -> None:
-        agent.save(target)
-        training = {f"episodes/{name}": value for name, value in state.episodes.items()}
-        replay: dict[str, Tensor] = {}
-        for name, value in state.method.items():
-            (replay if name.startswith("replay/") else training)[f"method/{name}"] = value
-        save_tensors(target / _TRAINING, training)
-        if replay:
-            save_tensors(target / _REPLAY, replay)
-        write_json(target / _PROGRESS, state.progress)
+        method.agent.save(target)
+        save_tensors(target / _TRAINING, tensors)
+        if replay is not None and saved is not None:
+            save_rows(replay, target, saved)
+        write_json(target / _PROGRESS, progress)
 
-    target = folder.publish_checkpoint(step, fill)
+    target = folder.publish_checkpoint(step, fill, saved.checksums if saved else None)
     for older in target.parent.iterdir():
         if older.is_dir() and not older.is_symlink() and older != target:
-            _drop_replay(older)
+            _keep_what_acts(older)
     return target
 
 
@@ -188,9 +208,9 @@ def load_training_state(checkpoint: Path) -> TrainingState:
                 f"{checkpoint / _PROGRESS} is damaged: {name!r} is {progress.get(name)!r:.40}"
             )
     tensors = load_tensors(checkpoint / _TRAINING)
-    if (checkpoint / _REPLAY).exists():
-        tensors |= load_tensors(checkpoint / _REPLAY)
-    return TrainingState(entries(tensors, "episodes"), entries(tensors, "method"), progress)
+    return TrainingState(
+        checkpoint, entries(tensors, "episodes"), entries(tensors, "method"), progress
+    )
 
 
 def run_config(path: str | Path) -> RunConfig | None:
@@ -210,14 +230,16 @@ def run_config(path: str | Path) -> RunConfig | None:
         return None
 
 
-def _drop_replay(checkpoint: Path) -> None:
-    replay, manifest = checkpoint / _REPLAY, checkpoint / MANIFEST
-    if not replay.exists():
-        return
+def _keep_what_acts(checkpoint: Path) -> None:
+    """Removes what only resuming needs."""
+    manifest = checkpoint / MANIFEST
+    gone = [path for path in (checkpoint / _TRAINING, *row_files(checkpoint)) if path.is_file()]
     try:
         files = read_json(manifest)
     except RunError:
         return  # somebody damaged it: no reason to end a run
-    if files.pop(_REPLAY, None) is not None:
-        write_json(manifest, files)  # first, so that the folder verifies at every moment
-    replay.unlink()
+    kept = {name: files[name] for name in files if checkpoint / name not in gone}
+    if kept != files:
+        write_json(manifest, kept)  # first, so that the folder verifies at every moment
+    for path in gone:
+        path.unlink()

@@ -276,7 +276,7 @@ def _train(method: type[Method], program: str, arguments: list[str]) -> None:
     device = resolve_device(config.device)
     tasks = config.selected()
     if not config.skip_missing:  # else the trainer checks, which knows the tasks that can run
-        method.check(method.complete(config, tasks), tasks, device)
+        method.check(method.complete(config, tasks, device), tasks, device)
     if config.checkpoint is None:  # else they are there, or were looked for already
         task_vectors(tasks, config.encoder)
     if config.wandb:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, get_type_hints
@@ -277,15 +276,6 @@ def _setting(values: dict[str, Any], name: str, default: Any = None) -> Any:
     group, _, own = name.rpartition(".")
     found = values.get(group, {}) if group else values
     return found.get(own, default)
-
-
-def memory_bytes(device: str) -> int:
-    """Returns the memory of the machine (``cpu``) or of its GPU (``cuda``)."""
-    if device == "cuda":
-        import torch
-
-        return torch.cuda.get_device_properties("cuda").total_memory
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def train_command(method: str, *words: object) -> str:

@@ -25,6 +25,7 @@ from torch import Tensor
 from mmbench.catalog import Task
 from newt_agent.agent import Agent
 from newt_agent.config import RunConfig
+from newt_agent.saved_rows import Rows
 
 LOG_EVERY_UPDATES = 100
 """Updates between two reads of the losses: each read waits for the device."""
@@ -88,6 +89,8 @@ class Method(ABC):
     agent: Agent
     updates: int
     """Gradient updates so far."""
+    replay: Rows | None = None
+    """What is too large to be part of :meth:`state`: each row is saved once."""
 
     @abstractmethod
     def __init__(self, config: Any, agent: Any, rows: Tensor) -> None: ...
@@ -104,10 +107,15 @@ class Method(ABC):
         return cls.config_class()
 
     @classmethod
-    def complete(cls, config: Any, tasks: Sequence[Task]) -> Any:
-        """Returns the settings of a new run, with those filled in that follow from others.
+    def complete(cls, config: Any, tasks: Sequence[Task], device: str) -> Any:
+        """Returns the settings of a run, with those filled in that follow from others.
 
         They are stored so, and a resumed run goes on with them.
+
+        Args:
+            config: As given.
+            tasks: The tasks to train on.
+            device: ``cpu`` or ``cuda``.
         """
         return config
 
@@ -163,15 +171,14 @@ class Method(ABC):
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
-        """Returns all that exact resumption needs besides the agent's weights.
+        """Returns all that exact resumption needs besides the agent and the replay's rows.
 
-        Names that begin with ``replay/`` are kept in the newest checkpoint only. Called between two
-        steps of the loop, never between :meth:`act` and :meth:`remember`.
+        Called between two steps of the loop, never between :meth:`act` and :meth:`remember`.
         """
 
     @abstractmethod
     def restore(self, state: dict[str, Tensor], step: int) -> str:
-        """Restores what :meth:`state` returned.
+        """Restores what :meth:`state` returned; the replay has its rows already.
 
         Args:
             state: CPU tensors.

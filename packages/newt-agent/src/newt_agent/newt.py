@@ -19,7 +19,6 @@ from newt_agent.demonstrations import Demos, load_demonstrations, require, tell_
 from newt_agent.learner import OptimizerConfig
 from newt_agent.losses import Batch
 from newt_agent.model_based import ModelBased, ModelBasedConfig
-from newt_agent.off_policy import rows_that_fit
 from newt_agent.planner import PlannerConfig
 from newt_agent.planning_agent import PlanningAgent
 from newt_agent.settings import Range
@@ -83,13 +82,12 @@ def fit_to_machine(device: str, num_tasks: int) -> NewtConfig:
         num_tasks: Number of tasks to train on.
 
     Returns:
-        The paper's settings with size, batch, planner budget, updates and replay fitted to the
-        cores, the memory and the GPU.
+        The paper's settings with size, batch, planner budget and updates fitted to the cores and
+        the GPU.
     """
     # A few tasks learn from fewer steps when each step is used more often.
     utd = min(0.5, max(0.075, 2.0 / num_tasks))
     common: dict[str, Any] = {
-        "replay_capacity": min(PAPER.replay_capacity, rows_that_fit(device)),
         "steps": 500_000 * num_tasks,
         "seed_steps": 5_000 * num_tasks,
         "utd": utd,
@@ -197,7 +195,7 @@ class Newt(ModelBased):
         return "pretraining", self.updates, self.pretraining
 
     def summary(self) -> str:
-        return self._summary
+        return "; ".join(filter(None, (self._summary, super().summary())))
 
     def state(self) -> dict[str, Tensor]:
         state = super().state()

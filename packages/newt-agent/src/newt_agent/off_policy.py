@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+import tyro
 from torch import Tensor
 
 from mmbench.catalog import Task
 from mmbench.runs import RunError
 from newt_agent.chance import Chance, random_actions
-from newt_agent.config import RunConfig, memory_bytes
+from newt_agent.config import RunConfig
 from newt_agent.method import LOG_EVERY_UPDATES, Method, Step
 from newt_agent.replay import Replay, Weighting, bytes_per_row
 from newt_agent.settings import Range
+from newt_agent.system import memory_bytes
 from newt_agent.tensors import entries
 
+MOST_ROWS = 10_000_000
+"""Of the replay by default, as in the paper."""
+Rows = Annotated[Annotated[int, Range(1, 10**12)] | None, tyro.conf.arg(metavar="INT")]
+"""The type of the setting ``replay_capacity``."""
 MOST_UPDATES = 20
 """Most updates in one call of `learn`: between calls the loop can stop."""
 
@@ -32,8 +39,11 @@ class OffPolicyConfig(RunConfig):
     """Steps in a batch, each with those that follow it where the method looks at several."""
     seed_steps: Annotated[int, Range(0, 10**12)] = 1_000_000
     """Steps with random actions, before the first update."""
-    replay_capacity: Annotated[int, Range(1, 10**12)] = 10_000_000
-    """Rows of the replay buffer, over all environments."""
+    replay_capacity: Rows = None
+    """Rows of the replay buffer, over all environments; by default 10,000,000, but no more than a
+    quarter of the memory holds."""
+    replay_device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Whose memory holds the replay: auto is where the agent computes."""
     sampling: Weighting = "task"
     """What counts equally in a batch: tasks, transitions, or episodes as in the published code."""
 
@@ -55,11 +65,14 @@ class OffPolicyMethod(Method):
         replay: What is learned from.
     """
 
+    replay: Replay
+
     def __init__(self, config: Any, agent: Any, rows: Tensor) -> None:
         self.config = config
         self.agent = agent
         self.updates = 0
         action_mask = agent.model.action_mask
+        where = replay_device(config, agent.device.type)
         self.replay = Replay(
             config.replay_capacity,
             len(rows),
@@ -67,8 +80,9 @@ class OffPolicyMethod(Method):
             rows,
             agent.model.observation_mask.shape[1],
             action_mask.shape[1],
-            agent.device,
+            agent.device if where == agent.device.type else where,
             config.sampling,
+            agent.device,
         )
         self._rows = rows
         self._action_mask = action_mask[rows].cpu().numpy()
@@ -90,6 +104,13 @@ class OffPolicyMethod(Method):
         Returns:
             Scalars to log, on the device: nothing waits for it.
         """
+
+    @classmethod
+    def complete(cls, config: Any, tasks: Sequence[Task], device: str) -> Any:
+        if config.replay_capacity is not None:
+            return config
+        rows = rows_that_fit(replay_device(config, device))
+        return dataclasses.replace(config, replay_capacity=min(MOST_ROWS, rows))
 
     @classmethod
     def check(cls, config: Any, tasks: Sequence[Task], device: str) -> None:
@@ -115,6 +136,7 @@ class OffPolicyMethod(Method):
                 f"replay_capacity={capacity}: at least {rows}, two windows of {horizon} "
                 f"transitions of each of {num_envs} environments"
             )
+        device = replay_device(config, device)
         size, memory = capacity * bytes_per_row(), memory_bytes(device)
         if size > memory:
             raise RunError(
@@ -153,6 +175,12 @@ class OffPolicyMethod(Method):
     def behind(self, step: int) -> bool:
         return self.updates < self.due(step)
 
+    def summary(self) -> str:
+        rows = self.replay.rows_per_env * self.replay.num_envs
+        size = rows * bytes_per_row() / 2**30
+        where = "the GPU's memory" if self.replay.device.type == "cuda" else "memory"
+        return f"the replay holds {rows:,} rows, up to {size:,.2f} GiB of {where}"
+
     def state(self) -> dict[str, Tensor]:
         replay = {f"replay/{name}": value for name, value in self.replay.state_dict().items()}
         return replay | self._chance.state()
@@ -163,5 +191,16 @@ class OffPolicyMethod(Method):
 
 
 def rows_that_fit(device: str) -> int:
-    """Rows of a replay buffer that take half of a device's memory."""
-    return int(memory_bytes(device) / 2 / bytes_per_row())
+    """Rows of a replay buffer that take a quarter of a device's memory."""
+    return memory_bytes(device) // 4 // bytes_per_row()
+
+
+def replay_device(config: OffPolicyConfig, device: str) -> str:
+    """Returns ``cpu`` or ``cuda``, where the replay lies.
+
+    Raises:
+        RunError: A GPU was asked for, and the agent does not compute there.
+    """
+    if config.replay_device == "cuda" and device != "cuda":
+        raise RunError(f"replay_device=cuda: the agent computes on the {device}; use auto or cpu")
+    return device if config.replay_device == "auto" else config.replay_device

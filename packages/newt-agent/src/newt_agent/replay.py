@@ -74,8 +74,9 @@ class Replay:
         task: [num_envs] int64, each environment's index into the model's task table.
         obs_dim: Size of a padded observation.
         action_dim: Size of a padded action.
-        device: Where the rows are stored, and the samples come from.
+        device: Where the rows are stored.
         weighting: What counts equally in a sample.
+        sample_device: Where the samples go; None is where the rows are.
 
     Raises:
         ValueError: The capacity is too small for one window an environment.
@@ -91,6 +92,7 @@ class Replay:
         action_dim: int = 16,
         device: torch.device | str = "cpu",
         weighting: Weighting = "task",
+        sample_device: torch.device | str | None = None,
     ) -> None:
         self.rows_per_env = capacity // num_envs
         # With fewer, every window of a ring buffer could cross a reset.
@@ -103,7 +105,8 @@ class Replay:
         self.horizon = horizon
         self.weighting = weighting
         self.device = torch.device(device)
-        self._task = task.to(self.device)
+        self._sample_device = torch.device(sample_device or device)
+        self._task = task.to(self._sample_device)
         size = num_envs * self.rows_per_env
         # The system provides the pages of zeros only when rows are written.
         self._obs = torch.zeros(size, obs_dim, device=self.device)
@@ -178,12 +181,11 @@ class Replay:
         offsets = np.arange(self.horizon + 1)[:, None]
         rows = envs * self.rows_per_env + (starts + offsets) % self.rows_per_env
         index = torch.from_numpy(rows).to(self.device, non_blocking=True)
-        env_index = torch.from_numpy(envs).to(self.device, non_blocking=True)
         return Batch(
-            obs=self._obs[index],
-            action=self._action[index[1:]],
-            reward=self._reward[index[1:]],
-            task=self._task[env_index],
+            obs=self._taken(self._obs, index),
+            action=self._taken(self._action, index[1:]),
+            reward=self._taken(self._reward, index[1:]),
+            task=self._task_of(envs),
         )
 
     def sample_steps(self, batch_size: int, n: int, rng: np.random.Generator) -> Steps:
@@ -209,16 +211,27 @@ class Replay:
         count = follows.sum(0) - 1
         rows = envs * self.rows_per_env + (starts + np.minimum(offsets, count)) % self.rows_per_env
         index = torch.from_numpy(rows).to(self.device, non_blocking=True)
-        length = torch.from_numpy(count).to(self.device, non_blocking=True)
-        within = torch.arange(n, device=self.device)[:, None] < length
+        length = torch.from_numpy(count).to(self._sample_device, non_blocking=True)
+        within = torch.arange(n, device=self._sample_device)[:, None] < length
         return Steps(
-            obs=self._obs[index[0]],
-            action=self._action[index[1]],
-            reward=torch.where(within, self._reward[index[1:]], 0.0),
+            obs=self._taken(self._obs, index[0]),
+            action=self._taken(self._action, index[1]),
+            reward=torch.where(within, self._taken(self._reward, index[1:]), 0.0),
             length=length,
-            last_obs=self._obs[index[-1]],
-            task=self._task[torch.from_numpy(envs).to(self.device, non_blocking=True)],
+            last_obs=self._taken(self._obs, index[-1]),
+            task=self._task_of(envs),
         )
+
+    def _taken(self, column: Tensor, index: Tensor) -> Tensor:
+        """Some rows of a column, where samples go."""
+        taken = column[index]
+        if self._sample_device.type == self.device.type:
+            return taken
+        # From pinned memory a GPU copies while the host goes on.
+        return taken.pin_memory().to(self._sample_device, non_blocking=True)
+
+    def _task_of(self, envs: np.ndarray) -> Tensor:
+        return self._task[torch.from_numpy(envs).to(self._sample_device, non_blocking=True)]
 
     def _sample(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Samples environments, and the row at which a window of each starts."""
@@ -249,49 +262,73 @@ class Replay:
                 return chosen_envs, chosen_starts
         raise NoWindowError(int(chosen_envs[rejected[0]]), self.horizon)
 
+    # Saving: the rows by themselves (see newt_agent.saved_rows), and what else there is
+
+    @property
+    def row_bytes(self) -> int:
+        """Memory that a row takes."""
+        return bytes_per_row(self._obs.shape[1], self._action.shape[1])
+
+    @property
+    def held(self) -> tuple[np.ndarray, np.ndarray]:
+        """``[num_envs]`` each: the oldest row held, and how many were ever written."""
+        return np.maximum(self._rows_written - self.rows_per_env, 0), self._rows_written.copy()
+
+    def rows(self, begin: np.ndarray, end: np.ndarray) -> dict[str, Tensor]:
+        """Returns copies of rows, on the CPU, one environment after the other.
+
+        Args:
+            begin: [num_envs], of each environment the first row, counted from its first ever.
+            end: [num_envs], the one after the last.
+        """
+        places = self._places(begin, end)
+        index = torch.from_numpy(places).to(self.device)
+        rows = {name: getattr(self, f"_{name}")[index].cpu() for name in _STORED}
+        return {**rows, "row_step": torch.from_numpy(self._row_step.reshape(-1)[places])}
+
+    def put_rows(self, begin: np.ndarray, end: np.ndarray, rows: dict[str, Tensor]) -> None:
+        """Puts back what :meth:`rows` returned, older ones first; :meth:`load_state_dict` next.
+
+        Raises:
+            ValueError: The number of environments differs.
+        """
+        if len(end) != self.num_envs:
+            raise ValueError(
+                f"a replay of {len(end)} environments cannot be loaded into one of {self.num_envs}"
+            )
+        places = self._places(begin, end)
+        index = torch.from_numpy(places).to(self.device)
+        for name in _STORED:
+            getattr(self, f"_{name}")[index] = rows[name].to(self.device)
+        self._row_step.reshape(-1)[places] = rows["row_step"].numpy()
+        self._rows_written[:] = end
+
+    def _places(self, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Where rows are stored, one environment after the other."""
+        count = end - begin
+        envs = np.repeat(np.arange(self.num_envs), count)
+        within = np.arange(len(envs)) - np.repeat(np.cumsum(count) - count, count)
+        slots = (begin[envs] + within) % self.rows_per_env
+        return envs * self.rows_per_env + slots
+
     def state_dict(self) -> dict[str, Tensor]:
-        """Returns what is held, as CPU tensors that share no memory with the replay."""
-        filled = torch.from_numpy(self._filled())
-        rows = filled.to(self.device)
+        """Returns what is to be saved besides the rows, as CPU tensors."""
         return {
-            **{name: getattr(self, f"_{name}")[rows].cpu() for name in _STORED},
-            "row_step": torch.from_numpy(self._row_step.reshape(-1)[filled.numpy()]),
             "rows_written": torch.from_numpy(self._rows_written.copy()),
             "steps_since_reset": torch.from_numpy(self._steps_since_reset.copy()),
         }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Restores :meth:`state_dict` into a replay of the same capacity and environments.
+        """Restores :meth:`state_dict`, after the rows.
 
         Raises:
-            ValueError: The number of environments or rows differs.
+            ValueError: The rows are not those of then.
         """
-        if state["rows_written"].shape != self._rows_written.shape:
-            raise ValueError(
-                f"a replay of {len(state['rows_written'])} environments cannot be loaded into "
-                f"one of {self.num_envs}"
-            )
-        self._rows_written[:] = state["rows_written"].numpy()
+        if state["rows_written"].tolist() != self._rows_written.tolist():
+            raise ValueError("the rows of the replay are not those that were saved with it")
         self._steps_since_reset[:] = state["steps_since_reset"].numpy()
-        filled = self._filled()
-        if len(filled) != len(state["obs"]):
-            raise ValueError(
-                f"a replay with {len(state['obs'])} rows was saved with another capacity than "
-                f"{self.rows_per_env * self.num_envs}"
-            )
-        rows = torch.from_numpy(filled).to(self.device)
-        for name in _STORED:
-            getattr(self, f"_{name}")[rows] = state[name].to(self.device)
-        self._row_step.reshape(-1)[filled] = state["row_step"].numpy()
         if self._episodes is not None:
             self._episodes.rebuild(self._row_step, self._rows_written)
-
-    def _filled(self) -> np.ndarray:
-        """Indices of the rows in use, in storage order, one environment after the other."""
-        held = np.minimum(self._rows_written, self.rows_per_env)
-        return np.concatenate(
-            [env * self.rows_per_env + np.arange(count) for env, count in enumerate(held)]
-        )
 
 
 def _pick(counts: np.ndarray, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +22,7 @@ HANG_UP: Any = getattr(signal, "SIGHUP", None)
 """The terminal has closed. Windows has no such signal."""
 
 
-@contextmanager
+@contextlib.contextmanager
 def stop_requests() -> Iterator[threading.Event]:
     """Turns the first Ctrl-C, SIGTERM or SIGHUP into a request; a later one acts at once.
 
@@ -73,3 +75,25 @@ def resolve_device(wanted: str) -> str:
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return wanted
+
+
+def memory_bytes(device: str) -> int:
+    """Returns the memory of the GPU (``cuda``), or of the machine, as far as we may use it."""
+    if device == "cuda":
+        return torch.cuda.get_device_properties("cuda").total_memory
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([whole, *_group_limits(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"))])
+
+
+def _group_limits(root: Path, membership: Path) -> list[int]:
+    """Limits of memory that a container or a job has; none outside of Linux's control groups."""
+    try:
+        own = root / membership.read_text().split("::/", 1)[1].split("\n")[0]
+    except (OSError, IndexError):
+        return []
+    limits = []
+    for folder in (own, *own.parents):
+        if folder.is_relative_to(root):
+            with contextlib.suppress(OSError, ValueError):  # "max" is none
+                limits.append(int((folder / "memory.max").read_text()))
+    return limits

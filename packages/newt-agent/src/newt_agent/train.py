@@ -97,7 +97,7 @@ class Trainer:
             )
         self.tasks: tuple[Task, ...] = tuple(dict.fromkeys(self.env.tasks))
         check_run(config, self.tasks, method)
-        self.config = config = method.complete(config, self.tasks)
+        self.config = config = method.complete(config, self.tasks, device)
         method.check(config, self.tasks, device)
         self.agent = self._make_agent(method, resume)
         self.agent.limit_discount(config.discount_max)

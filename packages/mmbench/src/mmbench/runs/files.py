@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def publish_folder(
-    target: Path, fill: Callable[[Path], None], make_way: Callable[[Path], None] | None = None
+    target: Path,
+    fill: Callable[[Path], None],
+    make_way: Callable[[Path], None] | None = None,
+    known: Mapping[str, str] | None = None,
 ) -> None:
     """Makes a folder that appears under its name only when it is complete.
 
@@ -117,6 +120,7 @@ def publish_folder(
         fill: Writes the files into the folder it is given.
         make_way: Moves away what has the name, once the new folder is complete. By default it is
             deleted, and for a moment there is neither.
+        known: Checksums of files that ``fill`` links and that need not be read again, by name.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = hidden_name(target)
@@ -129,7 +133,9 @@ def publish_folder(
             path.chmod(mode)  # safetensors writes for its user alone
             flush(path)
         # Last, as it flushes the folder too.
-        write_json(temporary / MANIFEST, {path.name: _sha256(path) for path in files})
+        known = known or {}
+        checksums = {path.name: known.get(path.name) or _sha256(path) for path in files}
+        write_json(temporary / MANIFEST, checksums)
         if os.path.lexists(target):
             (make_way or remove)(target)
         os.rename(temporary, target)
@@ -165,13 +171,17 @@ def link_folder(source: Path, target: Path) -> None:
     """Makes a folder of the same files: hard links, or copies where there are no links."""
     target.mkdir()
     for path in filter(Path.is_file, source.iterdir()):
-        copy = target / path.name
-        try:
-            os.link(path, copy)
-        except OSError:
-            shutil.copy(path, copy)
-            flush(copy)
+        link_file(path, target / path.name)
     flush(target)
+
+
+def link_file(source: Path, target: Path) -> None:
+    """Gives a file another name: a hard link, or a copy where there are no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy(source, target)
+        flush(target)
 
 
 def remove(path: Path) -> None:

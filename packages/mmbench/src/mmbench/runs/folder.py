@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +172,9 @@ class RunFolder:
         """Where the checkpoint of a step lies."""
         return self.path / CHECKPOINTS / f"{step:09d}"
 
-    def publish_checkpoint(self, step: int, fill: Callable[[Path], None]) -> Path:
+    def publish_checkpoint(
+        self, step: int, fill: Callable[[Path], None], known: Mapping[str, str] | None = None
+    ) -> Path:
         """Writes a checkpoint and points ``checkpoints/last`` at it.
 
         ``last`` always leads to a complete checkpoint, this one or the one before, even while a
@@ -181,6 +183,7 @@ class RunFolder:
         Args:
             step: Its step.
             fill: Writes the files into the folder it is given.
+            known: Checksums of files that it links from an earlier checkpoint, by name.
 
         Returns:
             The checkpoint's folder.
@@ -191,7 +194,7 @@ class RunFolder:
         self.check()
         self._remove_leftovers()
         target = self.checkpoint(step)
-        publish_folder(target, fill, self._make_way)
+        publish_folder(target, fill, self._make_way, known)
         self._point_last_at(target)
         self._remove_leftovers()
         return target

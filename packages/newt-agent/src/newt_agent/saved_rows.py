@@ -1,0 +1,156 @@
+"""A replay on the disk, in files that are written once.
+
+A checkpoint holds the rows of its replay in ``replay-<number>.safetensors``. Each file has some
+rows of every environment, in the order in which they were taken, and ``begin`` and ``end`` ``[N]``:
+which ones, counted from each environment's first ever. The next checkpoint has the same files, as
+hard links (or copies, where the file system has no links), and new ones of the rows that came
+since. Files whose rows are all overwritten are left out. So a save writes what is new, in pieces;
+and every checkpoint is complete without the others, which may be removed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from mmbench.runs import RunError, read_json
+from mmbench.runs.files import MANIFEST, link_file
+from newt_agent.tensors import load_tensors, save_tensors
+
+FILE_BYTES = 2**26
+"""Size of a file, about: so much memory a save takes."""
+
+
+class Rows(Protocol):
+    """What is saved so: a ring buffer of rows for each of N environments."""
+
+    @property
+    def row_bytes(self) -> int:
+        """Memory that a row takes."""
+
+    @property
+    def held(self) -> tuple[np.ndarray, np.ndarray]:
+        """``[N]`` each, int64: the oldest row that is held, and how many were ever written."""
+
+    def rows(self, begin: np.ndarray, end: np.ndarray) -> dict[str, Tensor]:
+        """Returns copies of the rows ``[begin, end)`` of each environment, on the CPU."""
+
+    def put_rows(self, begin: np.ndarray, end: np.ndarray, rows: dict[str, Tensor]) -> None:
+        """Puts back what :meth:`rows` returned; ``end`` is then how many were written."""
+
+
+@dataclass
+class SavedRows:
+    """Files of an earlier checkpoint that the next one can have too.
+
+    Attributes:
+        end: ``[N]``, up to which row they go.
+        files: Their checksums, by path.
+    """
+
+    end: np.ndarray
+    files: dict[Path, str] = field(default_factory=dict)
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """The same by name."""
+        return {path.name: checksum for path, checksum in self.files.items()}
+
+
+def row_files(checkpoint: Path) -> list[Path]:
+    """The files of rows in a checkpoint's folder, the oldest first."""
+    return sorted(checkpoint.glob("replay-*.safetensors"))
+
+
+def find_saved(replay: Rows, checkpoint: Path | None) -> SavedRows:
+    """Finds what of a replay the newest checkpoint has already.
+
+    Args:
+        replay: What is to be saved.
+        checkpoint: Of the same run; None if there is none.
+
+    Returns:
+        Its files; none where one is missing, so that everything is written again.
+    """
+    oldest, written = replay.held
+    nothing = SavedRows(oldest)
+    if checkpoint is None:
+        return nothing
+    saved, coverage = SavedRows(oldest), _Coverage(len(oldest))
+    try:
+        checksums = read_json(checkpoint / MANIFEST)
+        for path in row_files(checkpoint):
+            begin, saved.end = _range(path)
+            coverage.add(begin, saved.end)
+            if (saved.end > oldest).any():
+                saved.files[path] = checksums[path.name]
+    except Exception:  # somebody damaged or removed it; the replay in memory is whole
+        return nothing
+    saved.end = np.maximum(saved.end, oldest)
+    return saved if coverage.holds(oldest, written) else nothing
+
+
+def save_rows(replay: Rows, folder: Path, saved: SavedRows) -> None:
+    """Writes a replay into the folder of a checkpoint: what is saved already by links.
+
+    Raises:
+        RunError: A row holds NaN or infinity.
+        OSError: The disk is full, or a file that was found is gone.
+    """
+    for path in saved.files:
+        link_file(path, folder / path.name)
+    last = max((int(path.stem.removeprefix("replay-")) for path in saved.files), default=0)
+    begin, (_, written) = saved.end, replay.held
+    most = max(1, FILE_BYTES // replay.row_bytes // len(written))
+    while (begin < written).any():
+        end = np.minimum(begin + most, written)
+        last += 1
+        which = {"begin": torch.from_numpy(begin), "end": torch.from_numpy(end)}
+        save_tensors(folder / f"replay-{last:06d}.safetensors", which | replay.rows(begin, end))
+        begin = end
+
+
+def load_rows(replay: Rows, folder: Path) -> None:
+    """Reads what :func:`save_rows` wrote, one file after the other.
+
+    Args:
+        replay: Of the same capacity and environments, without rows.
+        folder: The checkpoint, which was verified.
+
+    Raises:
+        RunError: Rows are missing, or a file is none of these.
+    """
+    coverage = _Coverage(len(replay.held[1]))
+    for path in row_files(folder):
+        tensors = load_tensors(path)
+        begin, end = tensors.pop("begin").numpy(), tensors.pop("end").numpy()
+        replay.put_rows(begin, end, tensors)
+        coverage.add(begin, end)
+    if not coverage.holds(*replay.held):
+        raise RunError(f"{folder} lacks rows of the replay: use another checkpoint")
+
+
+class _Coverage:
+    """Which rows of each environment files hold without a gap, up to the newest one."""
+
+    def __init__(self, num_envs: int) -> None:
+        self._begin = np.zeros(num_envs, np.int64)
+        self._end = np.zeros(num_envs, np.int64)
+
+    def add(self, begin: np.ndarray, end: np.ndarray) -> None:
+        self._begin = np.where(begin > self._end, begin, self._begin)
+        self._end = end
+
+    def holds(self, oldest: np.ndarray, written: np.ndarray) -> bool:
+        return bool((self._begin <= oldest).all() and (self._end <= written).all())
+
+
+def _range(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    with safe_open(path, "numpy") as file:
+        return file.get_tensor("begin"), file.get_tensor("end")
