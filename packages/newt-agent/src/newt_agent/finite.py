@@ -53,8 +53,8 @@ def non_finite(tensors: Mapping[str, Tensor]) -> dict[str, float]:
     """Finds tensors that hold NaN or infinity, with one such value each; waits for the device."""
     numbers = {n: t for n, t in tensors.items() if t.is_floating_point() and t.numel()}
     # Unlike a mask of the finite numbers, the least and the greatest take no memory.
-    ends = [torch.stack(torch.aminmax(t.detach())).double() for t in numbers.values()]
-    found = torch.stack(ends).tolist() if ends else []
+    ends = [torch.stack(torch.aminmax(t.detach())) for t in numbers.values()]
+    found = [pair.tolist() for pair in ends]  # of more than one device, it may be
     broken = {
         name: [end for end in pair if not math.isfinite(end)]
         for name, pair in zip(numbers, found, strict=True)

@@ -162,20 +162,25 @@ class RunningScale(nn.Module):
     """
 
     value: Tensor
-    quantiles: Tensor
 
     def __init__(self, tau: float = 0.01):
         super().__init__()
         self.tau = tau
         self.register_buffer("value", torch.ones(()))
-        # On the device already: made where they are used, they would wait for it.
-        self.register_buffer("quantiles", torch.tensor([0.05, 0.95]), persistent=False)
 
+    @staticmethod
     @torch.no_grad()
-    def spread(self, x: Tensor) -> Tensor:
+    def spread(x: Tensor) -> Tensor:
         """The distance between the 5th and 95th percentile of all of `x`, a scalar tensor."""
-        low, high = torch.quantile(x.detach().flatten().float(), self.quantiles)
-        return high - low
+        # Not torch.quantile, which looks at numbers: it would wait for the device.
+        ordered = x.detach().flatten().float().sort().values
+
+        def quantile(q: float) -> Tensor:
+            whole, part = divmod(q * (len(ordered) - 1), 1)
+            after = min(int(whole) + 1, len(ordered) - 1)
+            return torch.lerp(ordered[int(whole)], ordered[after], part)
+
+        return quantile(0.95) - quantile(0.05)
 
     @torch.no_grad()
     def update(self, spread: Tensor) -> None:
