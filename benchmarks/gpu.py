@@ -61,6 +61,7 @@ class Part:
         self.until = time.monotonic() + 60 * arguments.minutes
         self.minutes: float = arguments.minutes
         self.sizes: list[str] = arguments.sizes
+        self.ways: list[str] = arguments.execution
         self.out.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -102,10 +103,7 @@ def correctness(part: Part) -> None:
     size = "XS" if part.tiny else "S"
     host = torch.device("cpu")
     reference = losses_and_plan(size, host, "eager", part)
-    ways = ["eager", "compile"] if part.device.type == "cpu" else ["eager", "graph", "compile"]
-    if part.tiny:
-        ways.remove("compile")
-    for execution in ways:
+    for execution in part.ways:
         start = time.monotonic()
         try:
             other = losses_and_plan(size, part.device, execution, part)
@@ -195,10 +193,9 @@ def speed(part: Part) -> None:
     batch = 64 if part.tiny else 1024
     words = ["--device", part.device.type, "--out", str(part.out / "speed.csv")]
     settings = parse(words)
-    ways = ["eager"] if part.device.type == "cpu" else ["eager", "graph", "compile"]
     rates: dict[str, float] = {}
     began = part.left
-    for execution in ways:
+    for execution in part.ways:
         for size in part.sizes:
             jobs: list[tuple[int, Any]] = [(batch, None)]
             for envs in (8, 200):
@@ -315,11 +312,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--sizes", nargs="+", default=["S", "B", "L", "XL"])
+    parser.add_argument("--execution", nargs="+", default=["eager", "graph", "compile"])
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
     parser.add_argument("--tiny", action="store_true", help="in miniature, to try the script")
     arguments = parser.parse_args()
     if arguments.tiny:
         arguments.sizes = ["XS"]
+    if arguments.device == "cpu":
+        arguments.execution = ["eager"]
     torch.set_float32_matmul_precision("high")
     part = Part(arguments)
     for name in arguments.parts:
