@@ -35,7 +35,7 @@ from newt_agent.cli import parse_training, train_main
 from newt_agent.cli_eval import eval_main
 from newt_agent.cli_import import import_main
 from newt_agent.methods import find_method
-from newt_agent.newt import PAPER, QUICKSTART, Newt, NewtConfig
+from newt_agent.newt import QUICKSTART, Newt, NewtConfig
 from newt_agent.planning_agent import PlanningAgent
 from newt_agent.transfer import transfer_main
 
@@ -162,7 +162,7 @@ REFUSED = {
     "--planner.temperature -inf": ("planner.temperature=-inf",),
     "--planner.iterations 0": ("planner.iterations=0",),
     # What does not fit together, or the tasks, or the machine
-    "--seed-steps 0": ("seed_steps=0: at least 48",),
+    "--seed-steps 47": ("seed_steps=47: at least 48",),
     "--seed-steps 60000": ("seed_steps=60000", "steps=60000", "nothing is learned"),
     "--replay-capacity 10": ("replay_capacity=10: at least 128",),
     "--replay-capacity 127": ("replay_capacity=127: at least 128",),
@@ -489,7 +489,8 @@ def test_the_help_of_a_new_run_tells_how_to_go_on_with_one(capsys):
     ],
 )
 def test_a_short_run_has_time_to_learn(flags, seed_steps):
-    assert parse_training(Newt, "newt-train", flags.split())[1].seed_steps == seed_steps
+    config = parse_training(Newt, "newt-train", flags.split())[1]
+    assert Newt.complete(config, config.selected(), "cpu").seed_steps == seed_steps
 
 
 REFUSED_EVALUATIONS = {
@@ -534,7 +535,6 @@ def test_the_threads_of_the_run_are_used_again(trained, tmp_path):
 import torch
 from newt_agent.cli import train_main
 from newt_agent.cli_eval import eval_main
-from newt_agent.cli_import import import_main
 for name, arguments in {commands}:
     torch.set_num_threads(3)
     {{"eval": eval_main, "train": train_main}}[name](arguments)
@@ -555,7 +555,7 @@ def test_unreadable_checkpoint_is_one_message(trained, tmp_path):
 
 def test_presets():
     assert parse([]) == ("quickstart", QUICKSTART)
-    assert parse(["--preset", "paper"]) == ("paper", PAPER)
+    assert parse(["--preset", "paper"]) == ("paper", Newt.preset("paper", "cpu", 200))
     # The last one counts, in the name and in the settings.
     assert parse(["--preset", "paper", "--preset=quickstart"]) == ("quickstart", QUICKSTART)
     preset, config = parse_training(
@@ -563,7 +563,7 @@ def test_presets():
     )
     assert preset == "machine"
     assert (config.tasks, config.size) == ("walker-walk", "S")
-    assert config.replay_capacity <= PAPER.replay_capacity
+    assert Newt.complete(config, config.selected(), "cpu").replay_capacity <= 10_000_000
     _, config = parse_training(
         Newt, "newt-train", ["--preset=quickstart", "--planner.iterations", "2", "--seed", "3"]
     )

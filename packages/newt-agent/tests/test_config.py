@@ -69,7 +69,7 @@ def test_presets_fit(monkeypatch):
         Newt.check(Newt.complete(config, selected, device), selected, device)
 
     check(QUICKSTART, QUICKSTART.tasks, "cpu")
-    check(PAPER, "all", "cpu")
+    check(Newt.preset("paper", "cpu", 200), "all", "cpu")
     for tasks in ("walker-walk", "dmcontrol", "all"):
         for device in ("cpu", "cuda"):
             check(fit_to_machine(device, len(catalog.select(tasks))), tasks, device)
@@ -92,10 +92,24 @@ def test_the_replay_takes_a_quarter_of_the_memory_it_lives_in_at_most(
     config = dataclasses.replace(PAPER, replay_device=replay)
     assert Newt.complete(config, TWO, device).replay_capacity == rows
     own = dataclasses.replace(config, replay_capacity=5000)
-    assert Newt.complete(own, TWO, device) == own
+    assert Newt.complete(own, TWO, device).replay_capacity == 5000
 
 
 def test_the_replay_of_an_agent_on_the_cpu_is_not_on_a_gpu():
     config = dataclasses.replace(TINY, replay_device="cuda")
     with pytest.raises(RunError, match="replay_device=cuda: the agent computes on the cpu"):
         Newt.check(config, TWO, "cpu")
+
+
+def test_the_first_phase_is_5_episodes_of_each_environment():
+    def phase(**changes):
+        config = dataclasses.replace(TINY, **{"seed_steps": 0, "steps": 10**6, **changes})
+        return Newt.complete(config, TWO, "cpu").seed_steps
+
+    assert phase() == 5 * (500 + 25)
+    assert phase(envs_per_task=3) == 15 * (500 + 25)
+    assert phase(steps=600) == 300  # there is time to learn
+    assert phase(seed_steps=7) == 7
+    # As published: as if each episode had 1,000 steps.
+    for tasks in (1, 2, 200):
+        assert Newt.preset("paper", "cpu", tasks).seed_steps == 5_000 * tasks

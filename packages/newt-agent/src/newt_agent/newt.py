@@ -30,6 +30,8 @@ class NewtConfig(ModelBasedConfig):
 
     steps: Annotated[int, Range(0, 10**12)] = 100_000_000
     """Length of the run; with 0 it only pretrains."""
+    seed_steps: Annotated[int, Range(0, 10**12)] = 0
+    """Steps before the first update with a step; 0 is 5 episodes of each environment."""
     demos: Demos = "auto"
     pretrain_updates: Annotated[int, Range(0, 10**12)] = 200_000
     """Updates on demonstrations before the first step; 0 where there are none."""
@@ -42,6 +44,9 @@ class NewtConfig(ModelBasedConfig):
     constraint_end: Annotated[float, Range(0, 1)] = 0.12
     """Part of the run after which they are no longer."""
 
+
+SEED_EPISODES = 5
+"""Episodes of each environment before the first update with a step."""
 
 PAPER = NewtConfig()
 """The settings of the paper (arXiv 2511.19584, table of hyperparameters).
@@ -89,7 +94,6 @@ def fit_to_machine(device: str, num_tasks: int) -> NewtConfig:
     utd = min(0.5, max(0.075, 2.0 / num_tasks))
     common: dict[str, Any] = {
         "steps": 500_000 * num_tasks,
-        "seed_steps": 5_000 * num_tasks,
         "utd": utd,
         "pretrain_updates": min(PAPER.pretrain_updates, 2_500 * num_tasks),
         "eval_every": 25_000 * num_tasks,
@@ -139,7 +143,19 @@ class Newt(ModelBased):
     def preset(cls, name: str, device: str, num_tasks: int) -> NewtConfig:
         if name == "machine":
             return fit_to_machine(device, num_tasks)
-        return {"quickstart": QUICKSTART, "paper": PAPER}[name]
+        if name == "paper":
+            # Published so, however long the episodes are.
+            return dataclasses.replace(PAPER, seed_steps=SEED_EPISODES * 1_000 * num_tasks)
+        return QUICKSTART
+
+    @classmethod
+    def complete(cls, config: NewtConfig, tasks: Sequence[Task], device: str) -> NewtConfig:
+        config = super().complete(config, tasks, device)
+        if config.seed_steps or not config.steps:
+            return config
+        lengths = sum(task.max_episode_steps for task in tasks) * config.envs_per_task
+        seed_steps = min(SEED_EPISODES * lengths, config.steps // 2)
+        return dataclasses.replace(config, seed_steps=seed_steps)
 
     @classmethod
     def check(cls, config: NewtConfig, tasks: Sequence[Task], device: str) -> None:

@@ -40,8 +40,7 @@ class OffPolicyConfig(RunConfig):
     seed_steps: Annotated[int, Range(0, 10**12)] = 1_000_000
     """Steps with random actions, before the first update."""
     replay_capacity: Rows = None
-    """Rows of the replay buffer, over all environments; by default 10,000,000, but no more than a
-    quarter of the memory holds."""
+    """Rows of the replay, over all environments; by default 10M, in 1/4 of the memory at most."""
     replay_device: Literal["auto", "cpu", "cuda"] = "auto"
     """Whose memory holds the replay: auto is where the agent computes."""
     sampling: Weighting = "task"
