@@ -28,30 +28,44 @@ SAMPLE = 6
 """About so many tasks of a domain stand for all of it, where its adapter alone decides."""
 
 
-def sample(domain: str) -> list[Task]:
+def sample(domain: str, count: int = SAMPLE) -> list[Task]:
     """Tasks from all over a domain."""
     own = [task for task in RUNNABLE if task.domain == domain]
-    return own[:: max(1, len(own) // SAMPLE)]
+    return own[:: max(1, len(own) // count)]
 
 
-def _parameter(task: Task, sampled: bool):
-    marks = [pytest.mark.slow] if sampled and task not in sample(task.domain) else []
-    return pytest.param(task, marks=marks, id=task.id.split("/")[1])
+def _parametrize(sampled: set[str], count: int = SAMPLE):
+    def parameter(task: Task):
+        quick = task.domain not in sampled or task in sample(task.domain, count)
+        marks = [] if quick else [pytest.mark.slow]
+        return pytest.param(task, marks=marks, id=task.id.split("/")[1])
 
-
-def _parametrize(sampled: set[str]):
-    tasks = [_parameter(task, task.domain in sampled) for task in RUNNABLE]
-    return pytest.mark.parametrize("task", tasks)
+    # The scope lets the tests of a task follow each other, and share its environments.
+    return pytest.mark.parametrize("task", map(parameter, RUNNABLE), scope="module")
 
 
 # One emulator makes all Atari games, and tests/test_atari_reference.py plays each of them.
 every_task = _parametrize({"atari"})
 some_tasks = _parametrize({task.domain for task in RUNNABLE})
 """For what the tasks of a domain have in common."""
+a_few_tasks = _parametrize({task.domain for task in RUNNABLE}, 2)
+"""For what is TaskEnv's, and takes long."""
 
 
 def make(task: Task, **kwargs) -> TaskEnv:
     return gym.make(task.id, disable_env_checker=True, **kwargs).unwrapped
+
+
+@pytest.fixture(scope="module")
+def env(task) -> TaskEnv:
+    """Of the task, whatever other tests did with it: to build one takes longer than to step."""
+    return make(task, info="full")
+
+
+@pytest.fixture(scope="module")
+def other(task) -> TaskEnv:
+    """A second one."""
+    return make(task)
 
 
 def actions(count: int, seed: int = 0) -> np.ndarray:
@@ -69,7 +83,7 @@ def test_every_domain_is_covered_or_known_to_be_missing():
     assert {"dmcontrol", "dmcontrol-ext", "miniarcade"} <= built  # what `pip install mmbench` runs
 
 
-@some_tasks
+@a_few_tasks
 @pytest.mark.filterwarnings("ignore:.*A Box observation space:UserWarning")
 def test_gymnasium_checker(task):
     env = make(task)
@@ -78,8 +92,7 @@ def test_gymnasium_checker(task):
 
 
 @every_task
-def test_sizes_and_masks_are_the_catalogue_s(task):
-    env = make(task, info="full")
+def test_sizes_and_masks_are_the_catalogue_s(task, env):
     obs, info = env.reset(seed=0)
     assert env.observation_space == gym.spaces.Box(-np.inf, np.inf, (MAX_OBS_DIM,), np.float32)
     assert env.action_space == gym.spaces.Box(-1, 1, (MAX_ACTION_DIM,), np.float32)
@@ -101,8 +114,7 @@ def test_sizes_and_masks_are_the_catalogue_s(task):
 
 
 @some_tasks
-def test_only_the_task_s_own_action_entries_count(task):
-    env = make(task)
+def test_only_the_task_s_own_action_entries_count(task, env):
     action = actions(1)[0]
     other = action.copy()
     other[task.action_dim :] = np.nan
@@ -120,9 +132,8 @@ def test_only_the_task_s_own_action_entries_count(task):
         env.step(np.full(MAX_ACTION_DIM, np.nan, np.float32))
 
 
-@every_task
-def test_whole_episode(task):
-    env = make(task)
+@some_tasks
+def test_whole_episode(task, env):
     env.reset(seed=0)
     for step, action in enumerate(actions(task.max_episode_steps, seed=3), start=1):
         obs, reward, terminated, truncated, info = env.step(action)
@@ -136,15 +147,14 @@ def test_whole_episode(task):
 
 
 @every_task
-def test_an_episode_is_a_function_of_its_seed(task):
-    sequence = actions(min(task.max_episode_steps, 50 if task.action_repeat < 10 else 10))
-    env = make(task)
+def test_an_episode_is_a_function_of_its_seed(task, env):
+    sequence = actions(20 if task.action_repeat < 10 else 10)
     first, _ = env.reset(seed=7)
     expected = rollout(env, sequence)
     np.random.seed(1)
     random.seed(1)
     env.reset()  # another episode in between
-    rollout(env, sequence)
+    rollout(env, sequence[:5])
     before = np.random.get_state()[1].copy(), random.getstate()
     again, _ = env.reset(seed=7)
     np.testing.assert_array_equal(again, first)
@@ -154,20 +164,17 @@ def test_an_episode_is_a_function_of_its_seed(task):
 
 
 @some_tasks
-def test_reset_from_a_generator_starts_that_episode_again(task):
-    env = make(task)
+def test_reset_from_a_generator_starts_that_episode_again(task, env, other):
     env.reset(seed=7)
     obs, _ = env.reset()
-    other = make(task)
     other.reset(seed=1)
     again, _ = other.reset(options={"rng": env.episode_rng})
     np.testing.assert_array_equal(again, obs)
 
 
 @every_task
-def test_restored_states_continue_exactly(task):
-    future = actions(15, seed=1)
-    env = make(task)
+def test_restored_states_continue_exactly(task, env, other):
+    future = actions(10, seed=1)
     env.reset(seed=2)
     rollout(env, actions(9))
     if task.domain == "box2d":
@@ -180,7 +187,6 @@ def test_restored_states_continue_exactly(task):
     if task.domain == "maniskill":
         env.set_state(state)  # PhysX also remembers contacts, which no state holds
     *expected, last = rollout(env, future), env.get_state()
-    other = make(task)
     other.reset(seed=3)
     rollout(other, actions(4, seed=4))
     for _ in range(2):

@@ -1,13 +1,17 @@
 import io
+from pathlib import Path
 
 import pytest
 import torch
+from command_lines import call
 from points import points
 from rich.console import Console
 from scripted import scripted_tasks
+from short_runs import SMALL
 from tiny import TINY
 
 from mmbench.runs import RunFolder
+from newt_agent.cli import train_main
 from newt_agent.display import Display
 from newt_agent.newt import Newt, NewtConfig
 from newt_agent.train import Trainer
@@ -19,6 +23,15 @@ __all__ = ["points", "scripted_tasks"]
 def one_thread():
     """Several test processes share the cores."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """The folder of a run of the command line; whoever changes it takes a copy."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    result = call(train_main, f"{SMALL} --out {folder}")
+    assert result.returncode == 0, result.stderr
+    return folder
 
 
 @pytest.fixture
