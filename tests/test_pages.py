@@ -95,7 +95,7 @@ def test_what_a_page_shows_runs(reader):
 def test_the_method_of_the_page_trains_and_acts(reader):
     (about, training) = reader.of("baselines-train")
     assert "hill" in reader.run("baselines-train", *about, stubs=False)
-    short = ("--steps", "4000", "--eval-episodes", "1", "--threads", "1", "--out", "run")
+    short = ("--steps", "1200", "--eval-episodes", "1", "--threads", "1", "--out", "run")
     reader.run("baselines-train", *training, *short, stubs=False)
     words = ("--checkpoint", "run", "--episodes", "1", "--json", "eval.json")
     reader.run("baselines-eval", *words, stubs=False)

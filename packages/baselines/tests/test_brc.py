@@ -335,6 +335,7 @@ def test_it_learns_two_tasks_that_only_their_embeddings_tell_apart(make_trainer,
     assert min(scores(trainer)) > 0.9
 
 
+@pytest.mark.slow  # it tells what the test before can fail of
 def test_it_does_not_where_the_target_lacks_the_reward(make_trainer, points, monkeypatch):
     # In place of `value = reward + discount * later` in BRC._target.
     target = BRC._target

@@ -319,6 +319,7 @@ def test_learns_what_the_instruction_says(make_trainer, points, changes):
     assert min(scores(make_trainer, points, **changes)) > 0.92
 
 
+@pytest.mark.slow  # it tells what the test before can fail of
 def test_learns_nothing_from_the_returns_of_others(make_trainer, points, monkeypatch):
     """The core line is the critics' target, return + factor * value: here with others' returns."""
 

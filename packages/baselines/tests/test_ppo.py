@@ -312,6 +312,7 @@ def test_learns_what_the_instruction_says(make_trainer, points):
     assert min(scores(make_trainer, points)) > 0.92
 
 
+@pytest.mark.slow  # it tells what the test before can fail of
 def test_learns_nothing_from_the_advantages_of_others(make_trainer, points, monkeypatch):
     """The core line is the policy's gain, ``ratio * advantage``: here with others' advantages."""
     monkeypatch.setattr(ppo, "advantages", lambda *args: advantages(*args).roll(1, dims=1))

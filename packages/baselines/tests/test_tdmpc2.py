@@ -329,6 +329,7 @@ def test_it_learns_two_tasks_that_only_their_vectors_tell_apart(make_trainer, po
     assert min(scores(make_trainer(TDMPC2, TINY))) > 0.9
 
 
+@pytest.mark.slow  # it tells what the test before can fail of
 def test_it_does_not_where_the_vectors_are_not_learned(make_trainer, points):
     trainer = make_trainer(TDMPC2, TINY)
     # In place of `groups + [the vectors]` in TaskVectorModel.parameter_groups.

@@ -17,6 +17,12 @@ DOMAIN = "dmcontrol-ext"
 TASKS = mmbench.tasks(domain=DOMAIN) + mmbench.tasks(domain=DOMAIN, split="extra")
 
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+ROBOTS = {task.name.split("-")[0]: task for task in TASKS}
+one_of_each_robot = pytest.mark.parametrize(
+    "task",
+    [pytest.param(t, marks=[] if t in ROBOTS.values() else [pytest.mark.slow]) for t in TASKS],
+    ids=lambda task: task.name,
+)
 needs_frames = pytest.mark.skipif(
     rendering.backend() is None, reason="this machine has neither EGL nor OSMesa"
 )
@@ -82,7 +88,7 @@ def test_importing_a_model_says_nothing():
 
 
 @needs_frames
-@every_task
+@one_of_each_robot
 def test_frames_show_the_state_and_leave_it_alone(task):
     env = TaskEnv(task, unify=False, render_mode="rgb_array")
     env.reset(seed=0)

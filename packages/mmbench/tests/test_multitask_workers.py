@@ -19,6 +19,9 @@ from vectors import GUARD, actions, alive, assert_same, children, make
 from mmbench import catalog
 from mmbench.catalog import EnvironmentFailure
 
+LIGHT = "pygame-pong,pygame-coinrun,pygame-landing,pygame-highway,pygame-cowboy"
+"""Five tasks whose simulator loads in a moment."""
+
 
 @pytest.mark.parametrize("num_workers", [1, 3])
 def test_trajectories_do_not_depend_on_the_workers(num_workers):
@@ -74,8 +77,8 @@ def test_frames_attributes_and_calls_of_workers():
 
 
 def failing(kind, on_error, **kwargs):
-    """Environments of two workers, one of which fails in the third step; and its index."""
-    env = make(on_error=on_error, **kwargs)
+    """Environments of two workers, one of which fails in the third step; and a batch of actions."""
+    env = make(LIGHT, on_error=on_error, **kwargs)
     env.reset(seed=0)
     faults = [Fault("none") for _ in env.tasks]
     faults[1] = Fault(kind, after=2)
@@ -102,8 +105,8 @@ def test_a_failure_is_one_error_that_names_it(kind):
     env, batch = failing(kind, "raise", time_limit=2.0 if kind == "hang" else 60.0)
     with pytest.raises(EnvironmentFailure, match=CAUSES[kind]) as caught:
         env.step(batch)
-    assert (caught.value.task, caught.value.index) == ("walker-walk", 1)
-    assert "'walker-walk' (environment 1)" in str(caught.value)
+    assert (caught.value.task, caught.value.index) == ("pygame-coinrun", 1)
+    assert "'pygame-coinrun' (environment 1)" in str(caught.value)
     with pytest.raises(ClosedEnvironmentError, match="closed after a failure"):
         env.step(batch)
     began = time.monotonic()
@@ -186,7 +189,7 @@ def test_a_restart_leaves_no_unusable_number():
 
 
 def test_a_failure_in_one_half_is_told_of_in_the_other_too():
-    env = make(on_error="restart", num_workers=1)
+    env = make(LIGHT, on_error="restart", num_workers=1)
     env.reset(seed=0)
     faults = [Fault("none") for _ in env.tasks]
     faults[2] = Fault("kill")
@@ -230,7 +233,7 @@ def test_failures_in_both_halves_at_once_are_told_of_and_counted(seconds):
 
 @pytest.mark.parametrize("use", ["reset", "step", "call"])
 def test_all_workers_may_die_at_once(use):
-    env, alone = make(on_error="restart"), make(num_workers=0)
+    env, alone = make(LIGHT, on_error="restart"), make(LIGHT, num_workers=0)
     env.reset(seed=0)
     for worker in env.pool.workers:
         os.kill(worker.pid, signal.SIGKILL)

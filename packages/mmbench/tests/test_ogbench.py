@@ -18,6 +18,12 @@ from mmbench.env import TaskEnv
 TASKS = mmbench.tasks(domain="ogbench")
 MAZE_TASKS = [task for task in TASKS if "/" in task.native]
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+KINDS = ("og-ant", "og-antball", "og-point-maze", "og-ant-circle")
+one_of_each_kind = pytest.mark.parametrize(
+    "task",
+    [pytest.param(t, marks=[] if t.name in KINDS else [pytest.mark.slow]) for t in TASKS],
+    ids=lambda task: task.name,
+)
 every_maze_task = pytest.mark.parametrize("task", MAZE_TASKS, ids=lambda task: task.name)
 every_maze = pytest.mark.parametrize("maze", mazes.MAPS)
 needs_frames = pytest.mark.skipif(
@@ -57,7 +63,7 @@ def test_a_restored_state_goes_on_as_the_episode_did(task):
 
 
 @needs_frames
-@every_task
+@one_of_each_kind
 def test_frames_show_the_state_and_leave_it_alone(task):
     behaviour.check_frames(task)
 

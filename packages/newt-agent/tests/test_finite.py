@@ -83,8 +83,10 @@ def assert_usable(replay) -> None:
         assert (values.abs() <= LARGEST).all()
 
 
-@pytest.mark.parametrize("tasks", [ONE, SEVERAL])
-@pytest.mark.parametrize("value", [NAN, INF, -INF, 1e300, -1e38, 2e18])
+@pytest.mark.parametrize(
+    ("tasks", "value"),
+    [*((ONE, value) for value in (NAN, INF, -INF, 1e300, -1e38, 2e18)), (SEVERAL, NAN)],
+)
 def test_rewards_that_cannot_be_learned_from_end_the_run(make_short, tasks, value):
     trainer = make_short(tasks)
     others = [Rewards(0.1)] * (trainer.env.num_envs - 1)
@@ -102,8 +104,10 @@ def test_rewards_that_cannot_be_learned_from_end_the_run(make_short, tasks, valu
     make_short(tasks, resume=True).run()
 
 
-@pytest.mark.parametrize("tasks", [ONE, SEVERAL])
-@pytest.mark.parametrize("value", [NAN, INF, -INF, 1e30, -2e18])
+@pytest.mark.parametrize(
+    ("tasks", "value"),
+    [*((ONE, value) for value in (NAN, INF, -INF, 1e30, -2e18)), (SEVERAL, -2e18)],
+)
 def test_observations_that_cannot_be_learned_from_end_the_run(make_short, tasks, value):
     trainer = make_short(tasks)
     others = [Observations(0.5)] * (trainer.env.num_envs - 1)

@@ -22,6 +22,8 @@ from newt_agent.episodes import replay_episodes
 from newt_agent.train import Interrupted
 
 HANG = 300  # seconds after which a subprocess is taken to hang
+SHORT = dataclasses.replace(TINY, steps=160, seed_steps=40, utd=0.1, checkpoint_every=80)
+"""For the tasks of tests/support/points.py, whose episodes have 20 steps."""
 
 
 def episodes(folder):
@@ -170,13 +172,14 @@ def test_failure_of_an_environment_names_the_task_and_the_way_on(make_trainer):
         trainer.run()
 
 
-def test_failed_environments_are_restarted_where_asked_for(make_trainer):
-    trainer = make_trainer(config=dataclasses.replace(TINY, on_error="restart"))
-    trainer.env.set_attr("advance", [Fault("none"), Fault("raise", after=50)])
+def test_failed_environments_are_restarted_where_asked_for(make_trainer, points):
+    config = dataclasses.replace(SHORT, tasks=points, on_error="restart")
+    trainer = make_trainer(config=config)
+    trainer.env.set_attr("advance", [Fault("none"), Fault("raise", after=30)])
     trainer.run()
     assert trainer.env.failures.tolist() == [0, 1]
     lengths = [row["length"] for row in trainer.folder.metrics.rows() if row["phase"] == "train"]
-    assert set(lengths) == {"500"}  # the episode that was cut short is not among them
+    assert set(lengths) == {"20"}  # the episode that was cut short is not among them
 
 
 def test_failure_while_saving_keeps_the_checkpoint_before(make_trainer, monkeypatch):
@@ -195,12 +198,13 @@ def test_failure_while_saving_keeps_the_checkpoint_before(make_trainer, monkeypa
     Agent.load(before)
 
 
-def test_a_replay_shorter_than_an_episode_can_be_resumed_from(make_trainer):
-    config = dataclasses.replace(TINY, replay_capacity=200, steps=800, checkpoint_every=450)
+def test_a_replay_shorter_than_an_episode_can_be_resumed_from(make_trainer, points):
+    config = dataclasses.replace(SHORT, tasks=points, replay_capacity=32)
     whole = make_trainer("whole", config)
     whole.run()
+    assert whole.method.updates > 0
     stopped = make_trainer("stopped", config)
-    run_until(stopped, 500)
+    run_until(stopped, 90)  # in the middle of an episode
     stopped.close()
     make_trainer("stopped", config, resume=True).run()
     assert weights(stopped.folder.path) == weights(whole.folder.path)
@@ -218,8 +222,8 @@ def test_stop_request_is_honoured_between_steps(make_trainer):
     assert trainer.folder.last_checkpoint().name == "000000300"
 
 
-def test_stops_in_evaluations_come_at_once_and_lose_nothing(make_trainer):
-    config = dataclasses.replace(TINY, steps=1000, eval_every=500, checkpoint_every=500)
+def test_stops_in_evaluations_come_at_once_and_lose_nothing(make_trainer, points):
+    config = dataclasses.replace(SHORT, tasks=points, eval_every=80)
     whole = make_trainer("whole", config)
     whole.run()
     phases = ("random", "before", "eval", "after")
@@ -229,7 +233,7 @@ def test_stops_in_evaluations_come_at_once_and_lose_nothing(make_trainer):
 
         def heed_in_evaluation(trainer=trainer, heed=heed, steps=steps):
             steps.append(trainer.step)
-            if len(steps) == 20:
+            if len(steps) == 10:
                 os.kill(os.getpid(), signal.SIGTERM)
             heed()
 
@@ -241,7 +245,7 @@ def test_stops_in_evaluations_come_at_once_and_lose_nothing(make_trainer):
         trainer._evaluate = evaluate_and_stop
         with pytest.raises(Interrupted):
             trainer.run()
-        assert len(steps) == 20
+        assert len(steps) == 10
         trainer.close()
     trainer = make_trainer("stopped", config, resume=True)
     trainer.run()
