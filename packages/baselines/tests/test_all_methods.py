@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from demonstrations import make_demonstrations
+from helps import broken_lines
 from rich.console import Console
 from waiting import WaitsForNothing
 
@@ -251,12 +252,16 @@ def test_a_checkpoint_is_evaluated_in_the_same_form(make, tmp_path):
     assert set(result) - {"step"} <= set(json.loads(target.read_text()))
 
 
+@pytest.mark.parametrize("columns", [80, 100])
 @pytest.mark.parametrize("method", METHODS)
-def test_help_shows_the_settings(method, capsys):
+def test_help_shows_the_settings_and_fits_the_terminal(method, columns, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
     with pytest.raises(SystemExit) as ended:
         train_main([method, "--help"])
     assert ended.value.code == 0
-    told = " ".join(capsys.readouterr().out.split())
+    told = capsys.readouterr().out
+    assert not broken_lines(told, columns)
+    told = " ".join(told.split())
     hidden = {"steps", "envs_per_task"} if find_method(method).offline else set()
     for field in dataclasses.fields(find_method(method).config_class):
         if field.name in hidden:

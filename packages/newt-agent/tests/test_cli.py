@@ -158,6 +158,7 @@ def test_the_version_is_told(name, main, capsys):
     assert capsys.readouterr().out == f"{name} {newt_agent.__version__}\n"
 
 
+@pytest.mark.parametrize("columns", [80, 100])
 @pytest.mark.parametrize(
     ("main", "flags"),
     [
@@ -165,12 +166,12 @@ def test_the_version_is_told(name, main, capsys):
         *((main, ["--resume=x"]) for main in (train_main, transfer_main)),
     ],
 )
-def test_helps_fit_the_terminal(main, flags, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "100")
+def test_helps_fit_the_terminal(main, flags, columns, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
     with pytest.raises(SystemExit):
         main([*flags, "--help"])
     told = capsys.readouterr().out
-    assert not broken_lines(told, 100)
+    assert not broken_lines(told, columns)
     assert "{None}" not in told  # as tyro calls what may be left out
 
 

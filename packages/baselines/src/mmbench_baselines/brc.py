@@ -64,15 +64,13 @@ class BRCConfig(OffPolicyConfig):
     """
 
     embedding: Embedding = "language"
-    """What tells tasks apart: the embedding of the instruction, or a learned vector of 32 entries,
-    as published."""
+    """What tells tasks apart: the instruction, or a learned vector of 32 entries as published."""
     batch_size: Annotated[int, Range(1, 2**20)] = 1024
     """Steps in a batch (256 for a single task)."""
     updates_per_step: Annotated[float, Range(0, 1000)] = 2.0
     """Updates for each step that all environments take together."""
     seed_steps: Annotated[int, Range(0, 10**12)] = 0
-    """Steps with random actions, before the first update; 0 is 5,000 of each environment, but half
-    of the run at most."""
+    """Random steps first; 0: 5,000 of each environment, half of the run or less."""
     lr: Annotated[float, Range(0, 1e30)] = 3e-4
     """Learning rate of actor, critics and temperature."""
     weight_decay: Annotated[float, Range(0, 1e6)] = 1e-4
@@ -213,7 +211,7 @@ class BRCAgent(Agent):
 
 
 class BRC(OffPolicyMethod):
-    """Trains BRC on tasks of MMBench: off-policy and without a model, with a large critic.
+    """Trains BRC on tasks of MMBench: off-policy, with a large critic and no model.
 
     A soft actor-critic whose categorical critic learns all tasks from the replay of each.
     """

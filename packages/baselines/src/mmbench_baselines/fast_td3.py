@@ -240,7 +240,7 @@ def n_step_return(steps: Steps, discount: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class FastTD3(OffPolicyMethod):
-    """Trains FastTD3 on tasks of MMBench: off-policy and without a model, for large batches.
+    """Trains FastTD3 on tasks of MMBench: off-policy, with large batches and no model.
 
     One language-conditioned actor and two categorical critics learn from the replay of all tasks.
     """

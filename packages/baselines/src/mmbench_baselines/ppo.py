@@ -277,7 +277,7 @@ def ppo_loss(
 
 
 class PPO(Method):
-    """Trains PPO on tasks of MMBench: on-policy, so it needs many steps, and little time for each.
+    """Trains PPO on tasks of MMBench: on-policy, by many steps that take little time.
 
     One language-conditioned policy learns all tasks, each with its own discount.
     """

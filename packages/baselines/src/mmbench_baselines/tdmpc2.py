@@ -77,15 +77,13 @@ class TDMPC2Config(ModelBasedConfig):
     eval_every: Annotated[int, Range(0, 10**12)] = 50_000
     """Steps between evaluations; 0 evaluates at the start and at the end only."""
     size: Size = "B"
-    """Size of the networks. Of many tasks, with as many parameters as Newt's: S 2M, B 7M, L 20M,
-    XL 79M, XS 0.2M; of a single task: S 1.3M, B 5M, L 16M, XL 70M, XS 0.1M."""
+    """As many parameters as Newt's; of a single task XS 0.1M, S 1.3M, B 5M, L 16M, XL 70M."""
     batch_size: Annotated[int, Range(1, 2**20)] = 256
     """Windows of transitions in a batch."""
     utd: Annotated[float, Range(0, 100)] = 1.0
     """Updates per step, the random steps included: they are made up for after the random phase."""
     seed_steps: Annotated[int, Range(0, 10**12)] = 0
-    """Steps with random actions, before the first update; 0 is as many as 5 episodes have and at
-    least 1,000, of each task, but half of the run at most."""
+    """Random steps first; 0: 5 episodes of each task, 1,000 steps or more, half the run or less."""
     replay_capacity: Rows = 1_000_000
     """Rows of the replay buffer, over all environments."""
     loss: LossConfig = field(default_factory=lambda: LossConfig(bc_coef=0.0, normalise_rho=False))
@@ -166,7 +164,7 @@ class TDMPC2Agent(PlanningAgent):
 
 
 class TDMPC2(ModelBased):
-    """Trains TD-MPC2 on tasks of MMBench: Newt's ancestor, with learned vectors for the tasks.
+    """Trains TD-MPC2 on tasks of MMBench: Newt's ancestor, with learned task vectors.
 
     A single task is learned as in its paper.
     """
