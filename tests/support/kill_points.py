@@ -4,11 +4,13 @@ Forks a process for each point, which saves a checkpoint of STEP into a run that
 800, and is killed before the n-th operation on the file system.
 """
 
+import functools
 import json
 import os
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from mmbench.runs import RunFolder, verify_folder
@@ -25,8 +27,8 @@ def fill_with(text: str):
     return fill
 
 
-def save_and_die(path: Path, step: int, point: int) -> None:
-    """Saves; dies before the operation number ``point``, if there are as many."""
+def die_before(point: int) -> None:
+    """From now on this process dies before the operation number ``point``."""
     left = point
 
     def count(event: str, arguments: tuple) -> None:
@@ -36,17 +38,21 @@ def save_and_die(path: Path, step: int, point: int) -> None:
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    run = RunFolder.resume(path)
     sys.addaudithook(count)
-    run.publish_checkpoint(step, fill_with("new"))
 
 
-def killed(path: Path, step: int, point: int) -> bool:
+def killed(work: Callable[[], object], point: int) -> bool:
+    """Whether a child died that does the work, up to the operation number ``point``."""
     child = os.fork()
     if not child:
-        save_and_die(path, step, point)
+        die_before(point)
+        work()
         os._exit(0)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def save(path: Path, step: int) -> None:
+    RunFolder.resume(path).publish_checkpoint(step, fill_with("new"))
 
 
 def found(path: Path) -> str:
@@ -68,7 +74,7 @@ def main(work: Path, step: int) -> None:
     while True:
         path = work / str(point)
         shutil.copytree(work / "whole", path, symlinks=True)
-        if not killed(path, step, point):
+        if not killed(functools.partial(save, path, step), point):
             break
         held.append(found(path))
         run = RunFolder.resume(path)

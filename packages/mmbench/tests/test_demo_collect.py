@@ -62,7 +62,7 @@ def test_processes_collect_the_same_episodes(tmp_path):
 def test_more_episodes_are_added_to_what_is_there(tmp_path):
     run(tmp_path, MOODY, episodes=2)
     (outcome,) = run(tmp_path, MOODY, episodes=2)
-    assert outcome.good and "2 episodes are there already" in outcome.text
+    assert outcome.good and "it has 2 episodes already" in outcome.text
     before = collected(tmp_path)
     run(tmp_path, MOODY, episodes=4)
     after = collected(tmp_path)
@@ -120,6 +120,16 @@ def test_an_expert_that_fails_ends_its_task_with_the_reason(tmp_path):
 def test_an_expert_that_kills_its_process_ends_its_task_only(tmp_path):
     (outcome,) = run(tmp_path, "demo_experts:Dying", workers=1, episodes=1, attempts=2)
     assert not outcome.good and "its process was killed by SIGKILL" in outcome.text
+
+
+def test_an_expert_that_hangs_ends_its_task_with_its_time(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where it says that it has begun
+    begun = time.monotonic()
+    (outcome,) = run(tmp_path, "demo_experts:Hanging", workers=2, time_limit=1.0)
+    assert time.monotonic() - begun < 120
+    assert not outcome.good
+    assert "nobody did not finish an episode within 1 s, and was ended" in outcome.text
+    assert "--time-limit" in outcome.text
 
 
 def test_a_damaged_tape_ends_its_task_and_can_be_overwritten(tmp_path):

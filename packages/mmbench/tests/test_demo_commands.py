@@ -6,6 +6,7 @@ import pytest
 from demo_tapes import TASK
 
 from mmbench.cli import main
+from mmbench.demos.listing import Row
 from mmbench.demos.places import root_tape
 
 
@@ -52,14 +53,24 @@ def test_the_list_shows_what_there_is(root, capsys):
     assert row["score"] > 0.9 > row["random"] and not row["problem"]
     assert row["bytes"] == root_tape(TASK, root).stat().st_size
     demos("list", "--root", root)
-    assert "1 tasks with 2 episodes, 0.0 MB" in capsys.readouterr().out
+    assert "1 task with 2 episodes, 0.0 MB" in capsys.readouterr().out
+
+
+def test_json_has_null_where_a_number_is_unknown(root, capsys, monkeypatch):
+    unknown = Row(TASK.name, 1, float("nan"), None, "somebody", 10, False)
+    monkeypatch.setattr("mmbench.demos.listing.rows", lambda root: [unknown])
+    demos("list", "--root", root, "--json")
+    (row,) = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert row["score"] is None
+    demos("list", "--root", root)
+    assert "1 task with 1 episode, 0.0 MB" in capsys.readouterr().out
 
 
 def test_replaying_makes_datasets_once(root, capsys):
     for made, there in ((1, 0), (0, 1)):
         demos("replay", "--root", root, "--workers", 0)
         out = capsys.readouterr().out
-        assert f"{made} datasets made, {there} were there already" in out
+        assert f"{made} dataset{'s' * (1 - made)} made, {there} were there already" in out
         assert ("2 episodes as recorded" in out) == bool(made)
 
 

@@ -16,6 +16,7 @@ from mmbench import catalog
 from mmbench.demos.dataset import about, read_dataset
 from mmbench.demos.published import PublishedError, import_published, published_task, read_published
 from mmbench.demos.tape import to_bytes
+from mmbench.runs import files
 
 SUCCESS = catalog.get("ms-push-cube")
 
@@ -93,6 +94,22 @@ def test_an_import_replaces_nothing_by_accident(file, tmp_path):
     (root / "tapes" / f"{COLLECTED.name}.npz").write_bytes(to_bytes(tape(1)))
     with pytest.raises(Exception, match="has a tape of pygame-cartpole-balance"):
         import_published(file(COLLECTED), root)
+
+
+def test_while_a_dataset_is_replaced_one_that_is_complete_is_there(file, tmp_path, monkeypatch):
+    pytest.importorskip("minari")
+    root, there = tmp_path / "root", []
+    import_published(file(), root)
+    for name in ("_swap", "remove"):
+        own = getattr(files, name)
+
+        def look(*paths, own=own):
+            there.append(read_dataset(TASK, root).total_episodes)
+            return own(*paths)
+
+        monkeypatch.setattr(files, name, look)
+    import_published(file(episodes=3), root, overwrite=True)
+    assert there == [2, 3]
 
 
 @pytest.mark.parametrize("name", ["walk.pt", "walker-walk.npz", "ms-ant-run-v1.pt", "gym:os.pt"])

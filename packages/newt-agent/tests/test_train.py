@@ -175,7 +175,7 @@ def test_failure_of_an_environment_names_the_task_and_the_way_on(make_trainer):
 def test_failed_environments_are_restarted_where_asked_for(make_trainer, points):
     config = dataclasses.replace(SHORT, tasks=points, on_error="restart")
     trainer = make_trainer(config=config)
-    trainer.env.set_attr("advance", [Fault("none"), Fault("raise", after=30)])
+    trainer.env.set_attr("advance", [Fault("none", length=20), Fault("raise", 30, length=20)])
     trainer.run()
     assert trainer.env.failures.tolist() == [0, 1]
     lengths = [row["length"] for row in trainer.folder.metrics.rows() if row["phase"] == "train"]

@@ -1,4 +1,4 @@
-"""What all command lines share: commands in messages, and ``--version``."""
+"""What all command lines share: commands and numbers in messages, and ``--version``."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ def command(*words: object) -> str:
     if _UNDER_UV in os.environ:
         program = "uv pip" if program == "pip" else f"uv run {program}"
     return " ".join((program, *map(shlex.quote, arguments)))
+
+
+def plural(count: int, what: str) -> str:
+    """Returns a number of things: ``1 episode``, ``2,000 episodes``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def answer_version(program: str, version: str, arguments: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mmbench.evaluation import Episode
+from mmbench.shell import plural
 from newt_agent.system import HANG_UP
 
 _REFRESH_SECONDS = 0.5
@@ -214,7 +215,7 @@ class Display:
         """Shows how far an evaluation is; yields a callback for each episode."""
         title = f"evaluating the {_PHASES.get(phase, phase)}"
         if self._live is None:
-            self.say(f"{title} ({total} episodes)")
+            self.say(f"{title} ({plural(total, 'episode')})")
         count = itertools.count(1)
         with self.bar(title, total) as show:
             yield lambda episode: show(next(count))
@@ -252,7 +253,7 @@ class Display:
     def results(self, results: dict[str, Any]) -> None:
         """Prints the table of scores: random, before, after. Returns, where there is no score."""
         episodes = next(iter(results["after"]["tasks"].values()))["episodes"]
-        table = Table(title=f"Mean score of {episodes} episodes (0 to 1)")
+        table = Table(title=f"Mean score of {plural(episodes, 'episode')} (0 to 1)")
         table.add_column("task")
         for column in ("random", "before", "after"):
             table.add_column(column, justify="right")
@@ -270,9 +271,8 @@ class Display:
     def evaluation(self, result: dict[str, Any], random: dict[str, Any] | None) -> None:
         """Prints one evaluation, beside the random policy's if there is one."""
         episodes = max((row["episodes"] for row in result["tasks"].values()), default=0)
-        table = Table(
-            title=f"Mean scores (0 to 1) of {episodes} episodes, with their 95 % intervals"
-        )
+        of = plural(episodes, "episode")
+        table = Table(title=f"Mean scores (0 to 1) of {of}, with their 95 % intervals")
         table.add_column("task")
         for column in ("score", "success", "return", *(["random"] if random else [])):
             table.add_column(column, justify="right")

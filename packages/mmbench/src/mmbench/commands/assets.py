@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import sys
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ from rich.table import Table
 from mmbench.assets import ASSETS, Asset, install, missing_assets, required_asset
 from mmbench.catalog import SELECTION, TASKS, Task, select
 from mmbench.commands.downloads import download_bars
-from mmbench.runs import RunError
+from mmbench.runs import RunError, to_json
 from mmbench.shell import command
 
 
@@ -33,7 +32,7 @@ class ListAssets:
         """Prints the table or the JSON."""
         rows = [_row(asset) for asset in ASSETS]
         if self.json:
-            print(json.dumps(rows, indent=2))
+            print(to_json(rows))
             return
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for column in ("asset", "here", "size", "tasks"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 from typing import Annotated, Any
@@ -14,7 +13,7 @@ from rich.progress import Progress
 
 from mmbench.catalog import SELECTION, EnvironmentFailure, Task, TaskUnavailableError, select
 from mmbench.commands import TaskCommand
-from mmbench.runs import RunError, read_json, write_json
+from mmbench.runs import RunError, read_json, to_json, write_json
 from mmbench.shell import command
 
 _WARM_STEPS = 3
@@ -71,7 +70,7 @@ class Bench(TaskCommand):
             kept = {}  # there is none yet, or it is damaged
         write_json(path, {**kept, **costs})
         if self.json:
-            print(json.dumps(costs, indent=2))
+            print(to_json(costs))
         else:
             for name, cost in costs.items():
                 print(f"{name:48} {cost:10.1f} us")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +25,8 @@ from mmbench.commands import TaskCommand
 from mmbench.commands.demo_files import DownloadDemos, ExportDemos, ImportDemos
 from mmbench.commands.demo_flags import Root, Workers, demos_folder, runnable, worker_count
 from mmbench.demos.display import progress, show_episodes
-from mmbench.runs import RunError
+from mmbench.runs import RunError, to_json
+from mmbench.shell import plural
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +54,9 @@ class CollectDemos(TaskCommand):
     attempts: int = 5
     """Episodes played for each one wanted, at most."""
 
+    time_limit: float = 3600.0
+    """Seconds for an episode; an expert that needs more ends the task (not with --workers 0)."""
+
     expert: Annotated[str | None, tyro.conf.arg(metavar="MODULE:CLASS")] = None
     """Who plays, in place of the task's own expert: a subclass of mmbench.demos.experts.Expert."""
 
@@ -80,9 +83,11 @@ class CollectDemos(TaskCommand):
                 raise RunError(f"{flag} {value}: at least 1")
         if self.seed < 0:
             raise RunError(f"--seed {self.seed}: at least 0")
+        if not self.time_limit > 0:
+            raise RunError(f"--time-limit {self.time_limit}: above 0")
         experts = self._experts()
         root = demos_folder(self.root)
-        plan = Plan(root, self.episodes, self.attempts, self.seed, self.overwrite)
+        plan = Plan(root, self.episodes, self.attempts, self.seed, self.overwrite, self.time_limit)
         lacking = []
         with progress() as bars:
             shown = bars.add_task("collecting", total=len(experts) * self.episodes)
@@ -159,12 +164,12 @@ class ReplayDemos(TaskCommand):
                 left_out += replayed.left_out
                 made += 1
                 exact = replayed.episodes - replayed.approximate
-                print(f"{replayed.task}: {exact} episodes as recorded")
+                print(f"{replayed.task}: {plural(exact, 'episode')} as recorded")
                 for text in replayed.texts:
                     print(f"{replayed.task}: {text}")
-        print(f"{made} datasets made, {len(chosen) - made} were there already")
+        print(f"{plural(made, 'dataset')} made, {len(chosen) - made} were there already")
         if left_out:
-            print(f"{left_out} episodes had to be left out", file=sys.stderr)
+            print(f"{plural(left_out, 'episode')} had to be left out", file=sys.stderr)
             raise SystemExit(1)
 
 
@@ -214,12 +219,12 @@ class VerifyDemos(TaskCommand):
                 if self.json:
                     continue
                 played = f"{verdict.exact} of {verdict.replayed} played again came out exactly"
-                print(f"{verdict.task}: {verdict.episodes} episodes, {played}")
+                print(f"{verdict.task}: {plural(verdict.episodes, 'episode')}, {played}")
                 for text in (*verdict.problems, *verdict.notes):
                     print(f"  {text}")
         bad = [verdict.task for verdict in verdicts if verdict.problems]
         if self.json:
-            print(json.dumps([dataclasses.asdict(verdict) for verdict in verdicts], indent=2))
+            print(to_json([dataclasses.asdict(verdict) for verdict in verdicts]))
         else:
             print(f"{len(verdicts) - len(bad)} of {len(verdicts)} tasks are good")
         if bad:
@@ -242,7 +247,7 @@ class ListDemos(TaskCommand):
 
         found = list(rows(demos_folder(self.root)))
         if self.json:
-            print(json.dumps([dataclasses.asdict(row) for row in found], indent=2))
+            print(to_json([dataclasses.asdict(row) for row in found]))
             return
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for column in ("task", "episodes", "score", "random", "kB", "replayed", "expert"):
@@ -263,7 +268,7 @@ class ListDemos(TaskCommand):
         good = [row for row in found if not row.problem]
         megabytes = sum(row.bytes for row in good) / 1e6
         count = sum(row.episodes for row in good)
-        print(f"{len(good)} tasks with {count} episodes, {megabytes:.1f} MB")
+        print(f"{plural(len(good), 'task')} with {plural(count, 'episode')}, {megabytes:.1f} MB")
 
 
 @dataclasses.dataclass(frozen=True)

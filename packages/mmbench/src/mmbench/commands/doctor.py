@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from typing import Annotated
 
@@ -17,7 +16,7 @@ from rich.table import Table
 from mmbench.catalog import SELECTION, select
 from mmbench.commands import TaskCommand
 from mmbench.doctor import DomainReport, Package, Problem, Report, examine
-from mmbench.runs import RunError
+from mmbench.runs import RunError, to_json
 
 EXIT_INCOMPLETE = 1
 
@@ -89,7 +88,7 @@ class Doctor(TaskCommand):
 
             report = examine(tasks, self.timeout, show)
         if self.json:
-            print(json.dumps(dataclasses.asdict(report), indent=2))
+            print(to_json(dataclasses.asdict(report)))
         else:
             _print(report, Console() if sys.stdout.isatty() else Console(width=160))
         if not report.ok:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -28,7 +27,7 @@ from mmbench.catalog import (
 from mmbench.catalog.registry import find
 from mmbench.commands import TaskCommand
 from mmbench.domains import unavailable
-from mmbench.runs import RunError
+from mmbench.runs import RunError, to_json
 from mmbench.shell import command
 
 _HELD_OUT = {"train": "", "test": ", held out", "extra": ", extra"}
@@ -67,7 +66,7 @@ class Tasks(TaskCommand):
         """
         selected = self._selected()
         if self.json:
-            print(json.dumps([_fields(task) for task in selected], indent=2))
+            print(to_json([_fields(task) for task in selected]))
         elif self.names and len(selected) == 1:
             _show(selected[0], Console(highlight=False))
         else:

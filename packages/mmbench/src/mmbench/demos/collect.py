@@ -30,6 +30,7 @@ from mmbench.demos.workers import Done, Job, environments, run_jobs
 from mmbench.runs import RunError
 from mmbench.runs.files import remove, remove_leftovers
 from mmbench.runs.lock import FolderLock
+from mmbench.shell import plural
 
 _SAVE_SECONDS = 2.0
 
@@ -44,6 +45,7 @@ class Plan:
         attempts: Episodes played for each one wanted, at most.
         seed: Of the collection.
         overwrite: Begin anew where there are episodes already.
+        time_limit: Seconds for an episode; an expert that needs more ends its task.
     """
 
     root: Path | None
@@ -51,6 +53,7 @@ class Plan:
     attempts: int = 5
     seed: int = 0
     overwrite: bool = False
+    time_limit: float = 3600.0
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def collect(
     Args:
         experts: The tasks, and ``module:class`` of who plays each.
         plan: What to collect.
-        workers: Processes; 0 plays in the calling process.
+        workers: Processes; 0 plays in the calling process, where no time limit holds.
         show: Called after each episode with the task, how many were chosen, and played.
     """
     for expert in dict.fromkeys(experts.values()):
@@ -105,7 +108,7 @@ def collect(
         return next((job for c in active.values() if (job := c.next_job())), None)
 
     try:
-        for done in run_jobs(next_job, workers):
+        for done in run_jobs(next_job, workers, plan.time_limit):
             yield from _taken(ended)
             collection = active.get(done.job.task)
             if collection is None:
@@ -178,6 +181,7 @@ class _Collection:
         self._first = self._next = self._counted = sum(same)
         self._results: dict[int, Done] = {}
         self._error = ""
+        self._hangs = False
         self._saved = time.monotonic()
         self._select()
 
@@ -189,7 +193,7 @@ class _Collection:
         """The next attempt; None where there are enough, or enough are being played."""
         missing = self._plan.episodes - self.chosen
         most = self._plan.episodes * self._plan.attempts
-        if self._next - self._counted >= missing or self._next >= most:
+        if self._hangs or self._next - self._counted >= missing or self._next >= most:
             return None
         seed = attempt_seed(self._task, self._plan.seed, self._next)
         job = Job(self._task, self._next, attempt, (self._expert, seed))
@@ -199,6 +203,7 @@ class _Collection:
     def add(self, done: Done) -> None:
         """Counts an attempt, in its turn."""
         self._results[done.job.number] = done
+        self._hangs |= done.late
         while self._counted in self._results:
             done = self._results.pop(self._counted)
             self._counted += 1
@@ -218,7 +223,15 @@ class _Collection:
             return Outcome(
                 name,
                 True,
-                f"{len(self._episodes)} episodes are there already; --overwrite collects new ones",
+                f"it has {plural(len(self._episodes), 'episode')} already; --overwrite collects new ones",
+            )
+        if self._hangs and self.chosen < self._plan.episodes:
+            limit = f"{self._plan.time_limit:g} s"
+            return Outcome(
+                name,
+                False,
+                f"{load_expert(self._expert).name} did not finish an episode within {limit}, and "
+                "was ended. --time-limit gives it longer",
             )
         if self.chosen < self._plan.episodes and self._counted < most:
             return None
@@ -228,13 +241,15 @@ class _Collection:
             return Outcome(
                 name,
                 False,
-                f"only {self.chosen} good episodes {played}{why}. Go on with more --attempts or "
+                f"only {plural(self.chosen, 'good episode')} {played}{why}. Go on with more --attempts or "
                 "another --seed, or begin anew with --overwrite",
             )
         tape = self._tape(self._chosen)
         missed = bars.problems(self._task, tape.episodes)
         if missed:
-            return Outcome(name, False, f"{len(tape.episodes)} episodes {played}: {missed[0]}")
+            return Outcome(
+                name, False, f"{plural(len(tape.episodes), 'episode')} {played}: {missed[0]}"
+            )
         write_tape(root_tape(self._task, self._plan.root), tape)
         self._complete = True
         remove(self._state)
@@ -242,7 +257,8 @@ class _Collection:
         return Outcome(
             name,
             True,
-            f"{len(tape.episodes)} episodes {played}, score {tape.score:.3f}, {size / 1e3:.0f} kB",
+            f"{plural(len(tape.episodes), 'episode')} {played}, score {tape.score:.3f}, "
+            f"{size / 1e3:.0f} kB",
         )
 
     def close(self) -> None:

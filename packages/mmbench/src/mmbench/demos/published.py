@@ -121,11 +121,11 @@ def import_published(path: Path, root: Path | None, overwrite: bool = False) -> 
     folder.mkdir(parents=True, exist_ok=True)
     lock = FolderLock(folder)
     try:
+        remove_leftovers(folder / DATA)
         if not overwrite and imported(task, root):
             raise RunError(
                 f"{path} is not imported: {folder} was imported before; --overwrite replaces it"
             )
-        remove_leftovers(folder / DATA)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         data = write_dataset(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import signal
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, Pipe, wait
@@ -41,11 +43,19 @@ class Job(NamedTuple):
 
 
 class Done(NamedTuple):
-    """A job and what came of it: a value, or the reason why there is none."""
+    """A job and what came of it: a value, or the reason why there is none.
+
+    Attributes:
+        job: The job.
+        value: What it returned.
+        error: Why there is no value, or empty.
+        late: It did not end within its time, and was ended.
+    """
 
     job: Job
     value: Any
     error: str = ""
+    late: bool = False
 
 
 def default_workers() -> int:
@@ -53,7 +63,9 @@ def default_workers() -> int:
     return available_cores()
 
 
-def run_jobs(next_job: Callable[[Task | None], Job | None], workers: int) -> Iterator[Done]:
+def run_jobs(
+    next_job: Callable[[Task | None], Job | None], workers: int, seconds: float = math.inf
+) -> Iterator[Done]:
     """Does jobs until there are none, and yields what comes of them, in any order.
 
     A job that raises, or kills its process, yields an error; others are not affected.
@@ -62,6 +74,7 @@ def run_jobs(next_job: Callable[[Task | None], Job | None], workers: int) -> Ite
         next_job: Called for an idle worker with the task that it has loaded; returns its next job,
             or None while there is none. Called again after each result.
         workers: Processes; 0 does everything in the calling process.
+        seconds: A process whose job takes longer is ended. Nobody can end the calling one.
     """
     if workers == 0:
         yield from _run_here(next_job)
@@ -75,8 +88,12 @@ def run_jobs(next_job: Callable[[Task | None], Job | None], workers: int) -> Ite
             busy: dict[Any, _Worker] = {w.link: w for w in pool if w.job is not None}
             if not busy:
                 return
-            for link in wait(list(busy)):
+            left = min(worker.began for worker in busy.values()) + seconds - time.monotonic()
+            for link in wait(list(busy), None if left == math.inf else max(0.0, left)):
                 yield busy[link].end()
+            for worker in busy.values():
+                if worker.job is not None and time.monotonic() - worker.began > seconds:
+                    yield worker.end_late(seconds)
     finally:
         for worker in pool:
             worker.close()
@@ -127,12 +144,13 @@ class _Worker:
         self.job: Job | None = None
         self.loaded: Task | None = None
         self.link: Connection | None = None
+        self.began = 0.0
         self._process: subprocess.Popen | None = None
 
     def begin(self, job: Job) -> None:
         if self.link is None:
             self._start()
-        self.job, self.loaded = job, job.task
+        self.job, self.loaded, self.began = job, job.task, time.monotonic()
         assert self.link is not None
         try:
             self.link.send(job)
@@ -149,6 +167,13 @@ class _Worker:
             reason = exit_reason(self._process.wait())
             self.close()
             return Done(job, None, f"its process {reason}")
+
+    def end_late(self, seconds: float) -> Done:
+        """Ends the process with its job."""
+        job, self.job = self.job, None
+        assert job is not None
+        self.close()
+        return Done(job, None, f"it did not end within {seconds:g} s", late=True)
 
     def close(self) -> None:
         if self._process is not None and self.link is not None:

@@ -7,12 +7,14 @@ as for the files of any other program.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import json
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,10 +35,22 @@ def hidden_name(path: Path) -> Path:
 def remove_leftovers(path: Path) -> None:
     """Removes what writers of a file or folder left under hidden names when they were killed.
 
-    Only for who alone may write it: another writer's would go too.
+    A folder that is complete takes its name, if nothing has it: see :func:`publish_folder`. Only
+    for who alone may write: another writer's would go too.
     """
     for leftover in path.parent.glob(f".{path.name}-{'[0-9a-f]' * 8}"):
-        remove(leftover)
+        if not os.path.lexists(path) and _is_complete(leftover):
+            os.rename(leftover, path)
+        else:
+            remove(leftover)
+
+
+def _is_complete(folder: Path) -> bool:
+    try:
+        verify_folder(folder)
+    except (OSError, RunError):
+        return False
+    return True
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -73,8 +87,12 @@ def check_writable(path: Path) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON atomically, indented; NaN and infinities, which JSON lacks, become null."""
-    text = json.dumps(_finite(value), indent=2, allow_nan=False)
-    write_atomically(path, text + "\n")
+    write_atomically(path, to_json(value) + "\n")
+
+
+def to_json(value: Any) -> str:
+    """Returns indented JSON; NaN and infinities, which JSON lacks, become null."""
+    return json.dumps(_finite(value), indent=2, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:
@@ -118,8 +136,10 @@ def publish_folder(
     Args:
         target: The folder's final name.
         fill: Writes the files into the folder it is given.
-        make_way: Moves away what has the name, once the new folder is complete. By default it is
-            deleted, and for a moment there is neither.
+        make_way: Moves away what has the name, once the new folder is complete. By default the
+            two swap their names at one instant, and the old folder is deleted. Where the system
+            cannot swap (Linux and its usual file systems can), the old one has a hidden name for a
+            moment; after a kill just then, `remove_leftovers` gives a name back.
         known: Checksums of files that ``fill`` links and that need not be read again, by name.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -136,13 +156,38 @@ def publish_folder(
         known = known or {}
         checksums = {path.name: known.get(path.name) or _sha256(path) for path in files}
         write_json(temporary / MANIFEST, checksums)
-        if os.path.lexists(target):
-            (make_way or remove)(target)
-        os.rename(temporary, target)
+        if make_way is None and os.path.lexists(target):
+            _replace(target, temporary)
+        else:
+            if make_way is not None and os.path.lexists(target):
+                make_way(target)
+            os.rename(temporary, target)
         flush(target.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _replace(old: Path, new: Path) -> None:
+    """Gives the name of ``old`` to ``new``, and removes what had it."""
+    if _swap(old, new):
+        old_by_now = new
+    else:
+        old_by_now = hidden_name(old)
+        os.rename(old, old_by_now)
+        os.rename(new, old)
+    flush(old.parent)
+    remove(old_by_now)
+
+
+def _swap(one: Path, other: Path) -> bool:
+    """Swaps the names of two files or folders; False where the system cannot."""
+    if sys.platform != "linux":
+        return False
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)  # glibc has it since 2.28
+    here, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE
+    names = os.fsencode(one.absolute()), os.fsencode(other.absolute())
+    return renameat2 is not None and renameat2(here, names[0], here, names[1], exchange) == 0
 
 
 def verify_folder(folder: Path, names: Iterable[str] | None = None) -> None:
