@@ -223,7 +223,8 @@ class _Collection:
             return Outcome(
                 name,
                 True,
-                f"it has {plural(len(self._episodes), 'episode')} already; --overwrite collects new ones",
+                f"it has {plural(len(self._episodes), 'episode')} already; --overwrite collects "
+                "new ones",
             )
         if self._hangs and self.chosen < self._plan.episodes:
             limit = f"{self._plan.time_limit:g} s"
@@ -241,10 +242,11 @@ class _Collection:
             return Outcome(
                 name,
                 False,
-                f"only {plural(self.chosen, 'good episode')} {played}{why}. Go on with more --attempts or "
-                "another --seed, or begin anew with --overwrite",
+                f"only {plural(self.chosen, 'good episode')} {played}{why}. Go on with more "
+                "--attempts or another --seed, or begin anew with --overwrite",
             )
         tape = self._tape(self._chosen)
+        found = plural(len(tape.episodes), "episode")
         missed = bars.problems(self._task, tape.episodes)
         if missed:
             return Outcome(
@@ -257,8 +259,7 @@ class _Collection:
         return Outcome(
             name,
             True,
-            f"{plural(len(tape.episodes), 'episode')} {played}, score {tape.score:.3f}, "
-            f"{size / 1e3:.0f} kB",
+            f"{found} {played}, score {tape.score:.3f}, {size / 1e3:.0f} kB",
         )
 
     def close(self) -> None:
