@@ -41,7 +41,7 @@ def _parametrize(sampled: set[str], count: int = SAMPLE):
         return pytest.param(task, marks=marks, id=task.id.split("/")[1])
 
     # The scope lets the tests of a task follow each other, and share its environments.
-    return pytest.mark.parametrize("task", map(parameter, RUNNABLE), scope="module")
+    return pytest.mark.parametrize("task", [*map(parameter, RUNNABLE)], scope="module")
 
 
 # One emulator makes all Atari games, and tests/test_atari_reference.py plays each of them.

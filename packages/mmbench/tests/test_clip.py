@@ -9,12 +9,7 @@ import pytest
 
 from mmbench.language import encoders
 
-open_clip = pytest.importorskip(
-    "open_clip", reason="needs open_clip and a torchvision of torch's build", exc_type=Exception
-)
 torch = pytest.importorskip("torch")
-from open_clip import model as clip_model  # noqa: E402
-from open_clip.tokenizer import SimpleTokenizer  # noqa: E402
 
 WIDTH, HEADS, LAYERS, CONTEXT = 24, 3, 2, 16
 TEXTS = [
@@ -25,14 +20,21 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def tokenizer():
-    return SimpleTokenizer()
+def open_clip():
+    """Imported by the first test that needs it: it takes seconds."""
+    reason = "needs open_clip and a torchvision of torch's build"
+    return pytest.importorskip("open_clip", reason=reason, exc_type=Exception)
 
 
 @pytest.fixture(scope="module")
-def tiny_clip():
+def tokenizer(open_clip):
+    return open_clip.tokenizer.SimpleTokenizer()
+
+
+@pytest.fixture(scope="module")
+def tiny_clip(open_clip):
     torch.manual_seed(0)
-    model = clip_model.CLIP(
+    model = open_clip.model.CLIP(
         embed_dim=8,
         vision_cfg=dict(image_size=16, patch_size=16, width=16, head_width=8, layers=1),
         text_cfg=dict(
@@ -94,9 +96,9 @@ def test_a_text_longer_than_the_context_is_cut(tiny_clip, tokenizer):
     np.testing.assert_array_equal(vectors[0], vectors[1])
 
 
-def test_both_layouts_of_open_clip_give_the_same(tiny_clip, tokenizer):
+def test_both_layouts_of_open_clip_give_the_same(open_clip, tiny_clip, tokenizer):
     """``CLIP`` is its own text tower, ``CustomTextCLIP`` holds it as ``text``."""
-    custom = clip_model.CustomTextCLIP(
+    custom = open_clip.model.CustomTextCLIP(
         embed_dim=8,
         vision_cfg=dict(image_size=16, patch_size=16, width=16, head_width=8, layers=1),
         text_cfg=dict(
@@ -104,7 +106,7 @@ def test_both_layouts_of_open_clip_give_the_same(tiny_clip, tokenizer):
         ),
         quick_gelu=True,
     )
-    state = clip_model.convert_to_custom_text_state_dict(tiny_clip.state_dict())
+    state = open_clip.model.convert_to_custom_text_state_dict(tiny_clip.state_dict())
     custom.load_state_dict(state)
     np.testing.assert_array_equal(
         encoders.encode_clip(custom.eval(), tokenizer, TEXTS),
@@ -118,7 +120,7 @@ def test_a_vector_depends_on_its_own_text_alone(tiny_clip, tokenizer):
     np.testing.assert_array_equal(together, alone)
 
 
-def test_the_paper_s_model_is_the_one_with_quick_gelu():
+def test_the_paper_s_model_is_the_one_with_quick_gelu(open_clip):
     architecture, weights = encoders.CLIP
     config = open_clip.get_model_config(architecture)
     assert config["quick_gelu"] is True
@@ -146,7 +148,7 @@ def test_random_weights_never_pass_for_the_paper_s(monkeypatch):
     }
 
 
-def test_encoders_and_optimizers_load_after_a_frame_was_drawn():
+def test_encoders_and_optimizers_load_after_a_frame_was_drawn(open_clip):
     # Mesa's software renderer and triton each bring an LLVM.
     script = (
         "import gymnasium as gym, mmbench\n"
