@@ -11,13 +11,8 @@ from points import IGNORANT, TRAINING
 
 from mmbench import catalog
 from mmbench.runs import RunError, publish_folder
-from mmbench_baselines.brc import (
-    BRC,
-    WIDTHS,
-    ActorCritic,
-    BRCConfig,
-)
-from mmbench_baselines.bronet import BroNet
+from mmbench_baselines.brc import BRC, WIDTHS, BRCConfig
+from mmbench_baselines.bronet import ActorCritic, BroNet
 from mmbench_baselines.normaliser import RewardNormaliser
 from newt_agent.agent import Agent
 from newt_agent.method import Step

@@ -12,15 +12,8 @@ from torch.distributions import Independent, Normal, TanhTransform, TransformedD
 from mmbench import catalog
 from mmbench.runs import RunError
 from mmbench_baselines import ppo
-from mmbench_baselines.ppo import (
-    PPO,
-    ActorCritic,
-    Minibatch,
-    PPOConfig,
-    Rollout,
-    advantages,
-    ppo_loss,
-)
+from mmbench_baselines.ppo import PPO, ActorCritic, Minibatch, PPOConfig, ppo_loss
+from mmbench_baselines.rollout import Rollout, advantages
 from newt_agent.method import Step
 
 TASKS = catalog.select("pygame-cowboy,walker-walk")

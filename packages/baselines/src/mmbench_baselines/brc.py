@@ -14,7 +14,6 @@ serves all. As published, observations are not normalised.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import math
 from collections.abc import Sequence
@@ -23,31 +22,24 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mmbench.catalog import Task
 from mmbench.runs import RunError
-from mmbench_baselines.bronet import BroNet
+from mmbench_baselines.bronet import ACTOR_WIDTH, LARGEST_VALUE, ActorCritic
 from mmbench_baselines.normaliser import RewardNormaliser
 from newt_agent.agent import Agent, TaskInfo
 from newt_agent.losses import Batch
-from newt_agent.maths import bounded_log_std, project, squashed_log_prob
+from newt_agent.maths import project
 from newt_agent.method import Step
 from newt_agent.off_policy import OffPolicyConfig, OffPolicyMethod, rows_that_fit
 from newt_agent.optimizers import FiniteWatch, optimizer_state, restore_optimizers
 from newt_agent.settings import Range
-from newt_agent.task_module import TaskModule, TaskTables, task_masks, task_tables
+from newt_agent.task_module import TaskTables, task_masks, task_tables
 
 WIDTHS = {"XS": 128, "S": 256, "B": 512, "L": 1024, "XL": 4096}
 """Width of the critics; XL is the published one. The actor is as wide, but 256 at most."""
-CRITIC_DEPTH, ACTOR_DEPTH, ACTOR_WIDTH = 2, 1, 256
-LEARNED_DIM = 32
-"""Entries of a task's learned vector."""
-NUM_BINS, LARGEST_VALUE = 101, 10.0
-"""Values lie on bins between minus and plus this, evenly."""
-LOG_STD = (-10.0, 2.0)
 FIRST_TEMPERATURE = 0.1
 SEED_STEPS = 5000
 """Random steps of each environment."""
@@ -79,108 +71,6 @@ class BRCConfig(OffPolicyConfig):
     """Rate at which the target critics follow."""
 
     fixed = (*OffPolicyConfig.fixed, "embedding")
-
-
-class Critic(BroNet):
-    """Two networks that predict values, and the tasks' learned vectors if there are any."""
-
-    def __init__(
-        self,
-        learned: int,
-        x_dim: int,
-        task_dim: int,
-        width: int,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        super().__init__(2, x_dim, task_dim, width, CRITIC_DEPTH, NUM_BINS, generator)
-        vectors = torch.randn(learned, LEARNED_DIM, generator=generator)
-        self.vectors = nn.Parameter(vectors) if learned else None
-
-
-class ActorCritic(TaskModule):
-    """The actor, two critics and their target networks.
-
-    Args:
-        width: Of the critics.
-        tables: Task embeddings, action and observation masks; see :class:`TaskModule`. Embeddings
-            of 0 entries are learned vectors.
-        generator: Source of the initial weights (on the CPU); None is PyTorch's global one.
-    """
-
-    bins: Tensor
-
-    def __init__(
-        self, width: int, tables: TaskTables, generator: torch.Generator | None = None
-    ) -> None:
-        super().__init__(*tables)
-        self.width = width
-        obs_dim, action_dim = self.observation_mask.shape[1], self.action_mask.shape[1]
-        language = self.task_embeddings.shape[1]
-        task_dim = language or LEARNED_DIM
-        self.actor = BroNet(
-            1, obs_dim, task_dim, min(width, ACTOR_WIDTH), ACTOR_DEPTH, 2 * action_dim, generator
-        )
-        learned = 0 if language else self.num_tasks
-        self.critic = Critic(learned, obs_dim + action_dim, task_dim, width, generator)
-        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
-        bins = torch.linspace(-LARGEST_VALUE, LARGEST_VALUE, NUM_BINS)
-        self.register_buffer("bins", bins, persistent=False)
-
-    def embeddings(self, critic: Critic) -> Tensor:
-        """What tells the tasks apart, ``[tasks, entries]``; learned vectors have norm 1."""
-        if critic.vectors is None:
-            return self.task_embeddings
-        return F.normalize(critic.vectors, dim=1)
-
-    def sample_action(
-        self, obs: Tensor, task: Tensor, generator: torch.Generator | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Samples actions of the policy, a Gaussian squashed by a tanh.
-
-        Args:
-            obs: ``[batch, 128]``.
-            task: ``[batch]``, indices.
-            generator: Source of the noise, on the model's device.
-
-        Returns:
-            The action ``[batch, 16]`` and the mode of the Gaussian squashed, 0 at masked entries,
-            and the log-density of the action over the others ``[batch]``.
-        """
-        table = self.embeddings(self.critic).detach()  # learned by the critic alone
-        term = self.per_task(self.actor.task_term, task, table)
-        mask = self.action_mask[task]
-        seen = torch.where(self.observation_mask[task], obs, 0.0)
-        mean, raw = self.actor(seen, term).squeeze(0).chunk(2, dim=-1)
-        log_std = bounded_log_std(raw, *LOG_STD)
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
-        # Selections, not products: 0 * NaN is NaN.
-        before = torch.where(mask, mean + log_std.exp() * noise, 0.0)
-        log_prob = squashed_log_prob(noise, log_std, before, mask)
-        return torch.tanh(before), torch.tanh(torch.where(mask, mean, 0.0)), log_prob
-
-    def logits(self, obs: Tensor, action: Tensor, task: Tensor, target: bool = False) -> Tensor:
-        """Predicts returns of divided rewards.
-
-        Args:
-            obs: ``[batch, 128]``.
-            action: ``[batch, 16]``.
-            task: ``[batch]``, indices.
-            target: Use the target networks.
-
-        Returns:
-            Logits of the bins, ``[2, batch, bins]``.
-        """
-        critic = self.target_critic if target else self.critic
-        term = self.per_task(critic.task_term, task, self.embeddings(critic))
-        seen = torch.where(self.observation_mask[task], obs, 0.0)
-        done = torch.where(self.action_mask[task], action, 0.0)
-        return critic(torch.cat([seen, done], dim=-1), term)
-
-    @torch.no_grad()
-    def update_target(self, tau: float) -> None:
-        """Moves the target critics a fraction ``tau`` towards the others."""
-        target, online = self.target_critic.parameters(), self.critic.parameters()
-        torch._foreach_lerp_(list(target), list(online), tau)
 
 
 class BRCAgent(Agent):
