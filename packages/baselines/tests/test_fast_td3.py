@@ -296,6 +296,8 @@ def test_saved_and_restored_continues_the_same(changes):
     other.agent.model.load_state_dict(part.agent.model.state_dict())
     other.updates = part.updates
     state = {name: tensor.clone() for name, tensor in part.state().items()}
+    begin, end = part.replay.held  # the rows are saved by themselves
+    other.replay.put_rows(begin, end, part.replay.rows(begin, end))
     assert other.restore(state, step=36) == ""
     actions, again = (take(method, 8, start=9, seed=2) for method in (whole, other))
     np.testing.assert_array_equal(actions, again)
