@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import own_environments  # noqa: F401 - registers them for good
 import pytest
+import torch
 from outside import registering
 from stopping import run_until
 from tiny import TINY
@@ -137,7 +138,6 @@ def test_flags():
 @pytest.mark.parametrize(
     ("arguments", "kind", "message"),
     [
-        (f"--tasks {GYM} --terminations end", RunError, "terminate, which newt cannot learn"),
         ("--tasks gym:own_environments:own/Picture-v0", RunError, "can learn from images"),
         ("--tasks gym:CartPole-v1", catalog.InvalidTaskError, "Discrete"),
         (f"--tasks {GYM} --score 5", catalog.InvalidTaskError, "two numbers"),
@@ -167,6 +167,31 @@ def test_means_leave_out_tasks_without_a_score():
     alone = summarise(episodes[:1], [plain])
     assert math.isnan(alone["total"]["score"]) and alone["total"]["tasks"] == 0
     assert alone["tasks"][plain.name]["return"] == 7.0
+
+
+def test_a_run_learns_from_episodes_that_terminate_and_comes_back_exactly(make_trainer):
+    config = dataclasses.replace(
+        TINY,
+        tasks=GYM,
+        instruction="Go on.",
+        terminations="end",
+        steps=120,
+        seed_steps=30,
+        utd=0.2,
+        plan_in_eval=True,
+    )
+    whole = make_trainer("whole", config)
+    whole.run()
+    stopped = make_trainer("stopped", config)
+    run_until(stopped, 63)  # in an episode
+    stopped.close()
+    make_trainer("stopped", config, resume=True).run()
+    assert weights(whole.folder.path) == weights(stopped.folder.path)
+    rows = whole.folder.metrics.rows()
+    assert {row["length"] for row in rows} == {"5"}
+    batch = whole.method.replay.sample(100, np.random.default_rng(0))
+    assert torch.equal(batch.terminated, batch.obs[1:, :, 3] == 5)  # its number of steps
+    assert whole.agent.model.terminates
 
 
 def test_episodes_that_terminate_are_whole_episodes():

@@ -25,6 +25,7 @@ class QuadraticWorld:
 
     num_q = 3
     policy_std = 1.0
+    terminates = False
 
     def __init__(self, used, cost):
         g = torch.Generator().manual_seed(0)
@@ -417,6 +418,38 @@ def test_each_environment_uses_its_own_discount():
         draws(planner, 2, 0),
     )
     assert action[0, 0] > 0.5 and action[1, 0] < 0.11
+
+
+@pytest.mark.parametrize("terminates", [False, True])
+def test_what_would_come_after_an_end_counts_nothing(terminates):
+    # Every step to the right pays, and the first one ends the episode: the value is gone.
+    class Exit(QuadraticWorld):
+        def next(self, z, action, context):
+            return torch.where(action[..., :1] > 0, 1.0, z + 0 * action[..., :1])
+
+        def reward(self, z, action, context):
+            return action[..., 0] + 0 * z[..., 0]
+
+        def value(self, z):
+            return 9.0 + 0 * z[..., 0]
+
+        def termination(self, z, context):
+            return z[..., 0] - 0.5
+
+    world = Exit(1, 1.0)
+    world.terminates = terminates
+    planner = Planner(world, PlannerConfig())
+    action, mean = planner.plan(
+        torch.zeros(1, 1, LATENT),
+        world.context(1),
+        planner.initial(1),
+        torch.ones(1, dtype=torch.bool),
+        torch.tensor([0.9]),
+        False,
+        draws(planner, 1, 0),
+    )
+    assert (mean[0, :, 0] < 0.05).all() == terminates
+    assert (mean[0, :, 0] > 0.5).all() != terminates
 
 
 def test_nan_values_count_as_zero():

@@ -170,7 +170,7 @@ def test_one_state_broadcasts_against_many_actions():
 @pytest.mark.parametrize("shape", [(2,), (3, 1), (7,)])  # fewer and more rows than tasks
 @pytest.mark.parametrize("language", [LANGUAGE, 0])
 def test_a_context_holds_each_task_s_own_row(language, shape):
-    model = make_model(language)
+    model = make_model(language, terminations=True)
     task = torch.randint(TASKS, shape, generator=torch.Generator().manual_seed(0))
     context = model.context(task)
     for place in torch.cartesian_prod(*map(torch.arange, shape)).view(-1, len(shape)).tolist():

@@ -25,6 +25,7 @@ class DemoReplay:
         device: Where the rows are stored, and the samples come from.
         weighting: What counts equally in a sample: a task that has demonstrations, a window, or an
             episode.
+        terminations: Tell which steps ended their episode.
 
     Attributes:
         checksum: Tells these demonstrations from others.
@@ -40,6 +41,7 @@ class DemoReplay:
         horizon: int,
         device: torch.device | str = "cpu",
         weighting: Weighting = "task",
+        terminations: bool = False,
     ) -> None:
         self.horizon = horizon
         self.device = torch.device(device)
@@ -57,6 +59,11 @@ class DemoReplay:
         self._obs, self._action, self._reward, self._task = (
             torch.from_numpy(array).to(self.device) for array in (obs, actions, rewards, task)
         )
+        self._terminated = None
+        if terminations:
+            ends = np.zeros(first[-1], bool)
+            ends[first[1:] - 1] = [episode.terminated for episode in kept]
+            self._terminated = torch.from_numpy(ends).to(self.device)
         # The rows at which a window starts, in groups that are sampled equally often.
         windows = [first[i] + np.arange(len(e.action) - horizon + 1) for i, e in enumerate(kept)]
         self._starts = np.concatenate(windows)
@@ -85,14 +92,17 @@ class DemoReplay:
             action=self._action[index[1:]],
             reward=self._reward[index[1:]],
             task=self._task[index[0]],
+            terminated=None if self._terminated is None else self._terminated[index[1:]],
         )
 
 
 def join(batches: Sequence[Batch]) -> Batch:
     """Puts batches of windows beside each other; without images."""
+    ends = [batch.terminated for batch in batches if batch.terminated is not None]
     return Batch(
         obs=torch.cat([batch.obs for batch in batches], 1),
         action=torch.cat([batch.action for batch in batches], 1),
         reward=torch.cat([batch.reward for batch in batches], 1),
         task=torch.cat([batch.task for batch in batches]),
+        terminated=torch.cat(ends, 1) if ends else None,
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, NamedTuple
 
 import torch
+import torch.nn.functional as F
 import tyro
 from torch import Tensor
 
@@ -35,6 +36,8 @@ class Batch(NamedTuple):
     """``[B]``, indices into the model's table."""
     image: Tensor | None = None
     """``[H + 1, B, image_dim]`` features, if the model sees images."""
+    terminated: Tensor | None = None
+    """``[H, B]`` bool, where a step ended its episode, if any episodes terminate."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class LossConfig:
     """Weight of the reward loss."""
     value_coef: Annotated[float, Range(0, 1e6)] = 0.1
     """Weight of the value loss."""
+    termination_coef: Annotated[float, Range(0, 1e6)] = 1.0
+    """Weight of the loss of predicted terminations, where there are any (as in TD-MPC2)."""
     rho: Annotated[float, Range(0, 1)] = 0.5
     """Decay of the weight of a step with its distance into the window."""
     normalise_rho: bool = True
@@ -99,11 +104,12 @@ def td_target(
     context: TaskContext,
     discount: Tensor,
     noise: UpdateNoise,
+    terminated: Tensor | None = None,
 ) -> Tensor:
     """One-step targets of the value: ``r + discount * min(Q_i, Q_j)`` of the target network.
 
-    The two heads are sampled once for the whole batch; the next action is the policy's. Episodes
-    never terminate, only time out, so every step bootstraps.
+    The two heads are sampled once for the whole batch; the next action is the policy's. A step
+    bootstraps also where its episode times out, and not where it terminates.
 
     Args:
         model: The model.
@@ -112,14 +118,17 @@ def td_target(
         context: Tasks, ``[B]``.
         discount: ``[tasks]``, the discount of each task.
         noise: Of the heads and the actions.
+        terminated: ``[..., B]`` bool, where nothing follows; None is nowhere.
 
     Returns:
         ``[..., B]``.
     """
     action, _ = model.sample_action(next_z, context, noise.next_action)
     heads = two_heads(noise.target_heads)
-    values = model.decode(model.Q(next_z, action, context, target=True, heads=heads))
-    return reward + discount[context.task] * values.amin(0)
+    values = model.decode(model.Q(next_z, action, context, target=True, heads=heads)).amin(0)
+    if terminated is not None:
+        values = torch.where(terminated, 0.0, values)
+    return reward + discount[context.task] * values
 
 
 def world_model_loss(
@@ -135,7 +144,8 @@ def world_model_loss(
     Consistency: mean squared error to the encoding of what was observed, which is held
     constant. Reward and value: cross-entropy to two-hot targets. Each is a sum over time with
     weights ``rho**t``, t = 0..H, by default normalised to sum to 1 (so the H weights of the terms
-    that have only H steps sum to less), and a mean over the batch and the heads.
+    that have only H steps sum to less), and a mean over the batch and the heads. Where episodes
+    terminate: the binary cross-entropy of where, a mean over steps and batch, as in TD-MPC2.
 
     Args:
         model: The model.
@@ -155,7 +165,8 @@ def world_model_loss(
     context = model.context(batch.task)
     with torch.no_grad():
         observed = model.encode(batch.obs[1:], context, later)
-        target = td_target(model, observed, batch.reward, context, discount, noise)
+        ends = batch.terminated
+        target = td_target(model, observed, batch.reward, context, discount, noise, ends)
 
     states = [model.encode(batch.obs[0], context, first)]
     for action in batch.action:
@@ -180,6 +191,11 @@ def world_model_loss(
         "model_loss": loss,
         "td_target": target.mean(),
     }
+    if ends is not None and model.terminates:
+        logits = model.termination(zs[1:], context)
+        termination = F.binary_cross_entropy_with_logits(logits, ends.float())
+        loss = loss + config.termination_coef * termination
+        metrics |= {"termination_loss": termination, "model_loss": loss}
     return loss, {name: x.detach() for name, x in metrics.items()}, zs
 
 

@@ -62,6 +62,7 @@ class ModelBased(OffPolicyMethod):
 
     agent_class: ClassVar[type[PlanningAgent]] = PlanningAgent
     learning_rate = "--optimizer.lr"
+    learns_terminations = True
 
     agent: PlanningAgent
 
@@ -78,6 +79,10 @@ class ModelBased(OffPolicyMethod):
     @classmethod
     def horizon(cls, config: Any) -> int:
         return int(config.planner.horizon)
+
+    @property
+    def keeps_terminations(self) -> bool:
+        return self.agent.model.terminates
 
     @classmethod
     def check(cls, config: Any, tasks: Sequence[Task], device: str) -> None:

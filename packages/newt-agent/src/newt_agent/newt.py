@@ -130,7 +130,14 @@ class Newt(ModelBased):
         self.demos: DemoReplay | None = None
         if found.episodes:
             horizon = config.planner.horizon
-            self.demos = DemoReplay(found.episodes, own, horizon, agent.device, config.sampling)
+            self.demos = DemoReplay(
+                found.episodes,
+                own,
+                horizon,
+                agent.device,
+                config.sampling,
+                self.keeps_terminations,
+            )
         self.pretraining = config.pretrain_updates if self.demos else 0
         if not config.steps:
             require(found, config.demos)

@@ -82,6 +82,7 @@ class OffPolicyMethod(Method):
             agent.device if where == agent.device.type else where,
             config.sampling,
             agent.device,
+            self.keeps_terminations,
         )
         self._rows = rows
         self._action_mask = action_mask[rows].cpu().numpy()
@@ -91,6 +92,11 @@ class OffPolicyMethod(Method):
     def horizon(cls, config: Any) -> int:
         """Steps in a row that an update looks at."""
         return 1
+
+    @property
+    def keeps_terminations(self) -> bool:
+        """Whether an update looks at which steps ended their episode."""
+        return False
 
     @abstractmethod
     def due(self, step: int) -> int:
@@ -157,6 +163,7 @@ class OffPolicyMethod(Method):
             torch.from_numpy(step.action),
             torch.from_numpy(step.reward).float(),
             where=step.valid,
+            terminated=step.terminated,
         )
         if step.done.any():
             self.replay.start(torch.from_numpy(step.reset_obs), step.done)

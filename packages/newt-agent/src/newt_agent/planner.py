@@ -88,6 +88,13 @@ class PlanningModel(Protocol):
     def decode(self, logits: Tensor) -> Tensor:
         """Scalars of reward or return logits."""
 
+    @property
+    def terminates(self) -> bool:
+        """Whether it predicts terminations."""
+
+    def termination(self, z: Tensor, context: Any) -> Tensor:
+        """Logits of whether a state ended its episode, if it predicts that."""
+
 
 class Planner:
     """Model-predictive control for a batch of environments.
@@ -256,6 +263,8 @@ class Planner:
             value = value + factor * self._decode(model.reward(z, action, context))
             z = model.next(z, action, context)
             factor = factor * discount
+            if model.terminates:  # what would come after an end counts nothing
+                factor = torch.where(model.termination(z, context) > 0, 0.0, factor)
         last, _ = model.sample_action(z, context, noise[-1])
         value = value + factor * self._decode(model.Q(z, last, context, heads=heads)).mean(0)
         if sequences is None:

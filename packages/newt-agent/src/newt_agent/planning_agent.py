@@ -54,7 +54,8 @@ class PlanningAgent(Agent):
         discount_max: float = 1.0,
     ) -> None:
         sizes = self.sizes(model.num_tasks)
-        config = dataclasses.replace(model.config, image_dim=0)  # images change no size's name
+        # Neither images nor terminations change a size's name.
+        config = dataclasses.replace(model.config, image_dim=0, terminations=False)
         size = next((name for name, own in sizes.items() if own == config), "custom")
         super().__init__(model, tasks, encoder, size, discount_max)
         self.planner = Planner(model, planner)
@@ -84,7 +85,10 @@ class PlanningAgent(Agent):
             device: Where the model computes.
         """
         tables = cls._first_tables(tasks, encoder, generator)
-        model = cls._world_model(cls.sizes(len(tasks))[size], tables, generator)
+        config = cls.sizes(len(tasks))[size]
+        if any(task.terminates for task in tasks):
+            config = dataclasses.replace(config, terminations=True)
+        model = cls._world_model(config, tables, generator)
         return cls(model.to(device), TaskInfo.of(tasks), encoder, planner)
 
     @staticmethod
@@ -126,8 +130,10 @@ class PlanningAgent(Agent):
         }
 
     def add_tasks(self, tasks: Sequence[Task]) -> None:
-        """As of any agent."""
+        """As of any agent; it begins to predict terminations if these tasks have some."""
         super().add_tasks(tasks)
+        if any(task.terminates for task in tasks) and not self.model.terminates:
+            self.model.predict_terminations(torch.Generator().manual_seed(0))
         self.run_by(self.execution, self.planner.precision)  # what is recorded has other tables
 
     def _choose(

@@ -77,6 +77,7 @@ class Replay:
         device: Where the rows are stored.
         weighting: What counts equally in a sample.
         sample_device: Where the samples go; None is where the rows are.
+        terminations: Keep which steps ended their episode.
 
     Raises:
         ValueError: The capacity is too small for one window an environment.
@@ -93,6 +94,7 @@ class Replay:
         device: torch.device | str = "cpu",
         weighting: Weighting = "task",
         sample_device: torch.device | str | None = None,
+        terminations: bool = False,
     ) -> None:
         self.rows_per_env = capacity // num_envs
         # With fewer, every window of a ring buffer could cross a reset.
@@ -114,6 +116,7 @@ class Replay:
         self._reward = torch.zeros(size, device=self.device)
         # The bookkeeping is on the CPU, so that nothing waits for a GPU.
         self._row_step = np.zeros((num_envs, self.rows_per_env), np.int32)  # of its episode
+        self._terminated = np.zeros_like(self._row_step, bool) if terminations else None
         self._rows_written = np.zeros(num_envs, np.int64)
         self._steps_since_reset = np.zeros(num_envs, np.int32)
         self._episodes = _Episodes(num_envs, self.rows_per_env) if weighting == "episode" else None
@@ -136,7 +139,12 @@ class Replay:
         self._add(obs, zeros, torch.zeros(self.num_envs), np.flatnonzero(where))
 
     def add(
-        self, obs: Tensor, action: Tensor, reward: Tensor, where: np.ndarray | None = None
+        self,
+        obs: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        where: np.ndarray | None = None,
+        terminated: np.ndarray | None = None,
     ) -> None:
         """Adds one step of every environment.
 
@@ -146,14 +154,24 @@ class Replay:
             action: [num_envs, action_dim], as executed.
             reward: [num_envs].
             where: [num_envs] bool, which environments took the step; None is all.
+            terminated: [num_envs] bool, where it ended the episode; None is nowhere.
         """
         envs = np.arange(self.num_envs) if where is None else np.flatnonzero(where)
         self._steps_since_reset[envs] += 1
-        self._add(obs, action, reward, envs)
+        self._add(obs, action, reward, envs, terminated)
 
-    def _add(self, obs: Tensor, action: Tensor, reward: Tensor, envs: np.ndarray) -> None:
+    def _add(
+        self,
+        obs: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        envs: np.ndarray,
+        terminated: np.ndarray | None = None,
+    ) -> None:
         slot = self._rows_written[envs] % self.rows_per_env
         self._row_step[envs, slot] = self._steps_since_reset[envs]
+        if self._terminated is not None:
+            self._terminated[envs, slot] = False if terminated is None else terminated[envs]
         self._rows_written[envs] += 1
         if self._episodes is not None:
             self._episodes.forget(envs, self._rows_written)
@@ -172,7 +190,7 @@ class Replay:
 
         Returns:
             The windows, with obs [horizon + 1, batch, obs_dim], action and reward
-            [horizon, batch, ...], task [batch].
+            [horizon, batch, ...], task [batch], and terminated [horizon, batch] if that is kept.
 
         Raises:
             NoWindowError: An environment holds no whole window, or next to none.
@@ -186,6 +204,7 @@ class Replay:
             action=self._taken(self._action, index[1:]),
             reward=self._taken(self._reward, index[1:]),
             task=self._task_of(envs),
+            terminated=self._terminations_of(rows[1:]),
         )
 
     def sample_steps(self, batch_size: int, n: int, rng: np.random.Generator) -> Steps:
@@ -229,6 +248,12 @@ class Replay:
             return taken
         # From pinned memory a GPU copies while the host goes on.
         return taken.pin_memory().to(self._sample_device, non_blocking=True)
+
+    def _terminations_of(self, rows: np.ndarray) -> Tensor | None:
+        if self._terminated is None:
+            return None
+        ends = torch.from_numpy(self._terminated.reshape(-1)[rows])
+        return ends.to(self._sample_device, non_blocking=True)
 
     def _task_of(self, envs: np.ndarray) -> Tensor:
         return self._task[torch.from_numpy(envs).to(self._sample_device, non_blocking=True)]
@@ -284,7 +309,10 @@ class Replay:
         places = self._places(begin, end)
         index = torch.from_numpy(places).to(self.device)
         rows = {name: getattr(self, f"_{name}")[index].cpu() for name in _STORED}
-        return {**rows, "row_step": torch.from_numpy(self._row_step.reshape(-1)[places])}
+        rows["row_step"] = torch.from_numpy(self._row_step.reshape(-1)[places])
+        if self._terminated is not None:
+            rows["terminated"] = torch.from_numpy(self._terminated.reshape(-1)[places])
+        return rows
 
     def put_rows(self, begin: np.ndarray, end: np.ndarray, rows: dict[str, Tensor]) -> None:
         """Puts back what :meth:`rows` returned, older ones first; :meth:`load_state_dict` next.
@@ -301,6 +329,8 @@ class Replay:
         for name in _STORED:
             getattr(self, f"_{name}")[index] = rows[name].to(self.device)
         self._row_step.reshape(-1)[places] = rows["row_step"].numpy()
+        if self._terminated is not None:
+            self._terminated.reshape(-1)[places] = rows["terminated"].numpy()
         self._rows_written[:] = end
 
     def _places(self, begin: np.ndarray, end: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ included, changes no output and no gradient.
 from __future__ import annotations
 
 import copy
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -73,6 +74,8 @@ class ModelConfig:
     """Size of the image features (768 for DINOv2 base), 0 for none."""
     q_dropout: float = 0.0
     """Dropout in the first layer of the value ensemble while it is trained (TD-MPC2: 0.01)."""
+    terminations: bool = False
+    """Predict which states end an episode, for tasks whose episodes terminate."""
 
     def __post_init__(self):
         if self.latent_dim % self.simnorm_dim:
@@ -119,13 +122,15 @@ class TaskContext(NamedTuple):
     q_net: Tensor
     """``[*task, num_q, hidden]``."""
     target_q_net: Tensor
+    termination_net: Tensor | None = None
 
 
 class WorldModel(TaskModule):
     """All networks of the agent, and its table of tasks.
 
     Submodules: ``encoder``, ``dynamics``, ``reward_net``, ``policy``, ``q_net``, and
-    ``target_q_net``, a copy of ``q_net`` that no gradient reaches and `update_target` moves.
+    ``target_q_net``, a copy of ``q_net`` that no gradient reaches and `update_target` moves; and
+    ``termination_net``, None if the model predicts no terminations.
     Buffers, frozen and saved: ``task_embeddings`` ``[tasks, language]``, ``action_mask``
     ``[tasks, action_dim]`` bool, ``observation_mask`` ``[tasks, obs_dim]`` bool.
 
@@ -208,6 +213,27 @@ class WorldModel(TaskModule):
             generator=generator,
         )
         self.target_q_net = copy.deepcopy(self.q_net).requires_grad_(False)
+        self.termination_net: MLP | None = None
+        if config.terminations:
+            self.predict_terminations(generator)
+
+    def predict_terminations(self, generator: torch.Generator | None = None) -> None:
+        """Adds the network that predicts terminations; at first it predicts none."""
+        self.config = dataclasses.replace(self.config, terminations=True)
+        self.termination_net = MLP(
+            self.config.latent_dim,
+            0,
+            self.task_embeddings.shape[1],
+            [self.config.mlp_dim, self.config.mlp_dim],
+            1,
+            zero_last=True,
+            generator=generator,
+        ).to(self.action_mask.device)
+
+    @property
+    def terminates(self) -> bool:
+        """Whether it predicts terminations."""
+        return self.termination_net is not None
 
     @property
     def num_q(self) -> int:
@@ -233,6 +259,9 @@ class WorldModel(TaskModule):
             policy=self.per_task(self.policy.language_term, task),
             q_net=self.per_task(self.q_net.language_term, task),
             target_q_net=self.per_task(self.target_q_net.language_term, task),
+            termination_net=None
+            if self.termination_net is None
+            else self.per_task(self.termination_net.language_term, task),
         )
 
     # The networks
@@ -273,6 +302,19 @@ class WorldModel(TaskModule):
     def reward(self, z: Tensor, action: Tensor, context: TaskContext) -> Tensor:
         """Predict the reward of a step as logits ``[..., num_bins]``; arguments as `next`."""
         return self.reward_net(z, _mask(action, context), context.reward_net)
+
+    def termination(self, z: Tensor, context: TaskContext) -> Tensor:
+        """Predict whether a state ended its episode.
+
+        Args:
+            z: ``[..., latent_dim]``, a state that was reached.
+            context: Tasks, whose indices broadcast to ``z.shape[:-1]``.
+
+        Returns:
+            Logits ``[...]``: above 0 where an end is likelier than none.
+        """
+        assert self.termination_net is not None and context.termination_net is not None
+        return self.termination_net(z, None, context.termination_net).squeeze(-1)
 
     def Q(
         self,
@@ -384,6 +426,8 @@ class WorldModel(TaskModule):
             policy: Include the policy, which has an optimiser of its own except in pretraining.
         """
         nets: list[nn.Module] = [self.dynamics, self.reward_net, self.q_net]
+        if self.termination_net is not None:
+            nets.append(self.termination_net)
         if policy:
             nets.append(self.policy)
         return [

@@ -1,0 +1,154 @@
+"""Episodes that end are learned as ended, by the value, by plans and by what is kept."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from tiny import TINY
+
+from mmbench import catalog
+from mmbench.runs import publish_folder
+from newt_agent.agent import Agent
+from newt_agent.demo_replay import DemoReplay, join
+from newt_agent.demonstrations import Demonstration
+from newt_agent.learner import Learner, OptimizerConfig
+from newt_agent.losses import Batch, LossConfig
+from newt_agent.planning_agent import PlanningAgent
+from newt_agent.replay import Replay
+
+HORIZON, STEPS, DISCOUNT = 3, 5, 0.9
+ENDING = dataclasses.replace(catalog.get("walker-walk"), terminates=True, discount=DISCOUNT)
+ENDLESS = catalog.get("pygame-pong")
+
+
+def make_agent(*tasks):
+    generator = torch.Generator().manual_seed(0)
+    return PlanningAgent.create(tasks, "XS", "minilm", TINY.planner, generator)
+
+
+def observations(steps):
+    """What is seen after so many steps of an episode; steps ``[...]`` int64."""
+    obs = torch.zeros(*steps.shape, 128)
+    return obs.scatter(-1, steps[..., None], 10.0)
+
+
+def walk(ends):
+    """The steps of an episode that pays 1 for each, and ends after five."""
+    steps = torch.stack([torch.arange(STEPS), 1 + torch.arange(STEPS)])
+    return Batch(
+        obs=observations(steps),
+        action=torch.zeros(1, STEPS, 16),
+        reward=torch.ones(1, STEPS),
+        task=torch.zeros(STEPS, dtype=torch.int64),
+        terminated=(steps[1:] == STEPS) if ends else None,
+    )
+
+
+def learn(agent, batch, updates=400):
+    optimizer = OptimizerConfig(lr=1e-3, encoder_lr_scale=1.0, target_tau=0.3)
+    learner = Learner(agent, LossConfig(value_coef=1.0, reward_coef=1.0), optimizer)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(updates):
+        metrics = learner.update(batch, generator)
+    return metrics
+
+
+def value(agent, step):
+    """What is to come after so many steps, by the value heads."""
+    model = agent.model
+    context = model.context(torch.zeros(1, dtype=torch.int64))
+    z = model.encode(observations(torch.tensor([step])), context)
+    return model.decode(model.Q(z, torch.zeros(1, 16), context)).mean().item()
+
+
+def test_the_value_of_what_ends_is_what_is_left_of_it():
+    agent = make_agent(ENDING)
+    metrics = learn(agent, walk(ends=True))
+    assert metrics["termination_loss"] < 0.05
+    for step in range(STEPS):
+        left = (1 - DISCOUNT ** (STEPS - step)) / (1 - DISCOUNT)
+        assert value(agent, step) == pytest.approx(left, rel=0.15)
+    model, reached = agent.model, torch.arange(1, STEPS + 1)
+    context = model.context(torch.zeros(STEPS, dtype=torch.int64))
+    z = model.encode(observations(reached), context)
+    assert (model.termination(z, context) > 0).tolist() == (reached == STEPS).tolist()
+    # Where ends are not looked at, it seems to go on for ever, which would be worth 10.
+    ignorant = make_agent(dataclasses.replace(ENDING, terminates=False))
+    learn(ignorant, walk(ends=False))
+    assert value(ignorant, STEPS - 1) > 3
+
+
+def test_tasks_without_ends_have_none_of_it():
+    agent = make_agent(ENDLESS)
+    assert agent.model.termination_net is None and not agent.model.terminates
+    own, other = agent.model.state_dict(), make_agent(ENDLESS, ENDING).model.state_dict()
+    for name in ("encoder.weight_x", "q_net.weight2", "policy.linears.1.weight"):
+        assert torch.equal(own[name], other[name])  # the same draws
+    assert {name.split(".")[0] for name in set(other) - set(own)} == {"termination_net"}
+    assert "termination_loss" not in learn(agent, walk(ends=False), updates=1)
+
+
+def test_a_checkpoint_begins_to_predict_ends_where_a_task_has_some(tmp_path):
+    agent = make_agent(ENDLESS)
+    obs, first = np.zeros((1, 128), np.float32), np.ones(1, bool)
+    before = agent.act(obs, ["pygame-pong"], first, generator=torch.Generator().manual_seed(0))
+    agent.add_tasks([ENDING])
+    assert agent.model.terminates and agent.size == "XS"
+    assert len(agent.model.parameter_groups(1e-3, 1.0)[1]["params"]) > len(
+        make_agent(ENDLESS).model.parameter_groups(1e-3, 1.0)[1]["params"]
+    )
+    agent.memory = None
+    after = agent.act(obs, ["pygame-pong"], first, generator=torch.Generator().manual_seed(0))
+    np.testing.assert_array_equal(after, before)  # it predicts none before it learns
+    publish_folder(tmp_path / "agent", agent.save)
+    loaded = Agent.load(tmp_path / "agent")
+    assert loaded.model.terminates and loaded.size == "XS"
+
+
+def fill(replay, steps):
+    """Episodes of one environment that last 4 steps; every second one terminates."""
+    zero = torch.zeros(1)
+    replay.start(torch.zeros(1, 128), np.ones(1, bool))
+    for step in range(1, steps + 1):
+        obs = torch.full((1, 128), float(step))
+        ended = np.array([step % 8 == 4])
+        replay.add(obs, torch.zeros(1, 16), zero, terminated=ended)
+        if step % 4 == 0:
+            replay.start(torch.zeros(1, 128), np.ones(1, bool))
+
+
+def test_the_replay_knows_which_steps_ended_their_episode():
+    def make(terminations=True):
+        own = torch.zeros(1, dtype=torch.int64)
+        return Replay(30, 1, HORIZON, own, terminations=terminations)
+
+    replay = make()
+    fill(replay, 61)  # more than it holds
+    batch = replay.sample(500, np.random.default_rng(0))
+    assert torch.equal(batch.terminated, batch.obs[1:, :, 0] % 8 == 4)
+    assert batch.terminated.any() and not batch.terminated[:-1].any()
+    other = make()
+    other.put_rows(*replay.held, replay.rows(*replay.held))
+    other.load_state_dict(replay.state_dict())
+    again = other.sample(500, np.random.default_rng(0))
+    assert torch.equal(again.terminated, batch.terminated)
+    without = make(False)
+    fill(without, 61)
+    assert without.sample(10, np.random.default_rng(0)).terminated is None
+    assert "terminated" not in without.rows(*without.held)
+
+
+def test_demonstrations_that_end_are_told_from_those_that_were_cut():
+    def episode(mark, terminated):
+        obs = np.full((5, 128), mark, np.float32)
+        return Demonstration(0, obs, np.zeros((4, 16), np.float32), np.zeros(4), terminated)
+
+    replay = DemoReplay([episode(1, True), episode(2, False)], [0], HORIZON, terminations=True)
+    batch = replay.sample(200, np.random.default_rng(0))
+    assert batch.terminated[-1].any() and not batch.terminated[:-1].any()
+    assert (batch.obs[0, :, 0][batch.terminated[-1]] == 1).all()
+    both = join([batch, replay.sample(5, np.random.default_rng(1))])
+    assert both.terminated.shape == (HORIZON, 205)
+    without = DemoReplay([episode(1, True)], [0], HORIZON)
+    assert without.sample(5, np.random.default_rng(0)).terminated is None
