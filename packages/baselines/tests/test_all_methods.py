@@ -195,13 +195,16 @@ def test_what_masked_entries_hold_changes_nothing(make, method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_updates_wait_for_nothing(make, method):
+def test_updates_fit_a_gpu(make, method):
     trainer = make(method, "run")
     while not trainer.method.updates:
         if not trainer.method.offline:
             trainer._take_step()
         with WaitsForNothing():
             trainer.method.learn(trainer.step)
+    # The fused optimizers of a GPU take only gradients that lie in memory as their parameters do.
+    for name, parameter in trainer.agent.model.named_parameters():
+        assert parameter.grad is None or parameter.grad.stride() == parameter.stride(), name
 
 
 @pytest.mark.parametrize("method", METHODS)

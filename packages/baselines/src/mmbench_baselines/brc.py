@@ -265,7 +265,8 @@ class BRC(OffPolicyMethod):
         (group,) = optimizer.param_groups
         gradients = torch.autograd.grad(loss, group["params"])
         for parameter, gradient in zip(group["params"], gradients, strict=True):
-            parameter.grad = gradient
+            # A GPU's fused optimizer takes only gradients that lie in memory as the parameter does.
+            parameter.grad = gradient.contiguous()
         optimizer.step()
         return nn.utils.get_total_norm(gradients)
 
