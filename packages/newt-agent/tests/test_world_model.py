@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from newt_agent.layers import mish, simnorm
+from newt_agent.layers import norm_mish, simnorm, sum_of_inputs
 from newt_agent.world_model import SIZES, ModelConfig, WorldModel
 
 TINY = ModelConfig(
@@ -91,15 +91,47 @@ def test_simnorm_is_a_softmax_over_groups():
     assert torch.isfinite(simnorm(1e4 * x, 8)).all()
 
 
-def test_mish_and_its_gradient():
-    x = torch.cat([torch.linspace(-200, 200, 4001), 8 * torch.linspace(-1, 1, 1001)])
-    a, b = x.double().requires_grad_(), x.double().requires_grad_()
-    up = torch.randn(len(x), generator=torch.Generator().manual_seed(0)).double()
-    mish(a).backward(up)
-    F.mish(b).backward(up)
-    torch.testing.assert_close(mish(a), F.mish(b), atol=1e-8, rtol=1e-8)
-    torch.testing.assert_close(a.grad, b.grad, atol=1e-8, rtol=1e-6)
-    torch.testing.assert_close(mish(x), F.mish(x))
+@pytest.mark.parametrize("lead", [(), (3, 1)], ids=["one norm", "a norm a head"])
+def test_norm_and_mish_and_their_gradient(lead):
+    g = torch.Generator().manual_seed(0)
+    # Of few entries one may be large: mish is tried far from 0 too.
+    x = 10 * torch.randn(3, 500, 12, generator=g).double()
+    weight, bias = (50 * torch.randn(*lead, 12, generator=g).double() for _ in range(2))
+    up, results = torch.randn(x.shape, generator=g).double(), []
+
+    def plain(x, weight, bias):
+        return F.mish(F.layer_norm(x, (12,)) * weight + bias)
+
+    for function in (norm_mish, plain):
+        inputs = [t.clone().requires_grad_() for t in (x, weight, bias)]
+        out = function(*inputs)
+        out.backward(up)
+        results.append([out, *(t.grad for t in inputs)])
+    for ours, expected in zip(*results, strict=True):
+        torch.testing.assert_close(ours, expected, atol=1e-8, rtol=1e-6)
+    before = x.clone()
+    with torch.no_grad():
+        torch.testing.assert_close(norm_mish(x, weight, bias), plain(x, weight, bias))
+    assert torch.equal(x, before)
+
+
+def test_inputs_are_summed_however_they_broadcast():
+    g = torch.Generator().manual_seed(0)
+    weight_x, weight_extra = torch.randn(7, 5, generator=g), torch.randn(7, 3, generator=g)
+    for shape_x, shape_extra, shape_term in (
+        ((4, 6), (4, 6), (4, 1)),
+        ((4, 6), (4, 6), (6,)),
+        ((4, 6), (4, 6), (2, 4, 6)),
+        ((4, 1), (4, 6), (4, 1)),
+        ((6,), (4, 6), ()),
+    ):
+        x, extra = torch.randn(*shape_x, 5, generator=g), torch.randn(*shape_extra, 3, generator=g)
+        term = torch.randn(*shape_term, 7, generator=g)
+        expected = x @ weight_x.T + extra @ weight_extra.T + term
+        for gradients in (True, False):
+            with torch.set_grad_enabled(gradients):
+                ours = sum_of_inputs(x, weight_x, extra, weight_extra, term)
+            torch.testing.assert_close(ours, expected)
 
 
 # Shapes, broadcasting, reuse
