@@ -110,6 +110,9 @@ def test_summary_means():
     assert (arcade["score"], arcade["tasks"]) == (0.5, 2)
     assert result["total"]["score"] == pytest.approx((0.3 + 1.0 + 0.0) / 3)
     assert result["total"]["tasks"] == 3
+    # A task that defines no success does not spoil the mean of those that do.
+    assert (result["total"]["success"], result["total"]["success_tasks"]) == (0.5, 2)
+    assert result["domains"]["dmcontrol"]["success_tasks"] == 0
     assert result["missing"] == ["cheetah-run"]
 
 

@@ -13,7 +13,7 @@ from mmbench.runs import RunError, publish_folder
 from newt_agent.agent import Agent
 from newt_agent.execution import Graphs, resolve_execution
 from newt_agent.learner import Learner, OptimizerConfig
-from newt_agent.losses import LossConfig
+from newt_agent.losses import LossConfig, update_noise
 from newt_agent.planner import PlannerConfig
 from newt_agent.planning_agent import PlanningAgent
 
@@ -89,6 +89,24 @@ def test_updates_and_plans_compile_without_a_break(monkeypatch):
     compiled.run_by("compile")
     assert_close(plans(compiled, prior_weight=0.5), plans(make_agent(), prior_weight=0.5))
     assert_close(updates(learner_of(make_agent(), "compile")), updates(learner_of(make_agent())))
+
+
+def test_targets_of_values_are_of_the_target_network_in_compiled_updates_too(monkeypatch):
+    # A compiled function that is copied with its network would still call the online one.
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    learner = learner_of(make_agent(), "compile")
+    model, windows = learner.model, batch(0)
+    noise = update_noise(model, windows).draw(torch.Generator().manual_seed(0))
+
+    def target():
+        return learner._model_loss(windows, noise)[1]["td_target"].item()
+
+    before = target()
+    with torch.no_grad():
+        model.q_net.bias3.add_(torch.linspace(0, 5, model.config.num_bins))
+        assert target() == before
+        model.target_q_net.bias3.add_(torch.linspace(0, 5, model.config.num_bins))
+    assert target() > before
 
 
 def test_plans_wait_for_nothing():

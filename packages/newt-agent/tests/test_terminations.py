@@ -1,6 +1,7 @@
 """Episodes that end are learned as ended, by the value, by plans and by what is kept."""
 
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -45,9 +46,10 @@ def walk(ends):
     )
 
 
-def learn(agent, batch, updates=400):
+def learn(agent, batch, updates=400, execution="eager"):
     optimizer = OptimizerConfig(lr=1e-3, encoder_lr_scale=1.0, target_tau=0.3)
-    learner = Learner(agent, LossConfig(value_coef=1.0, reward_coef=1.0), optimizer)
+    loss = LossConfig(value_coef=1.0, reward_coef=1.0)
+    learner = Learner(agent, loss, optimizer, execution)
     generator = torch.Generator().manual_seed(0)
     for _ in range(updates):
         metrics = learner.update(batch, generator)
@@ -77,6 +79,21 @@ def test_the_value_of_what_ends_is_what_is_left_of_it():
     ignorant = make_agent(dataclasses.replace(ENDING, terminates=False))
     learn(ignorant, walk(ends=False))
     assert value(ignorant, STEPS - 1) > 3
+
+
+def test_updates_and_plans_with_ends_compile_without_a_break(monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    obs, first = np.zeros((1, 128), np.float32), np.ones(1, bool)
+    results = []
+    for execution in ("eager", "compile"):
+        agent = make_agent(ENDING)
+        agent.run_by(execution)
+        metrics = learn(agent, walk(ends=True), 3, execution)
+        generator = torch.Generator().manual_seed(0)
+        action = agent.act(obs, [ENDING.name], first, generator=generator)
+        results.append([*metrics.values(), torch.from_numpy(action)])
+    for plain, compiled in zip(*results, strict=True):
+        torch.testing.assert_close(compiled, plain, rtol=1e-3, atol=1e-4)
 
 
 def test_tasks_without_ends_have_none_of_it():

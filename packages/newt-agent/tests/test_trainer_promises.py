@@ -100,7 +100,9 @@ class Watch:
 
     def _watch_update(self, update):
         def watched(batch, generator):
-            rates = [float(group["lr"]) for group in self.trainer.method.learner.optimizer.param_groups]
+            rates = [
+                float(group["lr"]) for group in self.trainer.method.learner.optimizer.param_groups
+            ]
             metrics = update(batch, generator)
             step = self.trainer.step
             self.updates.append(

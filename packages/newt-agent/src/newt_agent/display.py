@@ -294,7 +294,8 @@ class Display:
             table.add_section()
             for label, (row, by_chance) in means.items():
                 beside = [_number(by_chance["score"])] if by_chance else []
-                table.add_row(label, _with_interval(row, "score"), "", "", *beside)
+                success = _number(row["success"])
+                table.add_row(label, _with_interval(row, "score"), success, "", *beside)
         self.console.print(table)
         self._missing(result)
 

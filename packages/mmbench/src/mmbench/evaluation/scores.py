@@ -41,26 +41,33 @@ def summarise(episodes: Sequence[Episode], tasks: Sequence[Task]) -> dict[str, A
         ``tasks``: per task its mean score, success (both null where undefined) and return, each
         with its confidence interval (``_ci``), the spread of the score between episodes, the mean
         length and the number of episodes; ``domains``: the unweighted mean of each domain's
-        tasks, with its interval and their number; ``total``: the same over all tasks;
-        ``missing``: the tasks without an episode. Tasks with no episode or no score are left out
-        of every mean.
+        tasks, with its interval and their number, and the mean success over the
+        ``success_tasks`` that define one; ``total``: the same over all tasks; ``missing``: the
+        tasks without an episode. Tasks with no episode or no score are left out of every mean.
     """
     of_task: dict[str, list[Episode]] = {task.versioned_name: [] for task in tasks}
     for episode in episodes:
         of_task[episode.task].append(episode)
     rows: dict[str, dict[str, Any]] = {}
     scores: dict[str, list[np.ndarray]] = {}
+    successes: dict[str, list[float]] = {}
     for task in tasks:
         name = task.versioned_name
         if own := of_task[name]:
             rows[name] = {"domain": task.domain, **_row(own)}
             scores.setdefault(task.domain, [])
+            successes.setdefault(task.domain, [])
+            if not math.isnan(rows[name]["success"]):
+                successes[task.domain].append(rows[name]["success"])
             if task.has_score:
                 scores[task.domain].append(np.array([episode.score for episode in own]))
     return {
         "tasks": rows,
-        "domains": {domain: _mean_of_tasks(own) for domain, own in scores.items()},
-        "total": {**_mean_of_tasks(sum(scores.values(), [])), "episodes": len(episodes)},
+        "domains": {name: _mean_of_tasks(own, successes[name]) for name, own in scores.items()},
+        "total": {
+            **_mean_of_tasks(sum(scores.values(), []), sum(successes.values(), [])),
+            "episodes": len(episodes),
+        },
         "missing": [name for name, own in of_task.items() if not own],
     }
 
@@ -83,10 +90,15 @@ def _row(episodes: Sequence[Episode]) -> dict[str, Any]:
     }
 
 
-def _mean_of_tasks(scores: Sequence[np.ndarray]) -> dict[str, Any]:
+def _mean_of_tasks(scores: Sequence[np.ndarray], successes: Sequence[float]) -> dict[str, Any]:
     mean = float(np.mean([own.mean() for own in scores])) if scores else math.nan
-    interval = _within_scores(mean_interval(scores), mean)
-    return {"score": mean, "score_ci": interval, "tasks": len(scores)}
+    return {
+        "score": mean,
+        "score_ci": _within_scores(mean_interval(scores), mean),
+        "tasks": len(scores),
+        "success": float(np.mean(successes)) if successes else math.nan,
+        "success_tasks": len(successes),
+    }
 
 
 def _within_scores(interval: Interval, mean: float) -> Interval:
