@@ -82,6 +82,22 @@ def test_a_transfer_is_stopped_and_goes_on_and_reads_no_demonstrations(
         assert stored["demos"] == "none" and stored["steps"] == 60
 
 
+def test_a_run_that_has_begun_is_resumed(checkpoint, tmp_path, monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr(transfer, "train", lambda method, program, words: calls.append(words))
+    out = tmp_path / "out"
+    words = ["--checkpoint", str(checkpoint), "--tasks", NEW, "--seeds", "1", "--out", str(out)]
+    transfer_main([*words, "--utd", "0.2"])
+    assert [call[-4:] for call in calls] == [
+        ["--utd", "0.2", "--out", str(out / NEW / f"{start}-0")] for start in transfer.STARTS
+    ]
+    begun = out / NEW / "scratch-0"
+    begun.mkdir(parents=True)
+    (begun / "config.json").write_text("{}")
+    transfer_main(["--resume", str(out)])
+    assert calls[2] == calls[0] and calls[3] == ["--resume", str(begun)]
+
+
 def test_demonstrations_of_held_out_tasks_are_read_only_where_asked_for(monkeypatch):
     asked = []
 
