@@ -129,8 +129,8 @@ def _blind(agent: PlanningAgent, env: Any, horizon: int, seed: int) -> Policy:
     """Plans once, at an episode's start, and executes the plan."""
     agent, rows, generator = _alone(agent, env, seed)
     config = dataclasses.replace(agent.planner.config, horizon=horizon)
-    agent.planner = Planner(agent.model, config)
-    agent.run_by("eager")
+    precision, agent.planner = agent.planner.precision, Planner(agent.model, config)
+    agent.run_by(agent.execution, precision)
     rest: list[np.ndarray] = []
 
     def policy(obs: np.ndarray, first: np.ndarray) -> np.ndarray:
