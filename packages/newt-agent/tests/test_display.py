@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 import sys
 
 import pytest
@@ -27,6 +28,7 @@ def progress_after(episodes: int) -> RunProgress:
         phase=None,
         random={name: {"score": 0.25} for name in TASKS},
         recent=recent,
+        time={"learning": 0.61, "acting": 0.3, "simulation": 0.05, "saving": 0.01},
     )
 
 
@@ -68,6 +70,8 @@ def test_a_redraw_costs_the_same_however_long_the_run_is(monkeypatch, terminal):
             display.advance(progress)
             counts.append(lines_run(display, progress))
     assert console.file.getvalue().count("walker-walk") >= 3
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", console.file.getvalue())
+    assert all(share in plain for share in ("learning 61%", "acting 30%", "simulation 5%"))
     # Numbers with more digits take a few lines more.
     assert counts[2] < 1.5 * counts[1]
 

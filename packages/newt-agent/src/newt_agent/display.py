@@ -27,6 +27,7 @@ _REFRESH_SECONDS = 0.5
 _PLAIN_SECONDS = 15.0
 _BUILDING_SECONDS = 5.0
 _SHOWN_TASKS = 12
+_SHOWN_TIMES = 3
 _RECENT = 3
 
 _PHASES = {
@@ -109,6 +110,8 @@ class RunProgress(NamedTuple):
             done; or None.
         random: Per task, the evaluation of the random policy as in ``eval.json``.
         recent: Of the latest training episodes.
+        time: The part of the time that each kind of work took. On a GPU acting waits for the
+            updates before it.
     """
 
     step: int
@@ -119,6 +122,7 @@ class RunProgress(NamedTuple):
     phase: tuple[str, int, int] | None
     random: dict[str, Any]
     recent: RecentScores
+    time: dict[str, float]
 
 
 class Display:
@@ -198,6 +202,9 @@ class Display:
         elif unit != "updates":
             head += f"{run.updates:,} updates   "
         head += f"{duration((total - done) / max(rate, 1e-9))} left"
+        if not run.phase:
+            most = list(run.time.items())[:_SHOWN_TIMES]
+            head += "".join(f"   {what} {share:.0%}" for what, share in most)
         if self._live:
             table = _scores(run)
             bar = Progress(TextColumn(title), BarColumn(bar_width=40), MofNCompleteColumn())

@@ -96,6 +96,10 @@ class Loggers:
         """Logs the losses of an update."""
         self._log(step, {f"losses/{name}": value for name, value in values.items()})
 
+    def time(self, step: int, shares: dict[str, float]) -> None:
+        """Logs where the time goes, as of :class:`newt_agent.stopwatch.Stopwatch`."""
+        self._log(step, {f"time/{what}": share for what, share in shares.items()})
+
     def scores(self, step: int, result: dict[str, Any]) -> None:
         """Logs an evaluation, as :func:`newt_agent.evaluate.summarise` returns it."""
         rows = result["tasks"].items()

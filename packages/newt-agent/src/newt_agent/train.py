@@ -30,6 +30,7 @@ from newt_agent.finite import BrokenAgentError, UnusableNumberError, check_numbe
 from newt_agent.loggers import Loggers
 from newt_agent.method import Method, Step
 from newt_agent.replay import NoWindowError
+from newt_agent.stopwatch import Stopwatch
 from newt_agent.system import stop_requests
 
 _SAVE_SECONDS = 600.0
@@ -106,6 +107,7 @@ class Trainer:
         self.recent = RecentScores()
         self._episodes = RunningEpisodes(self.env)
         self._state = RunState(folder, config, self.method, self._episodes)
+        self._watch = Stopwatch()
         self._stop = threading.Event()
         if state is None:
             self._start()
@@ -180,6 +182,7 @@ class Trainer:
             phase=self.method.phase(),
             random=self.results.get("random", {}).get("tasks", {}),
             recent=self.recent,
+            time=self._watch.shares,
         )
 
     def close(self) -> None:
@@ -194,11 +197,13 @@ class Trainer:
     def _take_step(self) -> None:
         """Takes one step in every environment, and gives it to the method."""
         before = self._episodes.obs
-        actions = self.method.act(before, self._episodes.first, self.step)
+        with self._watch.on("acting"):
+            actions = self.method.act(before, self._episodes.first, self.step)
         # After acting: the actions have waited for the device, so that this does not.
         if self.method.broken():
             raise BrokenAgentError("a loss became NaN or infinite")
-        obs, reward, terminated, truncated, infos = self.env.step(actions)
+        with self._watch.on("simulation"):
+            obs, reward, terminated, truncated, infos = self.env.step(actions)
         restarted = infos.get("restarted", np.zeros_like(truncated))
         lost = self._episodes.lost
         if lost.any():
@@ -238,11 +243,13 @@ class Trainer:
 
     def _learn(self) -> None:
         """Takes the updates that are due."""
-        metrics = self.method.learn(self.step)
+        with self._watch.on("learning"):
+            metrics = self.method.learn(self.step)
         if self.method.offline:
             self._state.step = self.method.updates
         if metrics is not None:
             self._loggers.losses(self.step, {n: float(value) for n, value in metrics.items()})
+            self._loggers.time(self.step, self._watch.shares)
         self._display.advance(self.progress)
 
     def _write(self, phase: str, episodes: list[Episode]) -> None:
@@ -289,7 +296,7 @@ class Trainer:
         if agent is not None:
             self._check_agent()
         total = self.config.eval_episodes * len(self.tasks)
-        with self._display.evaluating(phase, total) as on_episode:
+        with self._display.evaluating(phase, total) as on_episode, self._watch.on("evaluation"):
             episodes = evaluate(
                 agent,
                 self.tasks,
@@ -307,6 +314,7 @@ class Trainer:
         result = summarise(episodes, [*self.tasks, *self.env.missing])
         if agent is not None:
             self._loggers.scores(self.step, result)
+            self._loggers.time(self.step, self._watch.shares)
         return result
 
     def _check_agent(self) -> None:
@@ -358,7 +366,7 @@ class Trainer:
 
     def _save(self) -> None:
         self._check_agent()
-        with self._display.saving():
+        with self._display.saving(), self._watch.on("saving"):
             self._state.save()
 
     @contextlib.contextmanager
