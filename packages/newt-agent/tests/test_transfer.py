@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from outside import without_simulator
 from tiny import TINY
 
 from mmbench import catalog, demos
@@ -35,12 +36,18 @@ def checkpoint(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def all_can_run(monkeypatch):
+    """Looks for no missing tasks: that starts processes."""
+    monkeypatch.setattr(transfer.Transfer, "_find_missing", lambda self: None)
+
+
 def forbid(*_, **__):
     raise AssertionError("a demonstration was looked for")
 
 
 def test_a_transfer_is_stopped_and_goes_on_and_reads_no_demonstrations(
-    checkpoint, tmp_path, capsys, monkeypatch
+    checkpoint, tmp_path, capsys, monkeypatch, all_can_run
 ):
     monkeypatch.setattr(demos, "load", forbid)
     out, trained = tmp_path / "out", []
@@ -82,7 +89,7 @@ def test_a_transfer_is_stopped_and_goes_on_and_reads_no_demonstrations(
         assert stored["demos"] == "none" and stored["steps"] == 60
 
 
-def test_a_run_that_has_begun_is_resumed(checkpoint, tmp_path, monkeypatch, capsys):
+def test_a_run_that_has_begun_is_resumed(checkpoint, tmp_path, monkeypatch, all_can_run):
     calls = []
     monkeypatch.setattr(transfer, "train", lambda method, program, words: calls.append(words))
     out = tmp_path / "out"
@@ -96,6 +103,22 @@ def test_a_run_that_has_begun_is_resumed(checkpoint, tmp_path, monkeypatch, caps
     (begun / "config.json").write_text("{}")
     transfer_main(["--resume", str(out)])
     assert calls[2] == calls[0] and calls[3] == ["--resume", str(begun)]
+
+
+def test_tasks_that_cannot_run_are_found_before_any_run(checkpoint, tmp_path, monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr(transfer, "train", lambda method, program, words: calls.append(words))
+    without_simulator("dmcontrol-ext", monkeypatch)
+    tasks = f"walker-walk-incline,{NEW}"
+    words = ["--checkpoint", str(checkpoint), "--tasks", tasks, "--seeds", "1"]
+    with pytest.raises(SystemExit):
+        transfer_main([*words, "--out", str(tmp_path / "one")])
+    assert "walker-walk-incline" in capsys.readouterr().err and calls == []
+    transfer_main([*words, "--out", str(tmp_path / "other"), "--skip-missing"])
+    assert len(calls) == 2 and all(NEW in call for call in calls)
+    assert json.loads((tmp_path / "other" / "transfer.json").read_text())["missing"] == [
+        "walker-walk-incline"
+    ]
 
 
 def test_demonstrations_of_held_out_tasks_are_read_only_where_asked_for(monkeypatch):

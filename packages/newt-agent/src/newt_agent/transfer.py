@@ -26,7 +26,7 @@ import numpy as np
 import tyro
 
 from mmbench import catalog
-from mmbench.catalog import Task, TaskUnavailableError
+from mmbench.catalog import Task
 from mmbench.evaluation.intervals import mean_interval
 from mmbench.runs import (
     EXIT_INTERRUPTED,
@@ -180,21 +180,17 @@ class Transfer:
         """Does the runs that are not there yet, and prints the table."""
         again = command("newt-transfer", "--resume", self.folder)
         self._display.say(f"results in {self.folder}")
-        runs = list(self._runs())
+        self._find_missing()
+        runs = [run for run in self._runs() if run[1].versioned_name not in self._missing]
         for number, (seed, task, start) in enumerate(runs, 1):
             path = self._path(start, task, seed)
-            if task.versioned_name in self._missing or (path / EVAL).is_file():
+            if (path / EVAL).is_file():
                 continue
             self._display.say(
                 f"\nrun {number} of {len(runs)}: {task.versioned_name}, {start}, seed {seed}"
             )
             try:
                 self._train(path, start, task, seed)
-            except TaskUnavailableError as error:
-                if not self.config.skip_missing:
-                    raise
-                self._display.warn(str(error))
-                self._missing.append(task.versioned_name)
             except SystemExit as end:
                 if end.code == EXIT_INTERRUPTED:
                     self._display.say(f"go on with all runs by: {again}")
@@ -203,6 +199,18 @@ class Transfer:
         result = self._write(self._rows())
         self._display.transfer(result)
         self._display.say(f"results in {self.folder / RESULT} and {TABLE}")
+
+    def _find_missing(self) -> None:
+        """Finds tasks that cannot run here, before hours are spent on the others.
+
+        Raises:
+            TaskUnavailableError: There are some, and they are not to be left out; or all are.
+        """
+        from newt_agent.evaluate import make_environments
+
+        env = make_environments(tasks=self._tasks, skip_missing=self.config.skip_missing)
+        self._missing = [task.versioned_name for task in env.missing]
+        env.close()
 
     def _runs(self) -> Iterator[tuple[int, Task, str]]:
         """All runs, a seed after the other, so that a part of them covers all tasks."""
