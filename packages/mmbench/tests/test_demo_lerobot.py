@@ -96,8 +96,11 @@ def test_episodes_say_where_they_are_and_what_they_do(exported):
     rows = table(exported, "meta/episodes").to_pylist()
     for i, row in enumerate(rows):
         assert row["tasks"] == [TASK.instruction]
-        assert (row["length"], row["dataset_from_index"]) == (20, 20 * i)
+        assert row["length"] == 20
+        assert (row["dataset_from_index"], row["dataset_to_index"]) == (20 * i, 20 * (i + 1))
         assert row[f"videos/{IMAGE}/file_index"] == i
+        assert row[f"videos/{IMAGE}/from_timestamp"] == 0.0
+        assert row[f"videos/{IMAGE}/to_timestamp"] == pytest.approx(20 / 30)
         assert row["stats/index/min"] == [20 * i] and row["stats/index/count"] == [20]
     (task,) = pq.read_table(exported.folder / "meta/tasks.parquet").to_pylist()
     assert task == {"task_index": 0, "__index_level_0__": TASK.instruction}
@@ -115,6 +118,10 @@ def test_statistics_are_those_of_all_steps(exported):
     }.items():
         np.testing.assert_allclose(stats["observation.state"][name], expected)
     assert np.shape(stats[IMAGE]["mean"]) == (3, 1, 1) and stats[IMAGE]["count"] == [40]
+    videos = sorted((exported.folder / f"videos/{IMAGE}").rglob("*.mp4"))
+    frames = np.concatenate([frames_of(path)[1] for path in videos])
+    means = frames.mean(axis=(0, 1, 2)) / 255
+    np.testing.assert_allclose(np.ravel(stats[IMAGE]["mean"]), means, atol=0.01)  # H.264 loses some
     assert statistics(np.array([[True], [False]]))["min"] == [False]
 
 
