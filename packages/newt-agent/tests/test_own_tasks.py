@@ -138,7 +138,7 @@ def test_flags():
 @pytest.mark.parametrize(
     ("arguments", "kind", "message"),
     [
-        ("--tasks gym:own_environments:own/Picture-v0", RunError, "can learn from images"),
+        ("--tasks gym:own_environments:own/Picture-v0", RunError, "images: give --obs rgb"),
         ("--tasks gym:CartPole-v1", catalog.InvalidTaskError, "Discrete"),
         (f"--tasks {GYM} --score 5", catalog.InvalidTaskError, "two numbers"),
         ("--tasks walker-walk --instruction x", catalog.InvalidTaskError, "there is none here"),

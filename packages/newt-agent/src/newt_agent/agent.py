@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,6 +16,7 @@ from mmbench.catalog import LARGEST, Task, is_usable
 from mmbench.language import embed, encoder_dim
 from mmbench.runs import RunError, RunFolder, one_line, read_json, verify_folder, write_json
 from mmbench.runs.folder import CHECKPOINTS
+from newt_agent.config import ObsMode
 from newt_agent.finite import BrokenAgentError, UnusableNumberError
 from newt_agent.methods import find_method
 from newt_agent.task_input import reads_instructions
@@ -93,6 +94,31 @@ class Agent(ABC):
         return self.model.task_embeddings.shape[1] if reads_instructions(self.encoder) else 0
 
     @property
+    def row_entries(self) -> int:
+        """Entries of a row that :meth:`see` returns."""
+        return self.model.observation_mask.shape[1]
+
+    @property
+    def obs(self) -> ObsMode:
+        """What it sees of an environment: its setting ``obs``."""
+        return "state"
+
+    def see(self, obs: Any) -> np.ndarray:
+        """Makes rows of what environments return, as `act_on` and training take them.
+
+        Args:
+            obs: Of B environments with the setting ``obs``.
+
+        Returns:
+            ``[B, 128]``; more entries of an agent that sees frames.
+        """
+        return obs
+
+    def seen(self, env: Any) -> Any:
+        """A vector environment with the setting ``obs``, whose observations are such rows."""
+        return env
+
+    @property
     def settings(self) -> dict[str, Any]:
         """The settings of a run that the networks depend on."""
         return _settings(self.describe(), type(self))
@@ -152,7 +178,7 @@ class Agent(ABC):
     @torch.no_grad()
     def act(
         self,
-        obs: np.ndarray | Tensor,
+        obs: Any,
         tasks: Sequence[str],
         first: np.ndarray | Tensor,
         explore: bool = False,
@@ -161,7 +187,8 @@ class Agent(ABC):
         """Chooses an action for each row.
 
         Args:
-            obs: [B, 128], padded observations.
+            obs: [B, 128], padded observations; or what B environments with the agent's ``obs``
+                return, frames [B, 224, 224, 3] or a dict of states and frames.
             tasks: B names.
             first: [B] bool, where an episode starts.
             explore: Add the noise of training.
@@ -176,8 +203,9 @@ class Agent(ABC):
             ValueError: A shape is another one; or the batch has another size than at the last
                 call, though not every row starts an episode.
         """
+        obs = self.see(obs)
         shapes = tuple(np.shape(obs)), tuple(np.shape(first))
-        width = self.model.observation_mask.shape[1]
+        width = self.row_entries
         if isinstance(tasks, str) or shapes != ((len(tasks), width), (len(tasks),)):
             raise ValueError(
                 f"obs has the shape {shapes[0]}, first {shapes[1]}, and tasks is {tasks!r:.80}: "
@@ -195,7 +223,7 @@ class Agent(ABC):
         explore: bool = False,
         generator: torch.Generator | None = None,
     ) -> np.ndarray:
-        """Like `act`, with rows of the task table instead of names."""
+        """Like `act`, with rows of :meth:`see`, and of the task table instead of names."""
         obs = torch.as_tensor(obs, dtype=torch.float32, device=self.device)
         first = torch.as_tensor(first, device=self.device)
         result = self._choose(obs, task, first, explore, generator).cpu().numpy()
@@ -224,8 +252,9 @@ class Agent(ABC):
             return
         row = int(np.flatnonzero(~np.isfinite(action).all(1))[0])
         name = self.tasks[int(task[row])].name
-        values = obs[row].cpu().numpy()
-        unusable = ~is_usable(values) & self.model.observation_mask[task[row]].cpu().numpy()
+        mask = self.model.observation_mask[task[row]].cpu().numpy()
+        values = obs[row, : len(mask)].cpu().numpy()
+        unusable = ~is_usable(values) & mask
         if unusable.any():
             entry = int(np.flatnonzero(unusable)[0])
             raise UnusableNumberError(
@@ -234,7 +263,7 @@ class Agent(ABC):
             )
         raise BrokenAgentError(f"the action for task {name!r} is NaN: the weights are broken")
 
-    def policy(self, task: str, seed: int = 0) -> Callable[[np.ndarray, bool], np.ndarray]:
+    def policy(self, task: str, seed: int = 0) -> Callable[[Any, bool], np.ndarray]:
         """Returns a function that acts in one environment, without the noise of training.
 
         Args:
@@ -242,9 +271,9 @@ class Agent(ABC):
             seed: Of the agent's own chance, such as a planner's noise.
 
         Returns:
-            A function from an observation (128,) and whether an episode starts with it to an
-            action (16,). It uses the memory of this agent, if it has one: one environment at a
-            time.
+            A function from an observation (128,), or what one environment with the agent's ``obs``
+            returns, and whether an episode starts with it to an action (16,). It uses the memory of
+            this agent, if it has one: one environment at a time.
 
         Raises:
             RunError: The agent does not know the task.
@@ -252,7 +281,12 @@ class Agent(ABC):
         self.index([task])
         generator = torch.Generator(self.device).manual_seed(seed)
         return lambda obs, first: self.act(
-            obs[None], [task], np.array([first]), generator=generator
+            {name: part[None] for name, part in obs.items()}
+            if isinstance(obs, Mapping)
+            else obs[None],
+            [task],
+            np.array([first]),
+            generator=generator,
         )[0]
 
     # Saving and loading
@@ -398,7 +432,8 @@ def read_description(path: str | Path) -> Description:
 
 
 def _settings(about: dict[str, Any], kind: type[Agent]) -> dict[str, Any]:
-    own = {name: about[name] for name in kind.fixed}
+    # Without a value, the networks do not depend on it.
+    own = {name: about[name] for name in kind.fixed if about.get(name) is not None}
     return {"size": about["size"], "encoder": about["encoder"]["name"], **own}
 
 

@@ -270,7 +270,7 @@ def _record(
         policy = agent.policy(task.versioned_name, arguments.seed)
         try:
             with display.bar(f"recording {path}", task.max_episode_steps) as on_step:
-                episode = record_episode(task, policy, path, arguments.seed, on_step)
+                episode = record_episode(task, policy, path, arguments.seed, on_step, agent.obs)
         except (NoVideoError, TaskUnavailableError) as error:
             display.warn(str(error))
         else:

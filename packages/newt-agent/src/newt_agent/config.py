@@ -16,6 +16,7 @@ from mmbench.shell import command
 from newt_agent.settings import Range, check_settings
 from newt_agent.task_input import TASK_INPUTS
 
+ObsMode = Literal["state", "rgb", "state+rgb"]
 Size = Literal["XS", "S", "B", "L", "XL"]
 Device = Literal["auto", "cpu", "cuda"]
 Execution = Literal["auto", "eager", "graph", "compile"]
@@ -63,6 +64,8 @@ class RunConfig:
     """Go on where a Gymnasium environment says terminated (the default), or end the episode."""
     skip_missing: bool = False
     """Leave out tasks that cannot run on this machine, instead of stopping."""
+    # Methods that see frames offer it.
+    obs: Annotated[ObsMode, tyro.conf.Suppress] = "state"
     steps: Steps = 100_000_000
     """Length of the run."""
     seed: Seed = 0
@@ -97,7 +100,7 @@ class RunConfig:
     """Log to Weights & Biases too (needs `pip install 'newt-agent[wandb]'`)."""
 
     fixed: ClassVar[tuple[str, ...]] = (
-        *("tasks", "instruction", "score", "terminations"),
+        *("tasks", "instruction", "score", "terminations", "obs"),
         *("envs_per_task", "size", "encoder"),
     )
     """Settings that a resumed run cannot change, for its checkpoint would not fit."""
@@ -186,8 +189,9 @@ def check_run(config: RunConfig, tasks: Sequence[Task], method: _Learner) -> Non
                 f"task {task.name!r}: its episodes terminate, which {method.name} cannot learn "
                 "from yet; leave them to go on with --terminations ignore"
             )
-        if task.obs_dim == 0:
-            raise RunError(f"task {task.name!r}: no method can learn from images yet")
+        if task.obs_dim == 0 and config.obs != "rgb":
+            way_out = "give --obs rgb" if method.sees_frames else f"{method.name} sees none"
+            raise RunError(f"task {task.name!r}: its observations are images: {way_out}")
     num_envs = len(tasks) * config.envs_per_task
     if num_envs > MAX_ENVS:
         raise RunError(
@@ -204,6 +208,9 @@ class _Learner(Protocol):
 
     @property
     def learns_terminations(self) -> bool: ...
+
+    @property
+    def sees_frames(self) -> bool: ...
 
 
 class _Trained(Protocol):

@@ -9,26 +9,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from newt_agent.agent import Agent
+
 
 class RunningEpisodes:
     """Where each of N environments stands: its observation, and all that led there.
 
     Args:
-        env: A multitask vector environment.
+        env: A multitask vector environment, as the agent sees it.
+        agent: What sees it.
 
     Attributes:
-        obs: [N, 128], what the next action is chosen from.
+        obs: [N, 128] (more of an agent that sees frames), what the next action is chosen from.
         first: [N] bool, where it starts an episode.
         returns: [N], summed rewards of the running episodes.
         lengths: [N] int64, their steps so far.
         lost: [N] bool, where the episode that was saved did not come back; see :meth:`end_lost`.
     """
 
-    def __init__(self, env: Any) -> None:
+    def __init__(self, env: Any, agent: Agent) -> None:
         self._env = env
+        self._agent = agent
         count = env.num_envs
         longest = max(task.max_episode_steps for task in env.tasks)
-        self.obs = np.zeros(env.observation_space.shape, np.float32)
+        self.obs = np.zeros((count, agent.row_entries), np.float32)
         self.first = np.ones(count, bool)
         self.returns = np.zeros(count)
         self.lengths = np.zeros(count, np.int64)
@@ -120,7 +124,7 @@ class RunningEpisodes:
         self._actions[running] = state["actions"].numpy()
         generators = state["episode_rng"].numpy().view(np.uint64)
         actions = [own[:n] for own, n in zip(self._actions, self.lengths, strict=True)]
-        obs = replay_episodes(self._env, generators, actions)
+        obs = self._agent.see(replay_episodes(self._env.unwrapped, generators, actions))
         self.obs = state["obs"].numpy().copy()
         self.lost = (obs != self.obs).any(1)
         if not self.lost.any():
@@ -143,7 +147,7 @@ def replay_episodes(env: Any, generators: np.ndarray, actions: list[np.ndarray])
         actions: For each environment, [steps, 16], its actions since then.
 
     Returns:
-        The observations, [N, 128].
+        The observations, as the environment has them.
     """
     lengths = np.array([len(own) for own in actions])
     longest = int(lengths.max())

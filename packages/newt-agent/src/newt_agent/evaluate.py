@@ -12,6 +12,7 @@ import torch
 
 from mmbench.catalog import Task, TaskUnavailableError
 from mmbench.evaluation import Episode
+from mmbench.runs import RunError
 from newt_agent.agent import Agent
 from newt_agent.finite import check_numbers
 
@@ -117,11 +118,29 @@ def evaluate(
         ``episodes`` episodes of each task, those left out by ``skip_missing`` aside.
     """
     finished = []
+    settings["obs"] = obs_to_evaluate(agent, tasks)
     with a_few_at_a_time(tasks, min(episodes, MAX_ENVS_PER_TASK), settings) as groups:
         for env in groups:
+            env = env if agent is None else agent.seen(env)
             policy = _random(env, seed) if agent is None else _acting(agent, env, seed)
             finished += run_episodes(env, policy, episodes, seed, on_episode, on_step)
     return finished
+
+
+def obs_to_evaluate(agent: Agent | None, tasks: Sequence[Task]) -> str:
+    """Returns what environments have to show: what the agent sees, to the random policy little.
+
+    Raises:
+        RunError: A task has no state, which the agent sees.
+    """
+    stateless = [task.versioned_name for task in tasks if task.obs_dim == 0]
+    if agent is None:
+        return "rgb" if stateless else "state"
+    if stateless and agent.obs != "rgb":
+        raise RunError(
+            f"task {stateless[0]!r}: its observations are images, and the agent sees {agent.obs}"
+        )
+    return agent.obs
 
 
 def a_few_at_a_time(

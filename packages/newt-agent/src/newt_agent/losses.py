@@ -35,7 +35,8 @@ class Batch(NamedTuple):
     task: Tensor
     """``[B]``, indices into the model's table."""
     image: Tensor | None = None
-    """``[H + 1, B, image_dim]`` features, if the model sees images."""
+    """``[H + 1, B, image_dim]`` features or ``[H + 1, B, 3 * pixels**2]``, if the model sees
+    images."""
     terminated: Tensor | None = None
     """``[H, B]`` bool, where a step ended its episode, if any episodes terminate."""
 

@@ -83,6 +83,8 @@ class Method(ABC):
     """The flag of the learning rate."""
     learns_terminations: ClassVar[bool] = False
     """Whether episodes may end in a terminal state."""
+    sees_frames: ClassVar[bool] = False
+    """Whether its setting ``obs`` may be ``rgb`` and ``state+rgb``."""
     offline: ClassVar[bool] = False
     """Whether it learns without acting; see :class:`OfflineMethod`."""
 
@@ -132,6 +134,12 @@ class Method(ABC):
     @abstractmethod
     def create_agent(cls, config: Any, tasks: Sequence[Task], device: torch.device) -> Agent:
         """Makes an untrained agent."""
+
+    @classmethod
+    def adapted(cls, config: Any, agent: Any) -> Agent:
+        """Adapts the agent of a checkpoint to a run, and returns it."""
+        adapted: Agent = agent
+        return adapted
 
     @abstractmethod
     def begin(self, obs: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mmbench.catalog import Task
 from mmbench.runs import RunError
-from newt_agent.config import Execution, Precision
+from newt_agent.config import Execution, ObsMode, Precision
 from newt_agent.execution import resolve_execution
 from newt_agent.learner import Learner, OptimizerConfig
 from newt_agent.losses import LossConfig
@@ -22,12 +22,17 @@ from newt_agent.planner import PlannerConfig
 from newt_agent.planning_agent import PlanningAgent
 from newt_agent.settings import Range
 from newt_agent.tensors import entries
+from newt_agent.vision import ImageFormat, Vision, find_dinov2, image_format
 
 
 @dataclass(frozen=True)
 class ModelBasedConfig(OffPolicyConfig):
     """Settings of a run that learns a world model."""
 
+    obs: ObsMode = "state"
+    """What the agent sees: the state, frames, or both."""
+    vision: Vision = "dinov2"
+    """What reads frames: DINOv2, frozen, as in the paper; or a small CNN, trained."""
     utd: Annotated[float, Range(0, 100)] = 0.075
     """Updates per step."""
     plan: bool = True
@@ -45,7 +50,7 @@ class ModelBasedConfig(OffPolicyConfig):
     plan_precision: Precision = "float32"
     """Of the products of matrices in plans."""
 
-    fixed = (*OffPolicyConfig.fixed, "planner.horizon")
+    fixed = (*OffPolicyConfig.fixed, "vision", "planner.horizon")
 
 
 class ModelBased(OffPolicyMethod):
@@ -63,6 +68,7 @@ class ModelBased(OffPolicyMethod):
     agent_class: ClassVar[type[PlanningAgent]] = PlanningAgent
     learning_rate = "--optimizer.lr"
     learns_terminations = True
+    sees_frames = True
 
     agent: PlanningAgent
 
@@ -98,7 +104,13 @@ class ModelBased(OffPolicyMethod):
                 f"planner.horizon={horizon}: an episode of {shortest.versioned_name} has only "
                 f"{shortest.max_episode_steps} steps"
             )
+        if config.obs != "state" and config.vision == "dinov2":
+            find_dinov2()
         super().check(config, tasks, device)
+
+    @classmethod
+    def image(cls, config: Any) -> ImageFormat:
+        return image_format(config.obs, config.vision)
 
     @classmethod
     def create_agent(
@@ -106,8 +118,17 @@ class ModelBased(OffPolicyMethod):
     ) -> PlanningAgent:
         generator = torch.Generator().manual_seed(config.seed)
         return cls.agent_class.create(
-            tasks, config.size, config.encoder, config.planner, generator, device
+            *(tasks, config.size, config.encoder, config.planner, generator, device),
+            *(config.obs, config.vision),
         )
+
+    @classmethod
+    def adapted(cls, config: Any, agent: PlanningAgent) -> PlanningAgent:
+        """Lets an agent of states see what the run shows."""
+        if agent.obs != config.obs:
+            generator = torch.Generator().manual_seed(config.seed)
+            agent.open_eyes(config.obs, config.vision, generator)
+        return agent
 
     def act(self, obs: np.ndarray, first: np.ndarray, step: int) -> np.ndarray:
         # After the random phase there is no plan yet to go on from.
@@ -125,6 +146,12 @@ class ModelBased(OffPolicyMethod):
     def update(self) -> dict[str, Tensor]:
         batch = self.replay.sample(self.config.batch_size, self._chance.numpy)
         return self.learner.update(batch, self._chance.torch)
+
+    def summary(self) -> str:
+        replay = super().summary()
+        if self.config.obs == "state":
+            return replay
+        return f"frames are read by {self.config.vision}; {replay}"
 
     def broken(self) -> list[str]:
         return self.learner.broken

@@ -158,6 +158,8 @@ class Newt(ModelBased):
     @classmethod
     def complete(cls, config: NewtConfig, tasks: Sequence[Task], device: str) -> NewtConfig:
         config = super().complete(config, tasks, device)
+        if config.obs != "state" and config.demos == "auto":
+            config = dataclasses.replace(config, demos="none")
         if config.seed_steps or not config.steps:
             return config
         lengths = sum(task.max_episode_steps for task in tasks) * config.envs_per_task
@@ -166,6 +168,12 @@ class Newt(ModelBased):
 
     @classmethod
     def check(cls, config: NewtConfig, tasks: Sequence[Task], device: str) -> None:
+        if config.obs != "state" and config.demos != "none":
+            raise RunError(
+                f"demos={config.demos}: demonstrations hold no frames, which obs={config.obs} "
+                "needs; give --demos none. Pretrain with states, and go on with frames by "
+                "--checkpoint"
+            )
         if config.constraint_start > config.constraint_end:
             raise RunError(
                 f"constraint_start={config.constraint_start}: at most constraint_end="
@@ -218,7 +226,10 @@ class Newt(ModelBased):
         return "pretraining", self.updates, self.pretraining
 
     def summary(self) -> str:
-        return "; ".join(filter(None, (self._summary, super().summary())))
+        told = self._summary
+        if self.config.obs != "state":
+            told = "demonstrations hold no frames, and none are used"
+        return "; ".join(filter(None, (told, super().summary())))
 
     def state(self) -> dict[str, Tensor]:
         state = super().state()

@@ -22,6 +22,7 @@ from newt_agent.replay import Replay, Weighting, bytes_per_row
 from newt_agent.settings import Range
 from newt_agent.system import memory_bytes
 from newt_agent.tensors import entries
+from newt_agent.vision import NO_IMAGE, ImageFormat
 
 MOST_ROWS = 10_000_000
 """Of the replay by default, as in the paper."""
@@ -83,6 +84,7 @@ class OffPolicyMethod(Method):
             config.sampling,
             agent.device,
             self.keeps_terminations,
+            self.image(config),
         )
         self._rows = rows
         self._action_mask = action_mask[rows].cpu().numpy()
@@ -97,6 +99,11 @@ class OffPolicyMethod(Method):
     def keeps_terminations(self) -> bool:
         """Whether an update looks at which steps ended their episode."""
         return False
+
+    @classmethod
+    def image(cls, config: Any) -> ImageFormat:
+        """What an observation holds of a frame."""
+        return NO_IMAGE
 
     @abstractmethod
     def due(self, step: int) -> int:
@@ -114,7 +121,7 @@ class OffPolicyMethod(Method):
     def complete(cls, config: Any, tasks: Sequence[Task], device: str) -> Any:
         if config.replay_capacity is not None:
             return config
-        rows = rows_that_fit(replay_device(config, device))
+        rows = rows_that_fit(replay_device(config, device), cls.image(config).bytes)
         return dataclasses.replace(config, replay_capacity=min(MOST_ROWS, rows))
 
     @classmethod
@@ -142,7 +149,8 @@ class OffPolicyMethod(Method):
                 f"transitions of each of {num_envs} environments"
             )
         device = replay_device(config, device)
-        size, memory = capacity * bytes_per_row(), memory_bytes(device)
+        row_bytes = bytes_per_row(image_bytes=cls.image(config).bytes)
+        size, memory = capacity * row_bytes, memory_bytes(device)
         if size > memory:
             raise RunError(
                 f"replay_capacity={capacity}: these rows take {size / 2**30:,.0f} GiB, and this "
@@ -183,7 +191,7 @@ class OffPolicyMethod(Method):
 
     def summary(self) -> str:
         rows = self.replay.rows_per_env * self.replay.num_envs
-        size = rows * bytes_per_row() / 2**30
+        size = rows * self.replay.row_bytes / 2**30
         where = "the GPU's memory" if self.replay.device.type == "cuda" else "memory"
         return f"the replay holds {rows:,} rows, up to {size:,.2f} GiB of {where}"
 
@@ -196,9 +204,9 @@ class OffPolicyMethod(Method):
         return self._chance.restore(state, step)
 
 
-def rows_that_fit(device: str) -> int:
+def rows_that_fit(device: str, image_bytes: int = 0) -> int:
     """Rows of a replay buffer that take a quarter of a device's memory."""
-    return memory_bytes(device) // 4 // bytes_per_row()
+    return memory_bytes(device) // 4 // bytes_per_row(image_bytes=image_bytes)
 
 
 def replay_device(config: OffPolicyConfig, device: str) -> str:

@@ -11,7 +11,7 @@ import torch
 
 from mmbench.catalog import Task
 from mmbench.runs import RunError
-from newt_agent.evaluate import MAX_ENVS_PER_TASK, Policy, a_few_at_a_time
+from newt_agent.evaluate import MAX_ENVS_PER_TASK, Policy, a_few_at_a_time, obs_to_evaluate
 from newt_agent.finite import check_numbers
 from newt_agent.planner import Planner
 from newt_agent.planning_agent import PlanningAgent
@@ -59,8 +59,9 @@ def compare_open_loop(
     steps = [max(1, round(horizon * part / 100)) for part in PARTS]
     per_task = min(episodes, MAX_ENVS_PER_TASK)
     rows: dict[str, dict[str, Any]] = {}
+    settings["obs"] = obs_to_evaluate(agent, tasks)
     with a_few_at_a_time(tasks, per_task, settings) as groups:
-        for env in groups:
+        for env in map(agent.seen, groups):
             closed, blind = (
                 _returns(env, make(agent, env, horizon, seed), horizon, episodes, seed)[steps]
                 for make in (_looking, _blind)

@@ -8,17 +8,19 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mmbench.catalog import Task
 from newt_agent.agent import Agent, TaskInfo
-from newt_agent.config import Execution, Precision
+from newt_agent.config import Execution, ObsMode, Precision
 from newt_agent.execution import recorded
 from newt_agent.noise import PlanNoise
 from newt_agent.planner import Planner, PlannerConfig
 from newt_agent.task_module import TaskTables, task_tables
-from newt_agent.world_model import SIZES, ModelConfig, WorldModel
+from newt_agent.vision import IMAGE_FORMATS, SeenEnvironments, Sight, Vision, image_format
+from newt_agent.world_model import SIZES, ModelConfig, TaskContext, WorldModel
 
 
 class PlanningAgent(Agent):
@@ -34,14 +36,17 @@ class PlanningAgent(Agent):
         planner: Settings of the planner.
         plan: Act by planning; off, the policy acts.
         discount_max: The largest discount to learn and plan with.
+        obs: What it sees, of a model that sees images: ``rgb`` or, as published, ``state+rgb``.
 
     Attributes:
         plan: As the argument.
+        sight: What makes images of frames; None if it sees none.
         memory: The last plan, ``[B, horizon, 16]``; None before the first.
         prior_weight: In [0, 1], how far plans start from what the policy would do.
     """
 
     method = "newt"
+    fixed = ("obs", "vision")
     model: WorldModel
 
     def __init__(
@@ -52,16 +57,20 @@ class PlanningAgent(Agent):
         planner: PlannerConfig,
         plan: bool = True,
         discount_max: float = 1.0,
+        obs: ObsMode = "state+rgb",
     ) -> None:
         sizes = self.sizes(model.num_tasks)
         # Neither images nor terminations change a size's name.
-        config = dataclasses.replace(model.config, image_dim=0, terminations=False)
+        config = dataclasses.replace(model.config, image_dim=0, pixels=0, terminations=False)
         size = next((name for name, own in sizes.items() if own == config), "custom")
         super().__init__(model, tasks, encoder, size, discount_max)
         self.planner = Planner(model, planner)
         self.plan = plan
         self.memory: Tensor | None = None
         self.prior_weight = 0.0
+        self.sight: Sight | None = None
+        if model.config.image_dim:
+            self.sight = Sight(obs, "cnn" if model.config.pixels else "dinov2")
         self.run_by("eager")
 
     @classmethod
@@ -73,6 +82,8 @@ class PlanningAgent(Agent):
         planner: PlannerConfig,
         generator: torch.Generator,
         device: torch.device | str = "cpu",
+        obs: ObsMode = "state",
+        vision: Vision = "dinov2",
     ) -> PlanningAgent:
         """Makes an untrained agent for some tasks of the benchmark.
 
@@ -83,13 +94,19 @@ class PlanningAgent(Agent):
             planner: Settings of the planner.
             generator: Source of the initial weights, on the CPU.
             device: Where the model computes.
+            obs: What it sees.
+            vision: What looks at frames.
         """
         tables = cls._first_tables(tasks, encoder, generator)
-        config = cls.sizes(len(tasks))[size]
-        if any(task.terminates for task in tasks):
-            config = dataclasses.replace(config, terminations=True)
+        image = image_format(obs, vision)
+        config = dataclasses.replace(
+            cls.sizes(len(tasks))[size],
+            image_dim=image.features,
+            pixels=image.pixels,
+            terminations=any(task.terminates for task in tasks),
+        )
         model = cls._world_model(config, tables, generator)
-        return cls(model.to(device), TaskInfo.of(tasks), encoder, planner)
+        return cls(model.to(device), TaskInfo.of(tasks), encoder, planner, obs=obs)
 
     @staticmethod
     def sizes(num_tasks: int) -> Mapping[str, ModelConfig]:
@@ -109,6 +126,40 @@ class PlanningAgent(Agent):
     ) -> WorldModel:
         """Makes a world model, untrained."""
         return WorldModel(config, *tables, generator=generator)
+
+    @property
+    def obs(self) -> ObsMode:
+        """What it sees of an environment: its setting ``obs``."""
+        return "state" if self.sight is None else self.sight.obs
+
+    @property
+    def row_entries(self) -> int:
+        """Entries of a row that :meth:`see` returns."""
+        image = 0 if self.sight is None else IMAGE_FORMATS[self.sight.vision].entries
+        return super().row_entries + image
+
+    def see(self, obs: Any) -> np.ndarray:
+        """Looks at frames, if it sees any; leaves rows as they are."""
+        if self.sight is None or (not isinstance(obs, Mapping) and np.ndim(obs) == 2):
+            return obs
+        return self.sight(obs, self.device)
+
+    def seen(self, env: Any) -> Any:
+        """A vector environment whose observations are rows that :meth:`see` has made."""
+        return env if self.sight is None else SeenEnvironments(env, self.sight, self.device)
+
+    def open_eyes(self, obs: ObsMode, vision: Vision, generator: torch.Generator) -> None:
+        """Lets an agent of states see frames too; at first they change nothing.
+
+        Args:
+            obs: What it sees from now on.
+            vision: What looks at frames.
+            generator: Source of the CNN's weights, on the CPU.
+        """
+        image = image_format(obs, vision)
+        self.model.add_images(image.features, image.pixels, generator)
+        self.sight = Sight(obs, vision)
+        self.run_by(self.execution, self.planner.precision)  # what is recorded sees nothing
 
     def independent(self) -> PlanningAgent:
         """Returns an agent with the same networks and no memory yet."""
@@ -173,7 +224,7 @@ class PlanningAgent(Agent):
         """Plans from draws.
 
         Args:
-            obs: ``[B, 128]``.
+            obs: ``[B, 128]``, or longer rows of :meth:`see`.
             task: ``[B]``, rows of the task table.
             first: ``[B]`` bool, where an episode starts.
             memory: ``[B, horizon, 16]``, the last plan.
@@ -201,7 +252,7 @@ class PlanningAgent(Agent):
         """As :meth:`plan_by`; as written."""
         # One dimension more, against which the planner's candidates broadcast.
         context = self.model.context(task[:, None])
-        z = self.model.encode(obs[:, None], context)
+        z = self._encode(obs[:, None], context)
         weight = 0.0 if prior_weight is None else prior_weight
         return self.planner.plan(
             z, context, memory, first, self.discount[task], explore, noise, weight
@@ -211,14 +262,22 @@ class PlanningAgent(Agent):
         self, obs: Tensor, task: Tensor, explore: bool, generator: torch.Generator | None
     ) -> Tensor:
         context = self.model.context(task)
-        z = self.model.encode(obs, context)
+        z = self._encode(obs, context)
         if not explore:
             return self.model.pi(z, context)[0]
         noise = torch.empty(len(z), self.model.config.action_dim, device=z.device)
         return self.model.sample_action(z, context, noise.normal_(generator=generator))[0]
 
+    def _encode(self, obs: Tensor, context: TaskContext) -> Tensor:
+        """Latent states of rows."""
+        state = self.model.config.obs_dim
+        image = None if self.sight is None else obs[..., state:]
+        return self.model.encode(obs[..., :state], context, image)
+
     def _own_description(self) -> dict[str, Any]:
         return {
+            "obs": None if self.sight is None else self.sight.obs,
+            "vision": None if self.sight is None else self.sight.vision,
             "model": dataclasses.asdict(self.model.config),
             "planner": dataclasses.asdict(self.planner.config),
             "prior_weight": self.prior_weight,
@@ -237,6 +296,7 @@ class PlanningAgent(Agent):
         encoder: str,
         size: str,
     ) -> PlanningAgent:
-        agent = cls(model, tasks, encoder, PlannerConfig(**about["planner"]))
+        obs: ObsMode = about.get("obs") or "state+rgb"  # as published, of one with images
+        agent = cls(model, tasks, encoder, PlannerConfig(**about["planner"]), obs=obs)
         agent.prior_weight = float(about.get("prior_weight", 0.0))
         return agent

@@ -22,18 +22,18 @@ import torch
 from torch import Tensor
 
 from newt_agent.losses import Batch
+from newt_agent.vision import NO_IMAGE, ImageFormat
 
 Weighting = Literal["task", "transition", "episode"]
 """What counts equally in a sample."""
 
-_STORED = ("obs", "action", "reward")
 _MAX_TRIES = 1000
 """Even where only one window in ten lies within an episode, this many tries find one."""
 
 
-def bytes_per_row(obs_dim: int = 128, action_dim: int = 16) -> int:
-    """Memory that a row takes: observation, action and reward in float32, and its step."""
-    return 4 * (obs_dim + action_dim + 2)
+def bytes_per_row(obs_dim: int = 128, action_dim: int = 16, image_bytes: int = 0) -> int:
+    """Memory that a row takes: observation, action and reward in float32, its step, an image."""
+    return 4 * (obs_dim + action_dim + 2) + image_bytes
 
 
 class Steps(NamedTuple):
@@ -78,6 +78,7 @@ class Replay:
         weighting: What counts equally in a sample.
         sample_device: Where the samples go; None is where the rows are.
         terminations: Keep which steps ended their episode.
+        image: What an observation holds of a frame, behind its first ``obs_dim`` entries.
 
     Raises:
         ValueError: The capacity is too small for one window an environment.
@@ -95,6 +96,7 @@ class Replay:
         weighting: Weighting = "task",
         sample_device: torch.device | str | None = None,
         terminations: bool = False,
+        image: ImageFormat = NO_IMAGE,
     ) -> None:
         self.rows_per_env = capacity // num_envs
         # With fewer, every window of a ring buffer could cross a reset.
@@ -114,6 +116,10 @@ class Replay:
         self._obs = torch.zeros(size, obs_dim, device=self.device)
         self._action = torch.zeros(size, action_dim, device=self.device)
         self._reward = torch.zeros(size, device=self.device)
+        self._columns = {"obs": self._obs, "action": self._action, "reward": self._reward}
+        self._image = torch.zeros(size, image.entries, dtype=image.dtype, device=self.device)
+        if image.entries:
+            self._columns["image"] = self._image
         # The bookkeeping is on the CPU, so that nothing waits for a GPU.
         self._row_step = np.zeros((num_envs, self.rows_per_env), np.int32)  # of its episode
         self._terminated = np.zeros_like(self._row_step, bool) if terminations else None
@@ -129,7 +135,7 @@ class Replay:
         """Adds the first observations of new episodes.
 
         Args:
-            obs: [num_envs, obs_dim].
+            obs: [num_envs, obs_dim], and an image behind it if there are any.
             where: [num_envs] bool, which environments start one.
         """
         zeros = torch.zeros(self.num_envs, self._action.shape[1])
@@ -149,7 +155,7 @@ class Replay:
         """Adds one step of every environment.
 
         Args:
-            obs: [num_envs, obs_dim], the observations after the step; where an episode ended,
+            obs: As of :meth:`start`, the observations after the step; where an episode ended,
                 its last one (call :meth:`start` next).
             action: [num_envs, action_dim], as executed.
             reward: [num_envs].
@@ -177,7 +183,11 @@ class Replay:
             self._episodes.forget(envs, self._rows_written)
         rows = torch.from_numpy(envs * self.rows_per_env + slot).to(self.device)
         chosen = torch.from_numpy(envs)
-        self._obs[rows] = obs[chosen].to(self.device)
+        state = self._obs.shape[1]
+        self._obs[rows] = obs[chosen, :state].to(self.device)
+        if "image" in self._columns:
+            image = obs[chosen, state:].to(self._image.dtype)  # exact, and less to move
+            self._image[rows] = image.to(self.device)
         self._action[rows] = action[chosen].to(self.device)
         self._reward[rows] = reward[chosen].to(self.device)
 
@@ -190,7 +200,8 @@ class Replay:
 
         Returns:
             The windows, with obs [horizon + 1, batch, obs_dim], action and reward
-            [horizon, batch, ...], task [batch], and terminated [horizon, batch] if that is kept.
+            [horizon, batch, ...], task [batch]; images as they are stored, and terminated
+            [horizon, batch], if there are any.
 
         Raises:
             NoWindowError: An environment holds no whole window, or next to none.
@@ -204,6 +215,7 @@ class Replay:
             action=self._taken(self._action, index[1:]),
             reward=self._taken(self._reward, index[1:]),
             task=self._task_of(envs),
+            image=self._taken(self._image, index) if "image" in self._columns else None,
             terminated=self._terminations_of(rows[1:]),
         )
 
@@ -292,7 +304,8 @@ class Replay:
     @property
     def row_bytes(self) -> int:
         """Memory that a row takes."""
-        return bytes_per_row(self._obs.shape[1], self._action.shape[1])
+        image_bytes = self._image.shape[1] * self._image.element_size()
+        return bytes_per_row(self._obs.shape[1], self._action.shape[1], image_bytes)
 
     @property
     def held(self) -> tuple[np.ndarray, np.ndarray]:
@@ -308,7 +321,7 @@ class Replay:
         """
         places = self._places(begin, end)
         index = torch.from_numpy(places).to(self.device)
-        rows = {name: getattr(self, f"_{name}")[index].cpu() for name in _STORED}
+        rows = {name: column[index].cpu() for name, column in self._columns.items()}
         rows["row_step"] = torch.from_numpy(self._row_step.reshape(-1)[places])
         if self._terminated is not None:
             rows["terminated"] = torch.from_numpy(self._terminated.reshape(-1)[places])
@@ -326,8 +339,8 @@ class Replay:
             )
         places = self._places(begin, end)
         index = torch.from_numpy(places).to(self.device)
-        for name in _STORED:
-            getattr(self, f"_{name}")[index] = rows[name].to(self.device)
+        for name, column in self._columns.items():
+            column[index] = rows[name].to(self.device)
         self._row_step.reshape(-1)[places] = rows["row_step"].numpy()
         if self._terminated is not None:
             self._terminated.reshape(-1)[places] = rows["terminated"].numpy()

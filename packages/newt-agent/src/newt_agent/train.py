@@ -92,6 +92,7 @@ class Trainer:
                 tasks=config.selected(),
                 envs_per_task=config.envs_per_task,
                 skip_missing=config.skip_missing,
+                obs=config.obs,
                 num_workers=config.num_workers,
                 on_error=config.on_error,
                 progress=on_progress,
@@ -102,10 +103,11 @@ class Trainer:
         method.check(config, self.tasks, device)
         self.agent = self._make_agent(method, resume)
         self.agent.limit_discount(config.discount_max)
+        self.env = self.agent.seen(self.env)
         rows = self.agent.index([task.versioned_name for task in self.env.tasks])
         self.method = method(config, self.agent, rows)
         self.recent = RecentScores()
-        self._episodes = RunningEpisodes(self.env)
+        self._episodes = RunningEpisodes(self.env, self.agent)
         self._state = RunState(folder, config, self.method, self._episodes)
         self._watch = Stopwatch()
         self._stop = threading.Event()
@@ -336,7 +338,7 @@ class Trainer:
         agent = Agent.load(source, self._device)
         check_checkpoint(self.config, method.name, source, agent)
         agent.add_tasks(self.tasks)
-        return agent
+        return method.adapted(self.config, agent)
 
     def _start(self) -> None:
         self._episodes.reset(environment_seed(self.config.seed))

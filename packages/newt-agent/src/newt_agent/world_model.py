@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from newt_agent.cnn import CNN
 from newt_agent.layers import MLP, MLPEnsemble
 from newt_agent.maths import (
     bounded_log_std,
@@ -72,6 +73,8 @@ class ModelConfig:
     """Size of the padded action."""
     image_dim: int = 0
     """Size of the image features (768 for DINOv2 base), 0 for none."""
+    pixels: int = 0
+    """Side of the images of which a CNN makes these features; 0: they come in."""
     q_dropout: float = 0.0
     """Dropout in the first layer of the value ensemble while it is trained (TD-MPC2: 0.01)."""
     terminations: bool = False
@@ -216,6 +219,7 @@ class WorldModel(TaskModule):
         self.termination_net: MLP | None = None
         if config.terminations:
             self.predict_terminations(generator)
+        self.cnn = CNN(config.pixels, generator) if config.pixels else None
 
     def predict_terminations(self, generator: torch.Generator | None = None) -> None:
         """Adds the network that predicts terminations; at first it predicts none."""
@@ -234,6 +238,25 @@ class WorldModel(TaskModule):
     def terminates(self) -> bool:
         """Whether it predicts terminations."""
         return self.termination_net is not None
+
+    def add_images(self, image_dim: int, pixels: int, generator: torch.Generator) -> None:
+        """Lets the model see images too. At first they change nothing: their weights are 0.
+
+        Args:
+            image_dim: As of the config.
+            pixels: The same.
+            generator: Source of the CNN's weights, on the CPU.
+
+        Raises:
+            ValueError: It sees images already.
+        """
+        if self.config.image_dim:
+            raise ValueError("this model sees images already")
+        self.config = dataclasses.replace(self.config, image_dim=image_dim, pixels=pixels)
+        device = self.action_mask.device
+        weight = torch.zeros(self.config.enc_dim, image_dim, device=device)
+        self.encoder.weight_extra = nn.Parameter(weight)
+        self.cnn = CNN(pixels, generator).to(device) if pixels else None
 
     @property
     def num_q(self) -> int:
@@ -272,7 +295,8 @@ class WorldModel(TaskModule):
         Args:
             obs: ``[..., obs_dim]``, padded.
             context: Tasks, whose indices broadcast to ``obs.shape[:-1]``.
-            image: ``[..., image_dim]`` features, exactly if the model has ``image_dim``.
+            image: ``[..., image_dim]`` features, or ``[..., 3 * pixels**2]`` of any type if the
+                model has a CNN; exactly if the model has ``image_dim``.
 
         Returns:
             ``[..., latent_dim]``: simplices of ``simnorm_dim`` entries in (0, 1).
@@ -284,6 +308,8 @@ class WorldModel(TaskModule):
             wants = f"needs image features [..., {self.config.image_dim}]"
             raise ValueError(f"this model {wants if image is None else 'takes no image features'}")
         obs = torch.where(context.observation_mask, obs, 0.0)
+        if image is not None:
+            image = image.float() if self.cnn is None else self.cnn(image)
         return self.encoder(obs, image, context.encoder)
 
     def next(self, z: Tensor, action: Tensor, context: TaskContext) -> Tensor:
@@ -430,8 +456,10 @@ class WorldModel(TaskModule):
             nets.append(self.termination_net)
         if policy:
             nets.append(self.policy)
+        encoders: list[nn.Module] = [self.encoder, *([] if self.cnn is None else [self.cnn])]
+        encoding = [p for net in encoders for p in net.parameters()]
         return [
-            {"params": list(self.encoder.parameters()), "lr": lr * encoder_lr_scale},
+            {"params": encoding, "lr": lr * encoder_lr_scale},
             {"params": [p for net in nets for p in net.parameters()], "lr": lr},
         ]
 

@@ -57,21 +57,22 @@ class Video(TaskCommand):
         if self.seed < 0:
             raise RunError(f"--seed {self.seed}: at least 0")
         check_video(path)
-        policy = self._policy(task)
+        policy, obs = self._policy(task)
         console = Console(stderr=True)
         with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
             bar = bars.add_task(task.versioned_name, total=task.max_episode_steps)
             episode = record_episode(
-                task, policy, path, self.seed, lambda step: bars.update(bar, completed=step)
+                task, policy, path, self.seed, lambda step: bars.update(bar, completed=step), obs
             )
         result = told_result(episode.score, episode.episode_return)
         print(f"{path}: one episode of {task.versioned_name}, {result}")
 
-    def _policy(self, task: Task) -> Policy:
+    def _policy(self, task: Task) -> tuple[Policy, str]:
+        """Returns the policy, and what it sees."""
         if self.policy == "random":
             if not self.plan:
                 raise RunError("--no-plan: the random policy never plans; leave it out")
-            return random_policy(task, self.seed)
+            return random_policy(task, self.seed), "state"
         try:
             from newt_agent.cli_eval import load_agent
         except ImportError as error:
@@ -79,4 +80,5 @@ class Video(TaskCommand):
                 f"--policy {self.policy}: the agent of a checkpoint needs the package newt-agent "
                 f"({error}): " + command("pip", "install", "newt-agent")
             ) from error
-        return load_agent(self.policy, plan=self.plan).policy(task.versioned_name, self.seed)
+        agent = load_agent(self.policy, plan=self.plan)
+        return agent.policy(task.versioned_name, self.seed), agent.obs

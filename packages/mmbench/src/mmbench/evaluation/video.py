@@ -24,8 +24,8 @@ SIZE = 448
 _CAPTION = 32
 """Height of the line below a frame, in pixels."""
 
-Policy = Callable[[np.ndarray, bool], np.ndarray]
-"""An action (16,) from a state observation (128,) and whether an episode starts with it."""
+Policy = Callable[[Any, bool], np.ndarray]
+"""An action (16,) from an observation and whether an episode starts with it."""
 
 
 class NoVideoError(RunError):
@@ -87,6 +87,7 @@ def record_episode(
     path: Path,
     seed: int = 0,
     on_step: Callable[[int], None] | None = None,
+    obs: str = "state",
 ) -> Episode:
     """Plays one episode and writes it as a video.
 
@@ -96,6 +97,8 @@ def record_episode(
         path: The file, ``.mp4`` or ``.gif``; it appears when it is complete.
         seed: Of the episode.
         on_step: Called with the number of each step.
+        obs: What the policy sees: ``state``, ``rgb`` or ``state+rgb``. Of a task without a state,
+            frames.
 
     Returns:
         The episode.
@@ -108,7 +111,7 @@ def record_episode(
     from mmbench.rendering import RendererUnavailableError  # late: it loads MuJoCo
 
     check_video(path)
-    env = TaskEnv(task, obs="state" if task.obs_dim else "rgb", render_mode="rgb_array")
+    env = TaskEnv(task, obs=obs if task.obs_dim else "rgb", render_mode="rgb_array")
     name = task.versioned_name
     info: dict[str, Any] = {}
     total, step = 0.0, 0
