@@ -20,6 +20,7 @@ from mmbench.commands.assets import Assets
 from mmbench.commands.bench import Bench
 from mmbench.commands.demos import Demos
 from mmbench.commands.doctor import Doctor
+from mmbench.commands.report import Report
 from mmbench.commands.tasks import Tasks
 from mmbench.commands.video import Video
 from mmbench.runs import report_errors
@@ -44,6 +45,7 @@ COMMANDS: dict[str, Callable[..., Command]] = {
     "bench": Bench,
     "demos": Demos,
     "video": Video,
+    "report": Report,
 }
 """The subcommands."""
 

@@ -1,0 +1,56 @@
+"""``mmbench report``: runs side by side, as tables, pictures and one page."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mmbench.commands import TaskCommand
+from mmbench.runs import RunError
+
+
+@dataclasses.dataclass(frozen=True)
+class Report(TaskCommand):
+    """Compare runs of any methods: scores per task, domain and in total, intervals, curves, cost.
+
+    A run is the folder of one, or a result file of a method outside this repository (docs/report.md
+    has its form).
+    """
+
+    runs: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="RUN ...")] = ()
+    """Folders and files. NAME=PATH gives a run's method another name."""
+
+    out: Annotated[str, tyro.conf.arg(metavar="DIR")] = "report"
+    """Folder for report.html, report.md, CSV and PNG files."""
+
+    title: str = "Comparison"
+    """Heading of the page."""
+
+    check: bool = False
+    """Only check that the runs can be read, and write nothing."""
+
+    def run(self) -> None:
+        """Reads, compares, writes.
+
+        Raises:
+            RunError: A run cannot be read, or two cannot stand in one report.
+        """
+        from mmbench.evaluation.report import Comparison, read_result, tables, write_report
+
+        if not self.runs:
+            raise RunError("no run: give the folders of finished runs, or result files")
+        results = [read_result(source) for source in self.runs]
+        if self.check:
+            for result in results:
+                told = f"{result.method}, seed {result.seed}, {len(result.tasks)} tasks"
+                print(f"{result.source}: {told}, protocol {result.protocol or 'none'}")
+            return
+        comparison = Comparison(results)
+        files = write_report(comparison, Path(self.out).expanduser(), self.title)
+        print(tables(comparison)[0].markdown())
+        for note in comparison.notes:
+            print(f"* {note}")
+        print(f"\n{files[0]} and {len(files) - 1} more files")

@@ -1,0 +1,181 @@
+"""`mmbench report`: run folders and files of others in one table."""
+
+import csv
+import json
+import re
+
+import pytest
+
+from mmbench.cli import main
+from mmbench.evaluation.report import FORMAT, Comparison, read_result, tables
+from mmbench.evaluation.report.tables import shown
+from mmbench.runs import METRIC_FIELDS, RunError, RunFolder
+
+VERSIONS = {"mmbench": "0.1.0"}
+
+
+def write_file(path, method="ours", seed=0, scores=(0.5, 0.7), **changes):
+    names = ("walker-walk", "mw-reach")[: len(scores)]
+    tasks = {n: {"score": s, "episodes": 10} for n, s in zip(names, scores, strict=True)}
+    content = {
+        **{"format": FORMAT, "method": method, "seed": seed, "tasks": tasks, "steps": 100},
+        **{"versions": VERSIONS, "seconds": 60.0},
+        "curve": [{"step": 0, "seconds": 0, "score": 0}, {"step": 100, "seconds": 60, "score": 1}],
+        **changes,
+    }
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+def write_run(path, seed=0, steps=1000, protocol=None):
+    config = {"method": "ppo", "config": {"seed": seed, "steps": steps}, "versions": VERSIONS}
+    rows = [
+        {
+            **dict.fromkeys(METRIC_FIELDS, 0.0),
+            **{"step": step, "phase": "train", "task": task, "score": score, "seconds": step / 10},
+        }
+        for step in (500, 1000)
+        for task, score in (("walker-walk", step / 2000), ("mw-reach", 0.0))
+    ]
+    tasks = {
+        "walker-walk": {"domain": "dmcontrol", "score": 0.5, "episodes": 2},
+        "mw-reach": {"domain": "metaworld", "score": 0.25, "episodes": 2},
+    }
+    with RunFolder.create(path, "ppo") as folder:
+        folder.write_config(config if protocol is None else {**config, "protocol": protocol})
+        folder.metrics.begin()
+        folder.metrics.append(rows)
+        folder.write_eval({"step": 1000, "tasks": tasks})
+    return str(path)
+
+
+def total(comparison):
+    table = tables(comparison)[0]
+    return {row[0]: dict(zip(table.header, map(shown, row), strict=True)) for row in table.rows}
+
+
+def compared(*sources):
+    return Comparison([read_result(source) for source in sources])
+
+
+def test_a_run_folder_holds_all_that_a_report_needs(tmp_path):
+    run = read_result(write_run(tmp_path / "run"))
+    assert (run.method, run.seed, run.steps, run.seconds) == ("ppo", 0, 1000, 100.0)
+    assert {name: row.score for name, row in run.tasks.items()} == {
+        "walker-walk": 0.5,
+        "mw-reach": 0.25,
+    }
+    assert run.curve == ((520.0, 50.0, 0.125), (1000.0, 100.0, 0.25))
+
+
+def test_folders_and_files_of_others_stand_in_one_report(tmp_path, capsys):
+    own = [write_run(tmp_path / f"run{seed}", seed) for seed in range(3)]
+    other = [write_file(tmp_path / f"{seed}.json", seed=seed) for seed in range(2)]
+    main(["report", *own, *other, "--out", str(tmp_path / "out")])
+    printed = capsys.readouterr().out
+    assert "| ppo | 0.375 [0.375, 0.375] | 0.375" in printed
+    assert "| ours | 0.600 | 0.600 | 2 of 2 | 2 |" in printed  # two runs: no interval
+    assert "Fewer than 3 runs, so no interval: ours 2." in printed
+    assert "ours has no run of seed 2." in printed
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert files >= {"report.html", "report.md", "total.csv", "tasks.csv", "curve_steps.png"}
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 3
+    assert not re.search(r"(src|href)=\"(?!data:)", page)  # nothing from outside
+    with (tmp_path / "out" / "total.csv").open() as file:
+        first = next(csv.DictReader(file))
+    assert (first["method"], first["mean"], first["mean low"]) == ("ours", "0.6", "")
+
+
+def test_a_task_that_could_not_run_is_counted(tmp_path):
+    few = write_file(tmp_path / "a.json", "few", scores=(0.9,), missing=["mw-reach"])
+    comparison = compared(few, write_file(tmp_path / "b.json"))
+    assert total(comparison)["few"]["tasks"] == "1 of 2"
+    assert "few has scores of 1 of 2 tasks; its means are over those alone." in comparison.notes
+
+
+def test_whole_domains_have_the_papers_numbers_beside_them(tmp_path):
+    from mmbench import tasks
+
+    rows = {task.name: {"score": 0.5, "episodes": 1} for task in tasks(domain="mujoco")}
+    rows["walker-walk"] = {"score": 0.5, "episodes": 1}
+    domains = tables(compared(write_file(tmp_path / "a.json", tasks=rows)))[1]
+    assert domains.header[-2:] == ["paper: Newt", "paper: TD-MPC2"]
+    of = {row[0]: row[-2:] for row in domains.rows}
+    assert of == {"mujoco": [0.20, 0.64], "dmcontrol": [None, None], "total": [None, None]}
+
+
+@pytest.mark.parametrize(
+    "change, complaint",
+    [
+        ({"format": "other"}, "format is 'other'; this version reads 'mmbench-result-1'"),
+        ({"method": None}, "'method' is missing; it has to be text"),
+        ({"seed": "0"}, "seed is '0'; it has to be an integer"),
+        ({"seed": True}, "seed is True; it has to be an integer"),
+        ({"tasks": {}}, "no task has a score"),
+        ({"tasks": {"walk": {"score": 0, "episodes": 1}}}, "'walk': mmbench has no such task"),
+        ({"tasks": {"mw-reach": {"score": 70, "episodes": 1}}}, "'mw-reach': score is 70"),
+        ({"tasks": {"mw-reach": {"score": 0.5}}}, "'mw-reach': 'episodes' is missing"),
+        ({"tasks": {"mw-reach": 0.5}}, "an object with score and episodes is needed, got 0.5"),
+        ({"missing": ["mw-reach"]}, "'mw-reach' is in tasks and in missing"),
+        ({"curve": [{"step": 0, "score": 1}]}, "a point of curve: 'seconds' is missing"),
+        ({"protocol": {"name": "huge", "version": 1}}, "unknown protocol 'huge'"),
+        ({"protocol": {"name": "lite", "version": 99}}, "version 99 of the protocol 'lite'"),
+        ({"time": 3}, "unknown entry 'time'"),
+    ],
+)
+def test_files_are_validated(tmp_path, change, complaint):
+    path = write_file(tmp_path / "a.json", **change)
+    with pytest.raises(RunError, match=re.escape(complaint)) as error:
+        read_result(path)
+    assert path in str(error.value)
+
+
+def test_check_writes_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    main(["report", "--check", write_file(tmp_path / "a.json")])
+    assert "ours, seed 0, 2 tasks, protocol none" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_an_unfinished_run_is_refused(tmp_path):
+    path = write_run(tmp_path / "run")
+    (tmp_path / "run" / "eval.json").unlink()
+    with pytest.raises(RunError, match="is not finished"):
+        read_result(path)
+
+
+def test_two_versions_of_a_protocol_are_never_in_one_report(tmp_path, monkeypatch):
+    import dataclasses
+
+    from mmbench.evaluation import protocol
+
+    later = dataclasses.replace(protocol.LITE, version=2)
+    monkeypatch.setitem(protocol.PROTOCOLS, "lite", later)
+    one = write_file(tmp_path / "a.json", protocol={"name": "lite", "version": 1})
+    two = write_file(tmp_path / "b.json", "b", protocol={"name": "lite", "version": 2})
+    with pytest.raises(RunError, match=r"a\.json follows lite 1, and .*b\.json lite 2"):
+        compared(one, two)
+
+
+def test_a_run_that_changed_the_protocol_is_labelled(tmp_path):
+    label = {"name": "lite", "version": 1, "row": "ppo", "changed": ["steps"]}
+    comparison = compared(write_run(tmp_path / "run", protocol=label))
+    assert total(comparison)["ppo"]["protocol"] == "not lite: steps"
+    assert "ppo is not lite: steps." in comparison.notes
+
+
+def test_mixed_versions_are_told(tmp_path):
+    one = write_file(tmp_path / "a.json")
+    two = write_file(tmp_path / "b.json", seed=1, versions={"mmbench": "0.2.0"})
+    (note,) = [note for note in compared(one, two).notes if "Versions" in note]
+    assert note == f"Versions of mmbench differ: 0.1.0 ({one}), 0.2.0 ({two})."
+
+
+def test_runs_that_are_no_seeds_of_one_method_need_names(tmp_path):
+    one, two = write_run(tmp_path / "a"), write_run(tmp_path / "b", seed=1, steps=2000)
+    with pytest.raises(RunError, match="with steps 1000 and 2000"):
+        compared(one, two)
+    assert set(total(compared(one, f"long={two}"))) == {"ppo", "long"}
+    with pytest.raises(RunError, match="are both ppo with seed 0"):
+        compared(one, one)
