@@ -293,7 +293,8 @@ def report(results: dict[Run, Outcome], scale: float) -> None:
             low, high = np.percentile(ratios, [2.5, 97.5])
             ours, theirs = iqm(scores.reshape(2, -1))
             ratio = ours / theirs
-        speed = np.exp(np.log(medians[0] / medians[1]).mean())
+        # By pairs, which ran on one machine: rows of several machines may be in the file.
+        speed = np.exp(np.log(np.median(speeds[0] / speeds[1], 1)).mean())
         summary.append(
             f"{method}: IQM {ours:.3f}, theirs {theirs:.3f}; ratio {ratio:.2f} "
             f"(95 % interval {low:.2f} to {high:.2f}); {speed:.2f} times their steps/s"
