@@ -48,3 +48,13 @@ def test_the_examples_run(path, is_whole_episode, run, monkeypatch, capsys):
         printed = float(capsys.readouterr().out)
         assert printed == names["info"]["score"] and 0.0 <= printed <= 1.0
         assert names["truncated"], "the episode is over"
+
+
+def test_the_container_installs_what_the_readme_says():
+    readme, dockerfile = ((ROOT / name).read_text() for name in ("README.md", "Dockerfile"))
+    named = set(re.findall(r"\blib[a-z0-9-]+\b(?=[ `])", "".join(
+        re.findall(r"apt-get install ([^`]+`)", readme)
+    )))  # fmt: skip
+    assert named and named <= set(re.findall(r"[a-z0-9-]+", dockerfile))
+    for line in ('"uv>=0.9,<1"', "uv sync --locked"):
+        assert line in dockerfile and line in (ROOT / ".ci" / "run").read_text()

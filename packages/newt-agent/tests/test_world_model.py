@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mmbench.runs import RunError
 from newt_agent.layers import norm_mish, simnorm, sum_of_inputs
 from newt_agent.world_model import SIZES, ModelConfig, WorldModel
 
@@ -459,10 +460,12 @@ def test_state_dict_restores_everything():
         ({"num_q": 1}, "num_q"),
         ({"num_enc_layers": 1}, "num_enc_layers"),
         ({"vmin": 10.0}, "vmin"),
+        ({"image_dim": None}, "image_dim=None: an integer"),
+        ({"mlp_dim": 2**40}, "mlp_dim"),
     ],
 )
 def test_rejects_impossible_sizes(change, match):
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises(RunError, match=match):
         replace(TINY, **change)
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from torch import Tensor
 
+from mmbench.evaluation import is_result
 from mmbench.runs import RunError, RunFolder, provenance, read_json, verify_folder, write_json
 from mmbench.runs.files import MANIFEST
 from newt_agent.agent import checkpoint_folder
@@ -207,6 +208,11 @@ def load_training_state(checkpoint: Path) -> TrainingState:
             raise RunError(
                 f"{checkpoint / _PROGRESS} is damaged: {name!r} is {progress.get(name)!r:.40}"
             )
+    tasks: set[frozenset[str]] = set()
+    for name, result in progress["results"].items():
+        tasks |= {frozenset(result["tasks"])} if is_result(result) else {frozenset()}
+        if not all(tasks) or len(tasks) > 1:
+            raise RunError(f"{checkpoint / _PROGRESS} is damaged: {name!r} is no such evaluation")
     tensors = load_tensors(checkpoint / _TRAINING)
     return TrainingState(
         checkpoint, entries(tensors, "episodes"), entries(tensors, "method"), progress

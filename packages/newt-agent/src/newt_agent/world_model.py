@@ -25,11 +25,12 @@ from __future__ import annotations
 import copy
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from mmbench.runs import RunError
 from newt_agent.cnn import CNN
 from newt_agent.layers import MLP, MLPEnsemble
 from newt_agent.maths import (
@@ -38,60 +39,60 @@ from newt_agent.maths import (
     gaussian_log_prob,
     tanh_log_det,
 )
+from newt_agent.settings import Range, check_settings
 from newt_agent.task_module import TaskModule
+
+Size = Annotated[int, Range(1, 2**20)]
 
 
 @dataclass(frozen=True)
 class ModelConfig:
     """Sizes of a world model."""
 
-    enc_dim: int
+    enc_dim: Size
     """Width of the encoder's hidden layers."""
-    mlp_dim: int
+    mlp_dim: Size
     """Width of the hidden layers of every other network (two each)."""
-    latent_dim: int
+    latent_dim: Size
     """Size of the latent state, a multiple of `simnorm_dim`."""
-    num_enc_layers: int
+    num_enc_layers: Annotated[int, Range(2, 1000)]
     """Linear layers of the encoder, the last one included; at least 2."""
-    num_q: int
+    num_q: Annotated[int, Range(2, 1000)]
     """Heads of the value ensemble; at least 2."""
-    simnorm_dim: int = 8
+    simnorm_dim: Size = 8
     """Entries per simplex of the latent state."""
-    num_bins: int = 101
+    num_bins: Annotated[int, Range(2, 2**16)] = 101
     """Bins of the reward and value distributions."""
-    vmin: float = -10.0
+    vmin: Annotated[float, Range(-100, 100)] = -10.0
     """Centre of the first bin, in symlog space."""
-    vmax: float = 10.0
+    vmax: Annotated[float, Range(-100, 100)] = 10.0
     """Centre of the last bin, in symlog space."""
-    log_std_min: float = -10.0
+    log_std_min: Annotated[float, Range(-100, 100)] = -10.0
     """Lowest log standard deviation of the policy, before squashing."""
-    log_std_max: float = 2.0
+    log_std_max: Annotated[float, Range(-100, 100)] = 2.0
     """Highest log standard deviation of the policy, before squashing."""
-    obs_dim: int = 128
+    obs_dim: Size = 128
     """Size of the padded observation."""
-    action_dim: int = 16
+    action_dim: Size = 16
     """Size of the padded action."""
-    image_dim: int = 0
+    image_dim: Annotated[int, Range(0, 2**20)] = 0
     """Size of the image features (768 for DINOv2 base), 0 for none."""
-    pixels: int = 0
+    pixels: Annotated[int, Range(0, 4096)] = 0
     """Side of the images of which a CNN makes these features; 0: they come in."""
-    q_dropout: float = 0.0
+    q_dropout: Annotated[float, Range(0, 0.9)] = 0.0
     """Dropout in the first layer of the value ensemble while it is trained (TD-MPC2: 0.01)."""
     terminations: bool = False
     """Predict which states end an episode, for tasks whose episodes terminate."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
+        check_settings(self, "model.")
         if self.latent_dim % self.simnorm_dim:
-            raise ValueError(
-                f"latent_dim ({self.latent_dim}) must be a multiple of "
-                f"simnorm_dim ({self.simnorm_dim})"
+            raise RunError(
+                f"model.latent_dim={self.latent_dim}: has to be a multiple of simnorm_dim="
+                f"{self.simnorm_dim}"
             )
-        if self.num_enc_layers < 2:
-            raise ValueError(f"num_enc_layers must be at least 2, not {self.num_enc_layers}")
-        if self.num_q < 2:
-            raise ValueError(f"num_q must be at least 2, not {self.num_q}: targets take a minimum")
-        if self.num_bins < 2 or self.vmin >= self.vmax:
-            raise ValueError("num_bins must be at least 2 and vmin less than vmax")
+        if self.vmin >= self.vmax or self.log_std_min >= self.log_std_max:
+            raise RunError("model.vmin and log_std_min have to be less than vmax and log_std_max")
 
 
 SIZES: dict[str, ModelConfig] = {

@@ -72,6 +72,23 @@ def summarise(episodes: Sequence[Episode], tasks: Sequence[Task]) -> dict[str, A
     }
 
 
+def is_result(value: Any) -> bool:
+    """Whether a value has the form that :func:`summarise` returns, as far as readers need it."""
+
+    def has(group: Any, *names: str) -> bool:
+        return isinstance(group, dict) and all(_is_number(group.get(name, "")) for name in names)
+
+    if not (isinstance(value, dict) and isinstance(value.get("tasks"), dict) and value["tasks"]):
+        return False
+    rows = all(has(row, "score", "return", "episodes") for row in value["tasks"].values())
+    return rows and has(value.get("total"), "score", "tasks")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a number, or null, as which JSON holds NaN."""
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
 def _row(episodes: Sequence[Episode]) -> dict[str, Any]:
     """The means of a task."""
     scores = np.array([episode.score for episode in episodes])
