@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import torch
 from batches import noise_batch
+from tiny import TINY
 from waiting import WaitsForNothing
 
 from mmbench import catalog
@@ -14,6 +15,7 @@ from newt_agent.agent import Agent
 from newt_agent.execution import Graphs, resolve_execution
 from newt_agent.learner import Learner, OptimizerConfig
 from newt_agent.losses import LossConfig, update_noise
+from newt_agent.newt import Newt
 from newt_agent.planner import PlannerConfig
 from newt_agent.planning_agent import PlanningAgent
 
@@ -134,6 +136,8 @@ def test_ways_to_run_that_are_not_here(monkeypatch):
     assert resolve_execution("auto", torch.device("cuda")) == "graph"
     with pytest.raises(RunError, match="execution=graph: only a GPU"):
         resolve_execution("graph", cpu)
+    with pytest.raises(RunError, match="execution=graph"):  # before anything is built
+        Newt.check(dataclasses.replace(TINY, execution="graph"), TASKS, "cpu")
     monkeypatch.setenv("PATH", "")
     with pytest.raises(RunError, match=r"execution=compile: .* C\+\+ compiler, and none is here"):
         resolve_execution("compile", cpu)

@@ -97,6 +97,7 @@ class ModelBased(OffPolicyMethod):
         Raises:
             RunError: A setting does not fit.
         """
+        resolve_execution(config.execution, torch.device(device))
         horizon = config.planner.horizon
         shortest = min(tasks, key=lambda task: task.max_episode_steps)
         if horizon > shortest.max_episode_steps:
