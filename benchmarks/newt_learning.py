@@ -342,7 +342,8 @@ def report_single(steps: int, rows: list[Row], curves: list[Row]) -> None:
     head("task", "seed", "random", *heads, "after", "minutes", "TD-MPC2")
     for row in rows:
         curve = {int(p["step"]): p["score"] for p in curves if key_of(p) == key_of(row)}
-        training = [last_before(curve, step) for step in points]
+        reached = int(row["reached"])
+        training = [last_before(curve, step) if step <= reached else "" for step in points]
         after = row["score"] or f"cut at {int(row['reached']):,}"
         published = TD_MPC2.get(row["task"], "")
         line(row["task"], row["seed"], row["random"], *training, after, row["minutes"], published)
