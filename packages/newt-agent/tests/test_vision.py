@@ -12,9 +12,10 @@ from tiny import TINY
 
 from mmbench import catalog
 from mmbench.env import TaskEnv
-from mmbench.runs import RunError
+from mmbench.runs import RunError, publish_folder
 from newt_agent import vision
-from newt_agent.agent import Agent
+from newt_agent.agent import Agent, TaskInfo
+from newt_agent.cli import parse_training
 from newt_agent.evaluate import evaluate, make_environments, obs_to_evaluate
 from newt_agent.learner import Learner, OptimizerConfig
 from newt_agent.losses import Batch, LossConfig
@@ -308,8 +309,6 @@ def test_frames_alone_are_learned_from_by_the_frozen_encoder(make_trainer, no_ep
 
 
 def test_a_loaded_agent_sees_what_the_saved_one_saw(tmp_path, frames):
-    from mmbench.runs import publish_folder
-
     agent = agent_that("state+rgb", "cnn")
     publish_folder(tmp_path / "agent", agent.save)
     loaded = Agent.load(tmp_path / "agent")
@@ -321,6 +320,9 @@ def test_a_loaded_agent_sees_what_the_saved_one_saw(tmp_path, frames):
         for one in (agent, loaded)
     ]
     np.testing.assert_array_equal(*actions)
+    arguments = ["--checkpoint", str(tmp_path / "agent"), "--tasks", TASK, "--device", "cpu"]
+    _, config = parse_training(Newt, "newt-train", arguments)
+    assert (config.obs, config.vision, config.size) == ("state+rgb", "cnn", "XS")
     with pytest.raises(ValueError, match=r"obs has to be \(B, 9536\)"):
         loaded.act(np.zeros((4, 128)), [TASK] * 4, [True] * 4)
 
@@ -362,6 +364,15 @@ def test_a_state_agent_learns_to_see(make_trainer, no_episodes, frames):
     with pytest.raises(RunError, match=r"obs=rgb: .* has state\+rgb; leave --obs out"):
         changed = dataclasses.replace(config, obs="rgb", checkpoint=str(second.folder.path))
         make_trainer("other", changed)
+
+
+def test_a_published_agent_with_images_sees_as_the_published_code_does(tmp_path):
+    model = agent_that("state+rgb", "dinov2").model
+    tasks = TaskInfo.of(catalog.select(TASK))
+    agent = PlanningAgent(model, tasks, "minilm", TINY.planner)  # as newt-import makes it
+    publish_folder(tmp_path / "agent", agent.save)
+    for one in (agent, Agent.load(tmp_path / "agent")):
+        assert (one.obs, one.sight.vision, one.row_entries) == ("state+rgb", "dinov2", 128 + 768)
 
 
 def test_demonstrations_hold_no_frames():
