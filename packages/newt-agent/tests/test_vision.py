@@ -332,6 +332,7 @@ def test_an_agent_that_sees_acts_in_environments_that_show(frames):
     agent.plan = False
     action = agent.policy(TASK)(frames[0], True)
     assert action.shape == (16,)
+    assert (action != agent.policy(TASK)(frames[1], True)).any()  # it acts by what it sees
     (task,) = catalog.select(TASK)
     short = dataclasses.replace(task, max_episode_steps=6)
     assert obs_to_evaluate(agent, [short]) == "rgb"
