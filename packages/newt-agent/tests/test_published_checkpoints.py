@@ -4,6 +4,8 @@ The files are of the published layout and of the published sizes. Every tensor i
 seen as many, so that they are small.
 """
 
+import contextlib
+import dataclasses
 import json
 
 import numpy as np
@@ -13,12 +15,17 @@ import torch
 from mmbench import catalog
 from mmbench.catalog import action_mask
 from mmbench.language import cache
-from mmbench.runs import RunError
+from mmbench.runs import RunError, RunFolder
+from newt_agent import vision
 from newt_agent.agent import Agent
-from newt_agent.cli import train_main
+from newt_agent.cli import parse_training, train_main
 from newt_agent.cli_eval import eval_main
 from newt_agent.cli_import import import_agent, import_main
+from newt_agent.display import Display
+from newt_agent.evaluate import make_environments
+from newt_agent.newt import Newt
 from newt_agent.planner import PlannerConfig
+from newt_agent.train import Trainer
 
 SIZES = {  # hidden of the encoder, hidden of the others, latent, layers of the encoder, heads
     "S": (128, 256, 384, 2, 3),
@@ -30,6 +37,10 @@ PARAMETERS = {"S": 2_143_284, "B": 7_261_566, "L": 20_356_734, "XL": 81_591_240}
 """With language and without images, as published."""
 TASKS = ("pygame-landing", "walker-walk")
 LANGUAGE, IMAGE, BINS = 512, 768, 101
+SMALL = (
+    "--steps 60 --seed-steps 40 --batch-size 4 --utd 0.1 --replay-capacity 1000 --demos none "
+    "--num-workers 0 --eval-episodes 1 --no-plan --no-plan-in-eval --threads 1"
+)
 
 
 def published_file(path, size, names=TASKS, language=LANGUAGE, image=0):
@@ -84,14 +95,32 @@ def test_all_sizes_with_and_without_images(size, image, tmp_path):
     ]
 
 
-@pytest.fixture
-def imported(tmp_path, capsys):
-    """The folder of an imported agent of size S."""
-    path = published_file(tmp_path / "newt-S.pt", "S")
+def import_file(tmp_path, image=0):
+    """Imports a file of size S by the command; returns the agent's folder."""
+    path = published_file(tmp_path / "newt-S.pt", "S", image=image)
     out = tmp_path / "imported"
     import_main(["--file", str(path), "--tasks", ",".join(TASKS), "--out", str(out)])
+    return out
+
+
+@pytest.fixture
+def imported(tmp_path, capsys):
+    out = import_file(tmp_path)
     assert f"2 tasks, size S, in {out}" in capsys.readouterr().out
     return out
+
+
+class Looks(torch.nn.Module):
+    """Takes the place of DINOv2: 768 features of a frame, at once."""
+
+    def forward(self, frames):
+        return frames.mean((2, 3)).repeat(1, IMAGE // 3)
+
+
+@pytest.fixture
+def fast_sight(monkeypatch):
+    monkeypatch.setattr(vision, "load_dinov2", lambda device: Looks())
+    monkeypatch.setattr("newt_agent.model_based.find_dinov2", lambda: None)
 
 
 def test_it_is_evaluated_and_plans(imported, tmp_path, capsys):
@@ -103,19 +132,46 @@ def test_it_is_evaluated_and_plans(imported, tmp_path, capsys):
     assert "planned at once" in capsys.readouterr().out
 
 
+def test_one_with_images_sees_states_and_frames(tmp_path, fast_sight, monkeypatch):
+    imported = import_file(tmp_path, IMAGE)
+    assert Agent.load(imported).obs == "state+rgb"
+    made = []
+
+    def making(**settings):
+        made.append(settings["obs"])
+        return make_environments(**settings)
+
+    monkeypatch.setattr("newt_agent.evaluate.make_environments", making)
+    target, common = tmp_path / "result.json", "--num-workers 0 --threads 1 --no-plan"
+    words = f"--checkpoint {imported} --tasks pygame-landing --episodes 1 --json {target} {common}"
+    eval_main(words.split())
+    assert made == ["state+rgb"]
+    assert json.loads(target.read_text())["tasks"]["pygame-landing"]["episodes"] == 1
+    monkeypatch.setattr("newt_agent.train.evaluate", lambda *args, **kwargs: [])
+    before, folder = Agent.load(imported), RunFolder.create(tmp_path / "tuned", "test")
+    words = f"--checkpoint {imported} --tasks pygame-landing {SMALL} --device cpu"
+    _, config = parse_training(Newt, "newt-train", words.split())
+    config = dataclasses.replace(config, seed_steps=4, utd=0.5)
+    with contextlib.closing(Trainer(Newt, config, folder, "cpu", Display())) as trainer:
+        for _ in range(8):
+            trainer._take_step()
+            trainer._learn()
+        assert trainer.method.updates > 0
+        after = trainer.agent
+        assert (after.size, after.obs) == ("S", "state+rgb")
+        bias = after.model.reward_net.linears[-1].bias
+        assert not torch.equal(bias, before.model.reward_net.linears[-1].bias)
+
+
 def test_it_is_finetuned_to_tasks_of_its_own_and_to_new_ones(imported, tmp_path, monkeypatch):
     new = catalog.get("pygame-point-maze-var4")
     monkeypatch.setenv("MMBENCH_CACHE", str(tmp_path / "cache"))
     cache.write("clip", new.instruction, np.ones(LANGUAGE, np.float32))
-    small = (
-        "--steps 60 --seed-steps 40 --batch-size 4 --utd 0.1 --replay-capacity 1000 --demos none "
-        "--num-workers 0 --eval-episodes 1 --no-plan --no-plan-in-eval --threads 1"
-    ).split()
     out = tmp_path / "tuned"
     train_main(
         [
             *("--checkpoint", str(imported), "--tasks", f"pygame-landing,{new.name}"),
-            *("--out", str(out), *small),
+            *("--out", str(out), *SMALL.split()),
         ]
     )
     before, after = Agent.load(imported), Agent.load(out)
