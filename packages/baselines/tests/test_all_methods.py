@@ -17,6 +17,7 @@ from helps import broken_lines
 from rich.console import Console
 from waiting import WaitsForNothing
 
+from mmbench import catalog
 from mmbench.runs import RunError, RunFolder
 from mmbench_baselines.cli import eval_main, train_main
 from newt_agent.agent import Agent
@@ -220,6 +221,20 @@ def test_a_checkpoint_acts_by_itself(make, method):
     assert action.shape == (3, 16) and np.abs(action).max() <= 1
     mask = agent.model.action_mask[agent.index(names)].numpy()
     assert not action[~mask].any()
+
+
+@pytest.mark.parametrize("encoder", ["index", "none"])
+@pytest.mark.parametrize("method", METHODS)
+def test_tasks_can_be_told_apart_without_language(method, encoder):
+    kind = find_method(method)
+    config = dataclasses.replace(kind.config_class(**settings(method)), encoder=encoder)
+    generator = torch.Generator().manual_seed(0)
+    agent = kind.create_agent(config, config.selected(), torch.device("cpu"))
+    names = TASKS.split(",")
+    action = agent.act(np.zeros((2, 128)), names, np.ones(2, bool), generator=generator)
+    assert np.isfinite(action).all() and agent.language_dim == 0
+    with pytest.raises(RunError, match="was not trained on walker-walk"):
+        agent.add_tasks(catalog.select("walker-walk"))
 
 
 # The command lines
