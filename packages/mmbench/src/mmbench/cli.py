@@ -20,6 +20,7 @@ from mmbench.commands.assets import Assets
 from mmbench.commands.bench import Bench
 from mmbench.commands.demos import Demos
 from mmbench.commands.doctor import Doctor
+from mmbench.commands.lite import Lite
 from mmbench.commands.report import Report
 from mmbench.commands.tasks import Tasks
 from mmbench.commands.video import Video
@@ -46,6 +47,7 @@ COMMANDS: dict[str, Callable[..., Command]] = {
     "demos": Demos,
     "video": Video,
     "report": Report,
+    "lite": Lite,
 }
 """The subcommands."""
 

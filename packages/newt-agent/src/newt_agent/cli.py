@@ -24,7 +24,7 @@ from mmbench.catalog import (
 from mmbench.language import EncoderUnavailableError
 from mmbench.runs import EXIT_INTERRUPTED, RunError, RunFolder, explain, one_line, report_errors
 from mmbench.shell import answer_version, command
-from newt_agent import __version__
+from newt_agent import __version__, protocols
 from newt_agent.config import (
     Device,
     OnError,
@@ -163,13 +163,14 @@ def parse_training(
     tasks = _value(arguments, "--tasks")
     if preset is None:
         preset = method.presets[0] if tasks is None else "machine"
-    if preset not in method.presets:
-        raise RunError(f"unknown preset {preset!r}: one of {', '.join(method.presets)}")
+    names = protocols.preset_names(method)
+    if preset not in names:
+        raise RunError(f"unknown preset {preset!r}: one of {', '.join(names)}")
     device = "cpu"
     if preset == "machine":
         device = resolve_device(_value(arguments, "--device") or "auto")
-    default = method.preset(preset, device, len(catalog.select(tasks or "all")))
-    help_of_presets = tyro.conf.arg(help=f"One of {', '.join(method.presets)}.")
+    default = protocols.preset(method, preset, device, len(catalog.select(tasks or "all")))
+    help_of_presets = tyro.conf.arg(help=f"One of {', '.join(names)}.")
 
     def main(preset: str = preset, config: RunConfig = default) -> tuple[str, RunConfig]:
         return preset, config
@@ -285,7 +286,7 @@ def _train(method: type[Method], program: str, arguments: list[str]) -> None:
     with RunFolder.create(config.out, label) as folder, _saying_how_to_go_on(method, folder):
         display = Display()
         display.say(f"preset {preset} on {device}, results in {folder.path}")
-        _run(method, config, folder, device, display, resume=False)
+        _run(method, config, folder, device, display, preset=preset)
 
 
 def _resume(arguments: ResumeConfig) -> None:
@@ -315,7 +316,7 @@ def _resume(arguments: ResumeConfig) -> None:
         if not resume:
             display.say("it holds no checkpoint yet, and starts again from the beginning")
         with _saying_how_to_go_on(method, folder):
-            _run(method, config, folder, device, display, resume)
+            _run(method, config, folder, device, display, resume=resume)
 
 
 @contextlib.contextmanager
@@ -337,13 +338,14 @@ def _run(
     folder: RunFolder,
     device: str,
     display: Display,
-    resume: bool,
+    resume: bool = False,
+    preset: str = "",
 ) -> None:
     from newt_agent.train import Interrupted, Trainer
 
     started = time.perf_counter()
     try:
-        trainer = Trainer(method, config, folder, device, display, resume)
+        trainer = Trainer(method, config, folder, device, display, resume, preset)
     except BaseException:
         folder.discard_if_empty()
         raise

@@ -29,6 +29,7 @@ from newt_agent.evaluate import evaluate, make_environments
 from newt_agent.finite import BrokenAgentError, UnusableNumberError, check_numbers, non_finite
 from newt_agent.loggers import Loggers
 from newt_agent.method import Method, Step
+from newt_agent.protocols import label
 from newt_agent.replay import NoWindowError
 from newt_agent.stopwatch import Stopwatch
 from newt_agent.system import stop_requests
@@ -57,6 +58,7 @@ class Trainer:
         device: ``cpu`` or ``cuda``.
         display: Where progress is shown.
         resume: Go on from the folder's last checkpoint.
+        preset: The one that the settings began from.
 
     Attributes:
         env: The multitask vector environment.
@@ -75,11 +77,13 @@ class Trainer:
         device: str,
         display: Display,
         resume: bool = False,
+        preset: str = "",
     ) -> None:
         self.config = config
         self.folder = folder
         self._display = display
         self._device = torch.device(device)
+        self._preset = preset
         if config.threads:
             torch.set_num_threads(config.threads)
         torch.set_float32_matmul_precision("high")
@@ -350,6 +354,8 @@ class Trainer:
         self.folder.write_config(
             {
                 "method": self.method.name,
+                "preset": self._preset,
+                "protocol": self._protocol(),
                 "config": self.config.to_dict(),
                 "tasks": [task.versioned_name for task in self.tasks],
                 "missing": [task.versioned_name for task in self.env.missing],
@@ -363,8 +369,17 @@ class Trainer:
         for sentence in self._state.restore(state):
             self._display.warn(sentence)
         # What was changed at this resumption holds at the next one too.
+        stored = self.folder.read_config()
+        self._preset = stored.get("preset", "")
+        protocol = self._protocol()
+        before = stored.get("protocol")
+        if protocol and before and before["version"] != protocol["version"]:
+            protocol["changed"].append(f"begun with version {before['version']}")
         settings = {"config": self.config.to_dict(), "device": str(self._device)}
-        self.folder.write_config({**self.folder.read_config(), **settings})
+        self.folder.write_config({**stored, **settings, "protocol": protocol})
+
+    def _protocol(self) -> dict[str, Any] | None:
+        return label(type(self.method), self.config, self.tasks, str(self._device), self._preset)
 
     def _save(self) -> None:
         self._check_agent()

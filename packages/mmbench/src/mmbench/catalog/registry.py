@@ -55,8 +55,31 @@ PRESETS: dict[str, tuple[str, ...]] = {
         "pygame-cowboy",
         "pygame-landing",
     ),
+    "lite": (
+        "cartpole-balance-sparse",
+        "cartpole-swingup",
+        "reacher-easy",
+        "cup-catch",
+        "reacher-three-easy",
+        "pendulum-spin",
+        "mw-faucet-open",
+        "mw-faucet-close",
+        "mw-reach",
+        "mw-drawer-open",
+        "ms-push-cube",
+        "ms-pull-cube",
+        "mujoco-inverted-pendulum",
+        "lunarlander-takeoff",
+        "og-point-arena",
+        "og-point-maze",
+        "pygame-cowboy",
+        "pygame-air-hockey",
+        "pygame-chase-evade",
+        "pygame-point-maze-var1",
+    ),
 }
-"""Named lists of training tasks. ``quickstart`` learns visibly on two cores in minutes."""
+"""Named lists of training tasks. ``quickstart`` learns visibly on two cores in minutes; ``lite`` is
+a comparison of methods on a laptop (docs/lite.md)."""
 
 FAILED: dict[str, str] = {}
 """Packages whose tasks could not be loaded, with the reason."""

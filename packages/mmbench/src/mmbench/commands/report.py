@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,7 @@ class Report(TaskCommand):
     """
 
     runs: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="RUN ...")] = ()
-    """Folders and files. NAME=PATH gives a run's method another name."""
+    """Folders, also of several runs, and files. NAME=PATH gives a run's method another name."""
 
     out: Annotated[str, tyro.conf.arg(metavar="DIR")] = "report"
     """Folder for report.html, report.md, CSV and PNG files."""
@@ -42,7 +43,7 @@ class Report(TaskCommand):
 
         if not self.runs:
             raise RunError("no run: give the folders of finished runs, or result files")
-        results = [read_result(source) for source in self.runs]
+        results = [read_result(source) for run in self.runs for source in _runs_in(run)]
         if self.check:
             for result in results:
                 told = f"{result.method}, seed {result.seed}, {len(result.tasks)} tasks"
@@ -54,3 +55,17 @@ class Report(TaskCommand):
         for note in comparison.notes:
             print(f"* {note}")
         print(f"\n{files[0]} and {len(files) - 1} more files")
+
+
+def _runs_in(source: str) -> list[str]:
+    """Returns the finished runs in a folder of runs; elsewhere what was given."""
+    folder = Path(source).expanduser()
+    runs = [] if _is_run(folder) else sorted(path.parent for path in folder.glob("*/config.json"))
+    for run in runs:
+        if not (run / "eval.json").is_file():
+            print(f"left out, as it is not finished: {run}", file=sys.stderr)
+    return [str(run) for run in runs if (run / "eval.json").is_file()] if runs else [source]
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "config.json").is_file()

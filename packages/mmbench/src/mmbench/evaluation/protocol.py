@@ -88,7 +88,8 @@ _COMMON = {
     "device": "cpu",
 }
 _ONLINE = {**_COMMON, "steps": STEPS}
-_OFF_POLICY = {**_ONLINE, "seed_steps": 20_000}
+# The replay holds the whole run.
+_OFF_POLICY = {**_ONLINE, "seed_steps": 20_000, "replay_capacity": STEPS}
 
 # The short-run settings of the quickstart (docs/results/quickstart.md), which were found on other
 # tasks: larger steps, a target network that follows sooner, a calm end.

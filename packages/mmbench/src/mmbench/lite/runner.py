@@ -1,0 +1,218 @@
+"""Runs at once, until all are done; what is complete is never done again."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from mmbench.evaluation.protocol import Protocol
+from mmbench.evaluation.report import read_result
+from mmbench.evaluation.report.results import Result, to_csv
+from mmbench.lite.jobs import Job
+from mmbench.runs import RunError, write_atomically
+from mmbench.runs.lock import FolderLock
+
+TABLE = "runs.csv"
+_POLL_SECONDS = 0.2
+_TELL_SECONDS = 300.0
+"""Between two lines that say how far the runs are."""
+_BUSY_SECONDS = 120.0
+"""How long a run of an earlier call may take to save and to end."""
+_LAST_LINES = 5
+
+
+class Runner:
+    """Does runs.
+
+    Args:
+        jobs: The runs, in their order.
+        protocol: What they follow.
+        out: The folder around theirs. It holds ``runs.csv``, a row a finished run, and ``logs/``.
+        workers: Runs at a time, each on one core.
+        say: Prints a line.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        protocol: Protocol,
+        out: Path,
+        workers: int,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self._jobs = list(jobs)
+        self._protocol = protocol
+        self._out = out
+        self._workers = workers
+        self._say = say
+        self._running: dict[Job, subprocess.Popen[bytes]] = {}
+        self._results: dict[Job, Result] = {}
+
+    def run(self) -> list[Job]:
+        """Runs what is not complete yet. Stopped at any moment, the next call goes on.
+
+        Returns:
+            The runs that failed.
+
+        Raises:
+            RunError: Another process works in the folder.
+        """
+        self._out.mkdir(parents=True, exist_ok=True)
+        (self._out / "logs").mkdir(exist_ok=True)
+        lock = FolderLock(self._out)
+        try:
+            with _interrupting():
+                return self._run()
+        finally:
+            self._stop()
+            lock.close()
+
+    def _run(self) -> list[Job]:
+        waiting = [job for job in self._jobs if not job.done]
+        if len(waiting) < len(self._jobs):
+            self._say(
+                f"{len(self._jobs) - len(waiting)} of {len(self._jobs)} runs are done already"
+            )
+        self._write_table()
+        failed: list[Job] = []
+        told = time.monotonic()
+        while waiting or self._running:
+            while waiting and len(self._running) < self._workers:
+                self._start(waiting.pop(0))
+            time.sleep(_POLL_SECONDS)
+            for job, process in list(self._running.items()):
+                if process.poll() is None:
+                    continue
+                del self._running[job]
+                if process.returncode == 0 and job.done:
+                    self._write_table()
+                    self._say(f"{job.name} is done: {self._score(job)}; {self._left(waiting)}")
+                else:
+                    failed.append(job)
+                    self._say(f"{job.name} failed (exit code {process.returncode}):")
+                    self._say(_last_lines(self._log(job)))
+            if self._running and time.monotonic() - told > _TELL_SECONDS:
+                told = time.monotonic()
+                self._say(self._left(waiting))
+        return failed
+
+    def _start(self, job: Job) -> None:
+        """Starts a run, once what an earlier call left at work in its folder has ended."""
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while job.busy:
+            if time.monotonic() > deadline:
+                raise RunError(f"{job.folder} is in use by another process: stop it first")
+            time.sleep(_POLL_SECONDS)
+        job.prepare()
+        words = job.words()
+        self._say(f"{job.name} {'goes on' if job.begun else 'begins'}")
+        with self._log(job).open("ab") as log:
+            log.write(f"$ {' '.join(words)}\n".encode())
+            log.flush()
+            self._running[job] = _spawn(words, log)
+
+    def _stop(self) -> None:
+        """Asks the runs to save and to end, and waits for them."""
+        for process in self._running.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        for process in self._running.values():
+            process.wait()
+
+    def _log(self, job: Job) -> Path:
+        return self._out / "logs" / f"{job.name}.txt"
+
+    def _score(self, job: Job) -> str:
+        result = self._results[job]
+        scores = [row.score for row in result.tasks.values()]
+        return (
+            f"score {sum(scores) / len(scores):.3f} on {len(scores)} of {result.asked} tasks in "
+            f"{result.seconds / 60:.1f} minutes"
+        )
+
+    def _left(self, waiting: Sequence[Job]) -> str:
+        """Says what is on, and how long the rest will take."""
+        seconds = sum(self._expected(job) for job in waiting)
+        running = []
+        for job in self._running:
+            step, spent = job.progress
+            seconds += max(0.0, self._expected(job) - spent)
+            running.append(f"{job.name} at {step:,}")
+        done = len(self._results)
+        minutes = round(seconds / 60 / self._workers)
+        hours = f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
+        on = f" ({', '.join(running)})" if running else ""
+        return f"{done} of {len(self._jobs)} runs done{on}, about {hours} left"
+
+    def _expected(self, job: Job) -> float:
+        """Seconds that a run takes: as its method's other runs, or as long as it may."""
+        own = [result.seconds for other, result in self._results.items() if other.row == job.row]
+        return sum(own) / len(own) if own else 60 * self._protocol.minutes
+
+    def _write_table(self) -> None:
+        """Writes ``runs.csv`` anew, from the folders of the finished runs."""
+        for job in self._jobs:
+            if job not in self._results and job.done:
+                self._results[job] = read_result(str(job.folder))
+        packages = sorted({name for result in self._results.values() for name in result.versions})
+        header = [
+            *("method", "seed", "protocol", "score", "tasks", "missing", "steps", "minutes"),
+            *("commit", *packages),
+        ]
+        rows = [_row(job, self._results[job], packages) for job in self._jobs if job.done]
+        write_atomically(self._out / TABLE, to_csv(header, rows))
+
+
+def _row(job: Job, result: Result, packages: Sequence[str]) -> list[Any]:
+    scores = [row.score for row in result.tasks.values()]
+    return [
+        *(job.row, job.seed, str(result.protocol), round(sum(scores) / len(scores), 6)),
+        *(len(result.tasks), len(result.missing), result.steps, round(result.seconds / 60, 2)),
+        *(result.commit or "", *(result.versions.get(name, "") for name in packages)),
+    ]
+
+
+def _spawn(words: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Starts a run on one core; it ends with this process, however that dies."""
+    threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **threads},
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+    )
+
+
+def _end_with_parent() -> None:
+    """Asks Linux to send SIGTERM when the parent dies: the run then saves and ends."""
+    set_death_signal = 1  # PR_SET_PDEATHSIG
+    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def _interrupting() -> Iterator[None]:
+    """Turns SIGTERM into what Ctrl-C is."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _last_lines(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(f"  {line}" for line in [*lines[-_LAST_LINES:], f"all of it: {path}"])
