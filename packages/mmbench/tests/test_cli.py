@@ -148,7 +148,7 @@ def test_the_groups_are_explained_where_tasks_are_asked_for(command, capsys, mon
     assert mmbench.catalog.SELECTION in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS, "assets download", "assets list"])
+@pytest.mark.parametrize("command", ["", *COMMANDS, "assets download", "assets list", "lite run"])
 def test_helps_fit_the_terminal(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     with pytest.raises(SystemExit):

@@ -18,10 +18,9 @@ from mmbench.shell import command, plural
 
 @dataclasses.dataclass(frozen=True)
 class LiteRun:
-    """Run methods by the protocol lite, several runs at once, one core each.
+    """Run methods by the protocol lite (docs/lite.md), one core a run.
 
-    What is complete in the folder is skipped, and what was interrupted goes on: give the same
-    command again. docs/lite.md tells the protocol.
+    The same command again skips what is done and goes on with the rest.
     """
 
     methods: Annotated[
@@ -106,7 +105,7 @@ def _learns_from_demonstrations(row: str) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class LiteShow:
-    """Print the protocol: its version, tasks, seeds, and the settings of every method."""
+    """Print the protocol as JSON: its tasks, seeds and every method's settings."""
 
     def run(self) -> None:
         """Prints it as JSON."""
@@ -115,7 +114,7 @@ class LiteShow:
 
 @dataclasses.dataclass(frozen=True)
 class Lite:
-    """A comparison of methods on 20 tasks that two cores finish: run it, or show its protocol."""
+    """Compare methods on 20 tasks, on two cores: run it, or show the protocol."""
 
     command: tyro.conf.OmitSubcommandPrefixes[
         tyro.conf.OmitArgPrefixes[

@@ -15,20 +15,16 @@ from mmbench.runs import RunError
 
 @dataclasses.dataclass(frozen=True)
 class Report(TaskCommand):
-    """Compare runs of any methods: scores per task, domain and in total, intervals, curves, cost.
+    """Compare runs of any methods: scores, intervals, curves and cost.
 
-    A run is the folder of one, or a result file of a method outside this repository (docs/report.md
-    has its form).
+    A run is its folder, or a result file from elsewhere (docs/report.md).
     """
 
-    runs: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="RUN ...")] = ()
+    runs: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[RUN ...]")] = ()
     """Folders, also of several runs, and files. NAME=PATH gives a run's method another name."""
 
     out: Annotated[str, tyro.conf.arg(metavar="DIR")] = "report"
     """Folder for report.html, report.md, CSV and PNG files."""
-
-    title: str = "Comparison"
-    """Heading of the page."""
 
     check: bool = False
     """Only check that the runs can be read, and write nothing."""
@@ -50,7 +46,7 @@ class Report(TaskCommand):
                 print(f"{result.source}: {told}, protocol {result.protocol or 'none'}")
             return
         comparison = Comparison(results)
-        files = write_report(comparison, Path(self.out).expanduser(), self.title)
+        files = write_report(comparison, Path(self.out).expanduser())
         print(tables(comparison)[0].markdown())
         for note in comparison.notes:
             print(f"* {note}")

@@ -21,7 +21,7 @@ from mmbench.runs import RunError, write_atomically
 __all__ = ["FORMAT", "Comparison", "Result", "Table", "read_result", "tables", "write_report"]
 
 
-def write_report(comparison: Comparison, out: Path, title: str) -> list[Path]:
+def write_report(comparison: Comparison, out: Path, title: str = "Comparison") -> list[Path]:
     """Writes ``report.html``, ``report.md``, a CSV file a table and a PNG a picture.
 
     Args:
