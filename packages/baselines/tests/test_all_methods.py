@@ -14,6 +14,7 @@ import pytest
 import torch
 from demonstrations import make_demonstrations
 from helps import broken_lines
+from no_evaluation import evaluate_nothing
 from rich.console import Console
 from waiting import WaitsForNothing
 
@@ -123,7 +124,7 @@ def test_each_installed_method_is_tested_here():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_stopped_and_resumed_run_is_the_one_that_never_stopped(make, method, monkeypatch):
-    monkeypatch.setattr("newt_agent.train.evaluate", lambda *args, **kwargs: [])  # it takes long
+    monkeypatch.setattr("newt_agent.train.evaluate", evaluate_nothing)  # it takes long
     whole = make(method, "whole")
     start = {n: t.clone() for n, t in whole.agent.model.state_dict().items()}
     whole.run()
@@ -151,7 +152,7 @@ def test_a_stopped_and_resumed_run_is_the_one_that_never_stopped(make, method, m
 
 @pytest.mark.parametrize("method", ["brc", "tdmpc2"])
 def test_a_longer_run_has_the_random_steps_of_the_shorter_one(make, method, monkeypatch):
-    monkeypatch.setattr("newt_agent.train.evaluate", lambda *args, **kwargs: [])
+    monkeypatch.setattr("newt_agent.train.evaluate", evaluate_nothing)
     short = make(method, "run", seed_steps=0, steps=80)
     assert short.config.seed_steps == 40  # half of the run
     short._save()

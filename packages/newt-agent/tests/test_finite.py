@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from faults import Fault
+from no_evaluation import evaluate_nothing
 from tiny import TINY
 from waiting import WaitsForNothing
 
@@ -62,7 +63,7 @@ def make_short(make_trainer, monkeypatch):
     def make(tasks, resume=False, **changes):
         config = dataclasses.replace(SHORT, tasks=tasks, **changes)
         trainer = make_trainer(config=config, resume=resume)
-        monkeypatch.setattr("newt_agent.train.evaluate", lambda *args, **kwargs: [])
+        monkeypatch.setattr("newt_agent.train.evaluate", evaluate_nothing)
         return trainer
 
     return make

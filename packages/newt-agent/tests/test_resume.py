@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from faults import Fault
+from no_evaluation import evaluate_nothing
 from tiny import TINY
 
 from mmbench.runs import RunError
@@ -31,7 +32,7 @@ CONFIG = dataclasses.replace(
 @pytest.fixture
 def make_short(make_trainer, monkeypatch):
     """Trainers whose evaluations take no time."""
-    monkeypatch.setattr("newt_agent.train.evaluate", lambda *args, **kwargs: [])
+    monkeypatch.setattr("newt_agent.train.evaluate", evaluate_nothing)
 
     def make(resume=False, **changes):
         return make_trainer(config=dataclasses.replace(CONFIG, **changes), resume=resume)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from no_evaluation import evaluate_nothing
 from stopping import run_until
 from tiny import TINY
 
@@ -60,7 +61,7 @@ def tiny_vit(monkeypatch):
 @pytest.fixture
 def no_episodes(monkeypatch):
     """Evaluations that take no time."""
-    monkeypatch.setattr("newt_agent.train.evaluate", lambda *args, **kwargs: [])
+    monkeypatch.setattr("newt_agent.train.evaluate", evaluate_nothing)
 
 
 @pytest.fixture(scope="module")
