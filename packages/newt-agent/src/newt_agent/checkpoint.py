@@ -210,8 +210,9 @@ def load_training_state(checkpoint: Path) -> TrainingState:
             )
     tasks: set[frozenset[str]] = set()
     for name, result in progress["results"].items():
-        tasks |= {frozenset(result["tasks"])} if is_result(result) else {frozenset()}
-        if not all(tasks) or len(tasks) > 1:
+        if is_result(result):
+            tasks.add(frozenset(result["tasks"]))
+        if not is_result(result) or len(tasks) > 1:
             raise RunError(f"{checkpoint / _PROGRESS} is damaged: {name!r} is no such evaluation")
     tensors = load_tensors(checkpoint / _TRAINING)
     return TrainingState(

@@ -259,7 +259,9 @@ class Display:
 
     def results(self, results: dict[str, Any]) -> None:
         """Prints the table of scores: random, before, after. Returns, where there is no score."""
-        episodes = next(iter(results["after"]["tasks"].values()))["episodes"]
+        episodes = max(
+            (row["episodes"] or 0 for row in results["after"]["tasks"].values()), default=0
+        )
         table = Table(title=f"Mean score of {plural(episodes, 'episode')} (0 to 1)")
         table.add_column("task")
         for column in ("random", "before", "after"):

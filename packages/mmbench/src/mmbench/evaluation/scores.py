@@ -78,7 +78,7 @@ def is_result(value: Any) -> bool:
     def has(group: Any, *names: str) -> bool:
         return isinstance(group, dict) and all(_is_number(group.get(name, "")) for name in names)
 
-    if not (isinstance(value, dict) and isinstance(value.get("tasks"), dict) and value["tasks"]):
+    if not (isinstance(value, dict) and isinstance(value.get("tasks"), dict)):
         return False
     rows = all(has(row, "score", "return", "episodes") for row in value["tasks"].values())
     return rows and has(value.get("total"), "score", "tasks")
