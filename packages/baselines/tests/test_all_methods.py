@@ -25,6 +25,7 @@ from newt_agent.agent import Agent
 from newt_agent.cli import parse_training
 from newt_agent.display import Display
 from newt_agent.methods import find_method, method_names
+from newt_agent.model_based import ModelBased
 from newt_agent.system import resolve_device
 from newt_agent.train import Interrupted, Trainer
 
@@ -282,6 +283,7 @@ def test_help_shows_the_settings_and_fits_the_terminal(method, columns, capsys, 
     assert not broken_lines(told, columns)
     told = " ".join(told.split())
     hidden = {"steps", "envs_per_task"} if find_method(method).offline else set()
+    hidden |= set() if issubclass(find_method(method), ModelBased) else {"obs"}  # they see states
     for field in dataclasses.fields(find_method(method).config_class):
         if field.name in hidden:
             continue

@@ -248,11 +248,13 @@ def test_death_lets_the_folder_go(run, other_process, number):
 def test_a_forked_child_does_not_keep_the_folder(run):
     """An environment may start a helper by fork, which outlives the run."""
     wait, go = os.pipe()
+    there, begun = os.pipe()
     child = os.fork()
     if child == 0:
         code = 1
         try:
             os.close(go)
+            os.write(begun, b"1")
             os.read(wait, 1)
             run.write_eval({})
         except RunError:
@@ -260,14 +262,15 @@ def test_a_forked_child_does_not_keep_the_folder(run):
         finally:
             os._exit(code)
     try:
+        os.read(there, 1)  # a child that has only just been forked still holds everything
         run.write_eval({})  # the parent still has it
         with pytest.raises(RunError, match="in use"):
             RunFolder.resume(run.path)
         run.close()
         RunFolder.resume(run.path).close()
     finally:
-        os.close(go)
-        os.close(wait)
+        for end in (go, wait, there, begun):
+            os.close(end)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
