@@ -1,5 +1,6 @@
 """Worker processes of the multitask vector environment: the same trajectories, and what fails."""
 
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -363,3 +364,19 @@ def test_nothing_is_left_when_the_parent_ends(how, tmp_path):
     while any(alive(pid) for pid in workers) or set(os.listdir("/dev/shm")) - before:
         assert time.monotonic() < deadline, errors
         time.sleep(0.1)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="Linux tells what memory it has")
+def test_environments_that_come_and_go_leave_no_memory_behind():
+    """As those of evaluations do, beside the environments of a run."""
+    pytest.importorskip("metaworld")
+    with contextlib.closing(make("pygame-pong", num_workers=1)) as kept:
+        (worker,) = kept.pool.workers
+        taken = []
+        for _ in range(4):
+            make("mw-reach", envs_per_task=6, workers=kept).close()
+            kept.reset(seed=0)  # which comes after the closing
+            with open(f"/proc/{worker.pid}/statm") as file:
+                taken.append(int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20)
+    # Of the first ones stay the libraries. Each environment is 14 MB.
+    assert taken[-1] - taken[0] < 60, taken
