@@ -239,37 +239,26 @@ class Planner:
         """
         low = self.precision == "bfloat16"
         with torch.autocast(z.device.type, torch.bfloat16, enabled=low):
-            return self._follow(z, sequences, context, discount, heads, noise)
-
-    def _follow(
-        self,
-        z: Tensor,
-        sequences: Tensor | None,
-        context: Any,
-        discount: Tensor,
-        heads: Tensor,
-        noise: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        model = self.model
-        actions: list[Tensor] = []
-        value: Tensor | float = 0.0
-        factor = torch.ones_like(discount)
-        for t in range(self.config.horizon):
+            model = self.model
+            actions: list[Tensor] = []
+            value: Tensor | float = 0.0
+            factor = torch.ones_like(discount)
+            for t in range(self.config.horizon):
+                if sequences is None:
+                    action, _ = model.sample_action(z, context, noise[t])
+                    actions.append(action)
+                else:
+                    action = sequences[t]
+                value = value + factor * self._decode(model.reward(z, action, context))
+                z = model.next(z, action, context)
+                factor = factor * discount
+                if model.terminates:  # what would come after an end counts nothing
+                    factor = torch.where(model.termination(z, context) > 0, 0.0, factor)
+            last, _ = model.sample_action(z, context, noise[-1])
+            value = value + factor * self._decode(model.Q(z, last, context, heads=heads)).mean(0)
             if sequences is None:
-                action, _ = model.sample_action(z, context, noise[t])
-                actions.append(action)
-            else:
-                action = sequences[t]
-            value = value + factor * self._decode(model.reward(z, action, context))
-            z = model.next(z, action, context)
-            factor = factor * discount
-            if model.terminates:  # what would come after an end counts nothing
-                factor = torch.where(model.termination(z, context) > 0, 0.0, factor)
-        last, _ = model.sample_action(z, context, noise[-1])
-        value = value + factor * self._decode(model.Q(z, last, context, heads=heads)).mean(0)
-        if sequences is None:
-            sequences = torch.stack(actions)
-        return sequences, torch.nan_to_num(value, nan=0.0)
+                sequences = torch.stack(actions)
+            return sequences, torch.nan_to_num(value, nan=0.0)
 
     def _decode(self, logits: Tensor) -> Tensor:
         # In float32 always: the bins are too close for less.
