@@ -112,7 +112,9 @@ def test_the_loss_of_the_policy_sends_no_gradient_through_the_value():
         made.model, noise_batch(3), made.discount, LossConfig(), draws(made)
     )
     made.model.policy.requires_grad_(True)
-    loss, _ = policy_loss(made.model, zs, noise_batch(3), RunningScale(), LossConfig(), draws(made))
+    loss, *_ = policy_loss(
+        made.model, zs, noise_batch(3), RunningScale(), LossConfig(), draws(made)
+    )
     loss.backward()
     assert made.model.policy.weight_x.grad.norm() > 0
     assert made.model.task_embeddings.grad.norm() == 0

@@ -103,7 +103,7 @@ class Saved:
         self.agent = Agent.load(run)
         state = load_training_state(last(run))
         self.replay = Replay(5000, 1, 3, torch.zeros(1, dtype=torch.long))
-        load_rows(self.replay, state.checkpoint)
+        load_rows(self.replay, state.checkpoint, 0)
         self.replay.load_state_dict(entries(state.method, "replay"))
         self.tensors = load_tensors(last(run) / "training.safetensors")
         self.progress = state.progress

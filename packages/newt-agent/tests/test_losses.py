@@ -327,7 +327,7 @@ def policy_call(model, batch, zs, pretrain, entropy_coef, scale_value=2.5):
         return pretrain_policy_loss(model, zs, batch, config, noise(model, batch))
     scale = RunningScale()
     scale.value.fill_(scale_value)
-    return policy_loss(model, zs, batch, scale, config, noise(model, batch))
+    return policy_loss(model, zs, batch, scale, config, noise(model, batch))[:2]
 
 
 @pytest.mark.parametrize("pretrain", [False, True])
@@ -393,7 +393,9 @@ def test_imitation_has_a_coefficient_which_pretraining_does_not_heed():
     losses, pretrained = {}, set()
     for coef in (None, 0.0, 1.0, 3.0):
         config = LossConfig(bc_coef=coef)
-        loss, metrics = policy_loss(model, zs, batch, RunningScale(), config, noise(model, batch))
+        loss, metrics, _ = policy_loss(
+            model, zs, batch, RunningScale(), config, noise(model, batch)
+        )
         losses[coef] = loss.item()
         pretrained.add(
             pretrain_policy_loss(model, zs, batch, config, noise(model, batch))[0].item()
@@ -429,14 +431,14 @@ def test_scale_follows_the_values_of_the_first_step():
     model, batch = make_model(), make_batch()
     zs = imagined(model, batch)
     scale = RunningScale()
-    _, metrics = policy_loss(model, zs, batch, scale, LossConfig(), noise(model, batch))
+    _, metrics, values = policy_loss(model, zs, batch, scale, LossConfig(), noise(model, batch))
     assert scale.value == 1, "the loss itself must not move it"
     ref, task = Reference(model), batch.task.numpy()
     z = zs[0].detach().double().numpy()
     a = ref.pi(z, task)
     q = np.mean([ref.decode(ref.Q(z, a, task, head)) for head in (0, 1)], 0)
     low, high = np.percentile(q, [5, 95])
-    assert metrics["q_spread"].item() == pytest.approx(high - low, rel=1e-3)
+    assert scale.spread(values).item() == pytest.approx(high - low, rel=1e-3)
     assert metrics["pi_scale"] == 1
 
 
@@ -453,7 +455,9 @@ def test_masked_entries_change_no_loss_and_no_gradient(fill):
             model, batch, DISCOUNT, LossConfig(), noise(model, batch)
         )
         config = LossConfig(bc_coef=1.0)
-        pi, pi_metrics = policy_loss(model, zs, batch, RunningScale(), config, noise(model, batch))
+        pi, pi_metrics, _ = policy_loss(
+            model, zs, batch, RunningScale(), config, noise(model, batch)
+        )
         pre, _ = pretrain_policy_loss(model, zs, batch, LossConfig(), noise(model, batch))
         (loss + pi + pre).backward()
         grads = {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
@@ -469,7 +473,7 @@ def test_losses_are_functions_of_the_noise():
     def losses(seed):
         g = noise(model, batch, seed)
         loss, _, zs = world_model_loss(model, batch, DISCOUNT, LossConfig(), g)
-        pi, _ = policy_loss(model, zs, batch, RunningScale(), LossConfig(), g)
+        pi, *_ = policy_loss(model, zs, batch, RunningScale(), LossConfig(), g)
         return loss.item(), pi.item()
 
     before = torch.random.get_rng_state()

@@ -80,7 +80,7 @@ def publish(run: Run, folder: Path, before: Path | None) -> Path:
 def loaded(run: Run, folder: Path) -> Replay:
     verify_folder(folder)
     replay = run.empty()
-    load_rows(replay, folder)
+    load_rows(replay, folder, 0)
     replay.load_state_dict(run.replay.state_dict())
     return replay
 
@@ -232,7 +232,7 @@ def test_a_kill_at_any_moment_leaves_a_checkpoint_with_all_its_rows(tmp_path):
         verify_folder(checkpoint)
         step = int(json.loads((checkpoint / "progress.json").read_text())["step"])
         replay = run.empty()
-        load_rows(replay, checkpoint)
+        load_rows(replay, checkpoint, 0)
         for name, column in held[step].rows(*held[step].held).items():
             assert torch.equal(replay.rows(*replay.held)[name], column)
         found.append(step)

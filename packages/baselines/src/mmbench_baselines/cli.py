@@ -7,6 +7,7 @@ import sys
 from mmbench.runs import RunError, report_errors
 from mmbench.shell import answer_version
 from mmbench_baselines import __version__
+from newt_agent import ranks
 from newt_agent.cli import USER_ERRORS, is_resumption, train
 from newt_agent.cli_eval import evaluate_checkpoint
 from newt_agent.methods import method_names
@@ -23,7 +24,7 @@ baselines-train METHOD --help tells the settings of that method. --version print
 def train_main(arguments: list[str] | None = None) -> None:
     """Entry point of `baselines-train`."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    with report_errors("baselines-train", *USER_ERRORS):
+    with report_errors(ranks.named("baselines-train"), *USER_ERRORS):
         answer_version("baselines-train", __version__, arguments)
         usage = _USAGE.format(methods=", ".join(method_names()))
         if arguments and not arguments[0].startswith("-"):

@@ -10,13 +10,14 @@ A checkpoint is a folder that appears under its name only when it is complete::
       training.safetensors running episodes; the method's optimizers, statistics, generators
       replay-*.safetensors the rows of the method's replay
 
-The last two are in the newest checkpoint only.
+The last two are in the newest checkpoint only. Where a run has several processes, each has these
+for itself, named ``rank<k>-`` from the second one on; what all share is in the first one's.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,21 @@ from torch import Tensor
 from mmbench.evaluation import is_result
 from mmbench.runs import RunError, RunFolder, provenance, read_json, verify_folder, write_json
 from mmbench.runs.files import MANIFEST
+from newt_agent import ranks
 from newt_agent.agent import checkpoint_folder
+from newt_agent.chance import environment_seed
 from newt_agent.config import RunConfig
 from newt_agent.episodes import RunningEpisodes
 from newt_agent.method import Method
 from newt_agent.methods import find_method
-from newt_agent.saved_rows import find_saved, load_rows, row_files, save_rows
+from newt_agent.saved_rows import (
+    SomeRows,
+    find_saved,
+    load_rows,
+    part_of,
+    row_files,
+    save_rows,
+)
 from newt_agent.tensors import entries, load_tensors, save_tensors
 
 _TRAINING = "training.safetensors"
@@ -45,6 +55,7 @@ _PROGRESS_KINDS: dict[str, type | tuple[type, ...]] = {
     "evaluation_due": bool,
     "config": dict,
     "method": str,
+    "environments": list,
 }
 """The keys of progress.json that resuming needs, with the types of their values."""
 
@@ -58,12 +69,21 @@ class TrainingState:
         episodes: Of :meth:`newt_agent.episodes.RunningEpisodes.state`.
         method: Of :meth:`newt_agent.method.Method.state`.
         progress: Plain values.
+
+    Where another number of processes saved it, there are no episodes, and of the method only what
+    all of them shared.
     """
 
     checkpoint: Path
     episodes: dict[str, Tensor]
     method: dict[str, Tensor]
     progress: dict[str, Any]
+
+    @property
+    def environments(self) -> list[list[str]]:
+        """Of each process that saved it, the tasks of its environments."""
+        names: list[list[str]] = self.progress["environments"]
+        return names
 
 
 class RunState:
@@ -74,6 +94,7 @@ class RunState:
         config: Its settings.
         method: What learns.
         episodes: The episodes that the run is in the middle of.
+        environments: The tasks of this rank's environments, by name.
 
     Attributes:
         step: Agent steps so far, summed over the environments; updates, of an offline method.
@@ -83,7 +104,12 @@ class RunState:
     """
 
     def __init__(
-        self, folder: RunFolder, config: RunConfig, method: Method, episodes: RunningEpisodes
+        self,
+        folder: RunFolder,
+        config: RunConfig,
+        method: Method,
+        episodes: RunningEpisodes,
+        environments: Sequence[str],
     ) -> None:
         self.step = 0
         self.results: dict[str, Any] = {}
@@ -93,6 +119,7 @@ class RunState:
         self._config = config
         self._method = method
         self._episodes = episodes
+        self._environments = list(environments)
         self._started = self._saved_at = time.perf_counter()
 
     @property
@@ -118,10 +145,16 @@ class RunState:
             "evaluation_due": self.evaluation_due,
             "method": self._method.name,
             "config": self._config.to_dict(),
+            "environments": ranks.gather(self._environments),
             **provenance(),
         }
         tensors = {f"episodes/{name}": value for name, value in self._episodes.state().items()}
-        tensors |= {f"method/{name}": value for name, value in self._method.state().items()}
+        of_first = tuple(f"{name}/" for name in self._method.shared_state)
+        tensors |= {
+            f"method/{name}": value
+            for name, value in self._method.state().items()
+            if ranks.is_first() or not name.startswith(of_first)
+        }
         save_checkpoint(self._folder, self.step, self._method, tensors, progress)
         self.saved = self.step
         self._saved_at = time.perf_counter()
@@ -140,14 +173,39 @@ class RunState:
         self.evaluation_due = progress["evaluation_due"]
         self._started -= progress["seconds"]
         self._method.updates = progress["updates"]
+        if len(state.environments) != ranks.count():
+            return self._regroup(state)
         if self._method.replay is not None:
-            load_rows(self._method.replay, state.checkpoint)
+            load_rows(self._method.replay, state.checkpoint, ranks.rank())
         lost = (
             self._method.restore(state.method, self.step),
-            self._folder.metrics.restore(progress["metrics_bytes"], self.step),
+            self._restore_metrics(progress),
             self._episodes.restore(state.episodes),
         )
         return [sentence for sentence in lost if sentence]
+
+    def _restore_metrics(self, progress: dict[str, Any]) -> str:
+        if not ranks.is_first():
+            return ""
+        return self._folder.metrics.restore(progress["metrics_bytes"], self.step)
+
+    def _regroup(self, state: TrainingState) -> list[str]:
+        """Goes on in another number of processes: rows go to the rank that has their task now."""
+        free: dict[str, list[int]] = {}
+        for place, name in enumerate(self._environments):
+            free.setdefault(name, []).append(place)
+        for rank, names in enumerate(state.environments):
+            places = [free[name].pop(0) if free.get(name) else -1 for name in names]
+            if self._method.replay is not None:
+                load_rows(SomeRows(self._method.replay, places), state.checkpoint, rank)
+        lost = self._method.restore(state.method, self.step), self._restore_metrics(state.progress)
+        self._episodes.reset(environment_seed(self._config.seed, self.step))
+        self._method.begin(self._episodes.obs)
+        told = (
+            f"processes of the run: {ranks.count()}; {len(state.environments)} saved it. Episodes "
+            "that were running are dropped, and the run will differ from one never stopped"
+        )
+        return [told, *filter(None, lost)]
 
 
 def save_checkpoint(
@@ -179,16 +237,30 @@ def save_checkpoint(
     """
     replay = method.replay
     newest = folder.last_checkpoint() if folder.has_checkpoint else None
+    if newest and not _of_same_ranks(newest, progress):
+        newest = None
     saved = None if replay is None else find_saved(replay, newest)
+    known: dict[str, str] = {}
 
     def fill(target: Path) -> None:
-        method.agent.save(target)
-        save_tensors(target / _TRAINING, tensors)
+        save_tensors(target / _training_of(ranks.rank()), tensors)
         if replay is not None and saved is not None:
             save_rows(replay, target, saved)
-        write_json(target / _PROGRESS, progress)
+        for checksums in ranks.gather(saved.checksums if saved else {}):
+            known.update(checksums)
+        # Now all have written their part.
 
-    target = folder.publish_checkpoint(step, fill, saved.checksums if saved else None)
+    if not ranks.is_first():
+        fill(Path(ranks.of_first("")))
+        return Path(ranks.of_first(""))  # once it is published
+
+    def fill_first(target: Path) -> None:
+        method.agent.save(target)
+        write_json(target / _PROGRESS, progress)
+        fill(Path(ranks.of_first(str(target))))
+
+    target = folder.publish_checkpoint(step, fill_first, known)
+    ranks.of_first(str(target))
     for older in target.parent.iterdir():
         if older.is_dir() and not older.is_symlink() and older != target:
             _keep_what_acts(older)
@@ -214,10 +286,17 @@ def load_training_state(checkpoint: Path) -> TrainingState:
             tasks.add(frozenset(result["tasks"]))
         if not is_result(result) or len(tasks) > 1:
             raise RunError(f"{checkpoint / _PROGRESS} is damaged: {name!r} is no such evaluation")
-    tensors = load_tensors(checkpoint / _TRAINING)
-    return TrainingState(
-        checkpoint, entries(tensors, "episodes"), entries(tensors, "method"), progress
-    )
+    own = ranks.rank() if len(progress["environments"]) == ranks.count() else None
+    first = load_tensors(checkpoint / _training_of(0))
+    method = entries(first, "method")
+    tensors = first if own == 0 else {}
+    if own != 0:
+        shared = tuple(f"{name}/" for name in find_method(progress["method"]).shared_state)
+        method = {name: value for name, value in method.items() if name.startswith(shared)}
+    if own:
+        tensors = load_tensors(checkpoint / _training_of(own))
+        method |= entries(tensors, "method")
+    return TrainingState(checkpoint, entries(tensors, "episodes"), method, progress)
 
 
 def run_config(path: str | Path) -> RunConfig | None:
@@ -237,10 +316,23 @@ def run_config(path: str | Path) -> RunConfig | None:
         return None
 
 
+def _of_same_ranks(checkpoint: Path, progress: dict[str, Any]) -> bool:
+    """Whether the same processes saved a checkpoint; else its rows are divided otherwise."""
+    try:
+        before = read_json(checkpoint / _PROGRESS)
+    except RunError:
+        return False
+    return bool(before.get("environments") == progress["environments"])
+
+
+def _training_of(rank: int) -> str:
+    return part_of(rank) + _TRAINING
+
+
 def _keep_what_acts(checkpoint: Path) -> None:
     """Removes what only resuming needs."""
     manifest = checkpoint / MANIFEST
-    gone = [path for path in (checkpoint / _TRAINING, *row_files(checkpoint)) if path.is_file()]
+    gone = [*checkpoint.glob(f"*{_TRAINING}"), *row_files(checkpoint)]
     try:
         files = read_json(manifest)
     except RunError:

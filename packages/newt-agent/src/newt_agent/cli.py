@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -24,7 +24,7 @@ from mmbench.catalog import (
 from mmbench.language import EncoderUnavailableError
 from mmbench.runs import EXIT_INTERRUPTED, RunError, RunFolder, explain, one_line, report_errors
 from mmbench.shell import answer_version, command
-from newt_agent import __version__, protocols
+from newt_agent import __version__, protocols, ranks
 from newt_agent.config import (
     Device,
     OnError,
@@ -94,7 +94,7 @@ class ResumeConfig:
 def train_main(arguments: list[str] | None = None) -> None:
     """Entry point of `newt-train`."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    with report_errors("newt-train", *USER_ERRORS):
+    with report_errors(ranks.named("newt-train"), *USER_ERRORS):
         answer_version("newt-train", __version__, arguments)
         train("newt", "newt-train", arguments)
 
@@ -276,39 +276,43 @@ def _train(method: type[Method], program: str, arguments: list[str]) -> None:
     preset, config = parse_training(method, program, arguments)
     device = resolve_device(config.device)
     tasks = config.selected()
-    if not config.skip_missing:  # else the trainer checks, which knows the tasks that can run
-        method.check(method.complete(config, tasks, device), tasks, device)
-    if config.checkpoint is None:  # else they are there, or were looked for already
-        task_vectors(tasks, config.encoder)
-    if config.wandb:
-        check_wandb()
-    label = preset if method.name == "newt" else f"{method.name}-{preset}"
-    with RunFolder.create(config.out, label) as folder, _saying_how_to_go_on(method, folder):
-        display = Display()
-        display.say(f"preset {preset} on {device}, results in {folder.path}")
-        _run(method, config, folder, device, display, preset=preset)
+    with ranks.joined(device):
+        if not config.skip_missing:  # else the trainer checks, which knows the tasks that can run
+            method.check(method.complete(config, tasks, device), tasks, device)
+        if config.checkpoint is None:  # else they are there, or were looked for already
+            task_vectors(tasks, config.encoder)
+        if config.wandb and ranks.is_first():
+            check_wandb()
+        label = preset if method.name == "newt" else f"{method.name}-{preset}"
+        with _folder_of_all(lambda: RunFolder.create(config.out, label)) as folder:
+            with _saying_how_to_go_on(method, folder):
+                display = Display()
+                display.say(f"preset {preset} on {device}, results in {folder.path}")
+                _run(method, config, folder, device, display, preset=preset)
+
+
+def _folder_of_all(make: Callable[[], RunFolder]) -> RunFolder:
+    """The run's folder: the first rank makes and locks it, and the others know where it is."""
+    if ranks.is_first():
+        folder = make()
+        ranks.of_first(str(folder.path))
+        return folder
+    return RunFolder(Path(ranks.of_first("")))
 
 
 def _resume(arguments: ResumeConfig) -> None:
     from newt_agent.loggers import check_wandb
     from newt_agent.system import resolve_device
 
-    with RunFolder.resume(arguments.resume) as folder:
-        stored = folder.read_config()
-        try:
-            method = find_method(stored["method"])
-            config = method.config_class.from_dict(stored["config"])
-            before = stored["device"]
-        except RunError as error:
-            raise RunError(f"{folder.path}/config.json: {error}") from error
-        except (AttributeError, KeyError, TypeError) as error:
-            raise RunError(
-                f"{folder.path}/config.json does not fit this version ({one_line(error)})"
-            ) from error
-        _check_length_flag(method, arguments.changes)
-        config = dataclasses.replace(config, **arguments.changes)
-        device = resolve_device(arguments.device or before)
-        if config.wandb:
+    method, config, before = _stored(RunFolder.open(arguments.resume))
+    _check_length_flag(method, arguments.changes)
+    config = dataclasses.replace(config, **arguments.changes)
+    device = resolve_device(arguments.device or before)
+    with (
+        ranks.joined(device),
+        _folder_of_all(lambda: RunFolder.resume(arguments.resume)) as folder,
+    ):
+        if config.wandb and ranks.is_first():
             check_wandb()
         display = Display()
         display.say(f"going on with {folder.path} on {device}")
@@ -317,6 +321,20 @@ def _resume(arguments: ResumeConfig) -> None:
             display.say("it holds no checkpoint yet, and starts again from the beginning")
         with _saying_how_to_go_on(method, folder):
             _run(method, config, folder, device, display, resume=resume)
+
+
+def _stored(folder: RunFolder) -> tuple[type[Method], RunConfig, str]:
+    """Method, settings and device of a run that has begun."""
+    stored = folder.read_config()
+    try:
+        method = find_method(stored["method"])
+        return method, method.config_class.from_dict(stored["config"]), stored["device"]
+    except RunError as error:
+        raise RunError(f"{folder.path}/config.json: {error}") from error
+    except (AttributeError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{folder.path}/config.json does not fit this version ({one_line(error)})"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -351,11 +369,12 @@ def _run(
         raise
     try:
         parameters = trainer.agent.model.num_parameters
-        left_out = len(trainer.env.missing)
+        left_out = len(trainer.missing)
         of = f" of {len(trainer.tasks) + left_out}" if left_out else ""
         reads = f" (text encoder {trainer.agent.encoder})" if trainer.agent.language_dim else ""
+        processes = f" in {ranks.count()} processes" if ranks.count() > 1 else ""
         display.say(
-            f"{len(trainer.tasks)}{of} tasks, {trainer.env.num_envs} environments, size "
+            f"{len(trainer.tasks)}{of} tasks, {trainer.num_envs} environments{processes}, size "
             f"{config.size} with {parameters:,} parameters{reads}"
         )
         summary = trainer.method.summary()
@@ -368,6 +387,8 @@ def _run(
         raise SystemExit(EXIT_INTERRUPTED) from None
     finally:
         trainer.close()
+    if not ranks.is_first():
+        return
     draw_curves(folder.metrics.rows(), folder.path / CURVES)
     display.results(results)
     took = duration(time.perf_counter() - started)

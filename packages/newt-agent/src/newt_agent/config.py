@@ -13,6 +13,7 @@ from mmbench import catalog
 from mmbench.catalog import Task
 from mmbench.runs import RunError
 from mmbench.shell import command
+from newt_agent import ranks
 from newt_agent.settings import Range, check_settings
 from newt_agent.task_input import TASK_INPUTS
 
@@ -221,6 +222,21 @@ class _Trained(Protocol):
 
     @property
     def settings(self) -> dict[str, Any]: ...
+
+
+def check_ranks(tasks: Sequence[Task], method: Any) -> None:
+    """Checks that a run can have as many processes as `torchrun` has started.
+
+    Raises:
+        RunError: The method learns in one only, or there are more than tasks.
+    """
+    if ranks.count() > 1 and not method.shared_state:
+        raise RunError(f"{method.name} learns in one process: start it without torchrun")
+    if ranks.count() > len(tasks):
+        raise RunError(
+            f"torchrun started {ranks.count()} processes for {len(tasks)} task"
+            f"{'s' if len(tasks) > 1 else ''}: each takes one at least"
+        )
 
 
 def check_checkpoint(config: RunConfig, method: str, source: object, about: _Trained) -> None:

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from mmbench.evaluation import Episode
 from mmbench.shell import plural
+from newt_agent import ranks
 from newt_agent.system import HANG_UP
 
 _REFRESH_SECONDS = 0.5
@@ -133,7 +134,8 @@ class Display:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or _Console(file=_Output())  # type: ignore[arg-type]
+        # The first process of a run shows it for all.
+        self.console = console or _Console(file=_Output(), quiet=not ranks.is_first())  # type: ignore[arg-type]
         self._live: Live | None = None
         self._shown = 0.0
         self._start: tuple[str, float, int] | None = None

@@ -22,6 +22,7 @@ from newt_agent.maths import RunningScale
 from newt_agent.noise import UpdateNoise
 from newt_agent.optimizers import FiniteWatch, optimizer_state, restore_optimizers
 from newt_agent.planning_agent import PlanningAgent
+from newt_agent.ranks import Share
 from newt_agent.settings import Range, check_settings
 from newt_agent.tensors import entries
 
@@ -61,6 +62,8 @@ class Learner:
         loss: Coefficients of the losses.
         optimizer: Settings of both optimizers.
         execution: How updates are run; not ``auto``.
+        share: The part of each batch that this rank learns from; None is all of it. The others'
+            parts count in the step just so.
     """
 
     def __init__(
@@ -69,9 +72,11 @@ class Learner:
         loss: LossConfig,
         optimizer: OptimizerConfig,
         execution: Execution = "eager",
+        share: Share | None = None,
     ) -> None:
         model = agent.model
         self.model = model
+        self._share = share
         self._discount = agent.discount
         self._keep = 1.0 - model.config.q_dropout
         self._loss = loss
@@ -143,7 +148,7 @@ class Learner:
         Returns:
             Losses and statistics as scalar tensors on the model's device; nothing waits for it.
         """
-        return self.step(batch, update_noise(self.model, batch).draw(generator, self._keep))
+        return self.step(batch, self._noise(batch, generator))
 
     def step(self, batch: Batch, noise: UpdateNoise) -> dict[str, Tensor]:
         """As :meth:`update`, from draws."""
@@ -165,11 +170,24 @@ class Learner:
         Returns:
             As :meth:`update`.
         """
-        noise = update_noise(self.model, batch).draw(generator, self._keep)
+        noise = self._noise(batch, generator)
         numbers = self._pretrain(batch, noise).unbind()
         metrics = dict(zip(self._pretraining_metrics, numbers, strict=True))
         self._pretraining_watch.see(metrics)
         return metrics
+
+    def _noise(self, batch: Batch, generator: torch.Generator) -> UpdateNoise:
+        """Draws for the whole batch, whichever part of it is learned from here."""
+        share = self._share
+        noise = update_noise(self.model, batch, share and share.total)
+        noise.draw(generator, self._keep)
+        return noise if share is None else noise.part(share.begin, share.end)
+
+    def _average(self, parameters: list[nn.Parameter], metrics: dict[str, Tensor]) -> None:
+        """Averages gradients and what is logged over the parts of a batch."""
+        if self._share is not None:
+            gradients = [one.grad for one in parameters if one.grad is not None]
+            self._share.mean_([*gradients, *metrics.values()])
 
     def _take_update(self, batch: Batch, noise: UpdateNoise) -> Tensor:
         """Takes an update; returns the metrics, which ``_metrics`` names."""
@@ -177,15 +195,20 @@ class Learner:
         loss, metrics, zs = self._model_loss(batch, noise)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self._average(self._rest, metrics)
         metrics["grad_norm"] = nn.utils.clip_grad_norm_(self._rest, clip)
         self.optimizer.step()
         self.model.update_target(self._settings.target_tau)
-        loss, policy_metrics = self._policy_loss(zs, batch, noise)
+        loss, policy_metrics, values = self._policy_loss(zs, batch, noise)
         self.policy_optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self._average(self._policy, policy_metrics)
         metrics["policy_grad_norm"] = nn.utils.clip_grad_norm_(self._policy, clip)
         self.policy_optimizer.step()
-        self.scale.update(policy_metrics["q_spread"])
+        metrics["q_spread"] = self.scale.spread(
+            values if self._share is None else self._share.union(values)
+        )
+        self.scale.update(metrics["q_spread"])
         metrics |= policy_metrics
         self._metrics = list(metrics)
         return torch.stack(list(metrics.values()))
@@ -198,6 +221,7 @@ class Learner:
             optimizer.zero_grad(set_to_none=True)
         (loss + imitation).backward()
         both = self._rest + self._policy
+        self._average(both, metrics | policy_metrics)
         metrics["grad_norm"] = nn.utils.clip_grad_norm_(both, self._settings.grad_clip_norm)
         for optimizer in self._optimizers().values():
             optimizer.step()
@@ -215,7 +239,7 @@ class Learner:
 
     def _plain_policy_loss(
         self, zs: Tensor, batch: Batch, noise: UpdateNoise
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         return policy_loss(self.model, zs, batch, self.scale, self._loss, noise)
 
     def _plain_pretrain_loss(

@@ -84,12 +84,18 @@ class LossConfig:
         return time_weights(steps, self.rho, device, self.normalise_rho)
 
 
-def update_noise(model: WorldModel, batch: Batch) -> UpdateNoise:
-    """Makes the noise of an update from a batch, with any numbers: draw it."""
+def update_noise(model: WorldModel, batch: Batch, whole: int | None = None) -> UpdateNoise:
+    """Makes the noise of an update from a batch, with any numbers: draw it.
+
+    Args:
+        model: The model.
+        batch: Replayed windows.
+        whole: How many there are in all ranks; by default, these are all.
+    """
     horizon, batch_size, action_dim = batch.action.shape
     return UpdateNoise.empty(
         horizon,
-        batch_size,
+        whole or batch_size,
         action_dim,
         model.num_q,
         model.config.mlp_dim if model.config.q_dropout else 0,
@@ -224,7 +230,7 @@ def policy_loss(
     scale: RunningScale,
     config: LossConfig,
     noise: UpdateNoise,
-) -> tuple[Tensor, dict[str, Tensor]]:
+) -> tuple[Tensor, dict[str, Tensor], Tensor]:
     """The loss of the policy during reinforcement learning.
 
     ``sum_t rho_t (bc - mean(Q_i, Q_j) / scale - entropy)``, with the replayed actions known
@@ -235,13 +241,13 @@ def policy_loss(
         model: The model.
         zs: ``[H + 1, B, latent_dim]`` from `world_model_loss`; treated as constant.
         batch: The windows they were imagined from; the actions are imitated.
-        scale: Divides the values. Not changed: follow up with
-            ``scale.update(metrics["q_spread"])`` (after averaging it over ranks).
+        scale: Divides the values; not changed here.
         config: Coefficients.
         noise: Of the actions and heads, on the model's device.
 
     Returns:
-        The loss and detached scalars to log.
+        The loss; detached scalars to log; and the values of the first states ``[B]``, whose spread
+        the scale follows.
     """
     zs, context = zs.detach(), model.context(batch.task)
     weights = config.time_weights(len(zs), zs.device)
@@ -260,10 +266,9 @@ def policy_loss(
         "bc_loss": bc,
         "pi_q": q.mean(),
         "pi_scale": scale.value.clone(),
-        "q_spread": scale.spread(q[0]),
         **_policy_metrics(info),
     }
-    return loss, {name: x.detach() for name, x in metrics.items()}
+    return loss, {name: x.detach() for name, x in metrics.items()}, q[0].detach()
 
 
 def pretrain_policy_loss(

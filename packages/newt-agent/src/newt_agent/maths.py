@@ -113,7 +113,7 @@ def time_weights(
     steps: int, rho: float, device: torch.device | None = None, normalise: bool = True
 ) -> Tensor:
     """Weights ``rho**t`` of the steps of a rollout, divided by their sum if asked."""
-    weights = rho ** torch.arange(steps, dtype=torch.float32, device=device)
+    weights = rho ** torch.arange(steps, dtype=torch.get_default_dtype(), device=device)
     return weights / weights.sum() if normalise else weights
 
 

@@ -85,6 +85,9 @@ class Method(ABC):
     """Whether episodes may end in a terminal state."""
     sees_frames: ClassVar[bool] = False
     """Whether its setting ``obs`` may be ``rgb`` and ``state+rgb``."""
+    shared_state: ClassVar[tuple[str, ...]] = ()
+    """Beginnings of the names in :meth:`state` that are the same in all ranks of a run. A method
+    that names some can learn in several processes; see :mod:`newt_agent.ranks`."""
     offline: ClassVar[bool] = False
     """Whether it learns without acting; see :class:`OfflineMethod`."""
 
@@ -189,7 +192,8 @@ class Method(ABC):
         """Restores what :meth:`state` returned; the replay has its rows already.
 
         Args:
-            state: CPU tensors.
+            state: CPU tensors; only the ``shared_state``, where a run goes on in another number of
+                processes than saved it.
             step: Agent steps taken when it was saved.
 
         Returns:

@@ -69,6 +69,7 @@ class ModelBased(OffPolicyMethod):
     learning_rate = "--optimizer.lr"
     learns_terminations = True
     sees_frames = True
+    shared_state = ("learner",)
 
     agent: PlanningAgent
 
@@ -80,7 +81,7 @@ class ModelBased(OffPolicyMethod):
         agent.plan = config.plan
         execution = resolve_execution(config.execution, agent.device)
         agent.run_by(execution, config.plan_precision)
-        self.learner = Learner(agent, loss or config.loss, config.optimizer, execution)
+        self.learner = Learner(agent, loss or config.loss, config.optimizer, execution, self.share)
 
     @classmethod
     def horizon(cls, config: Any) -> int:
@@ -145,7 +146,7 @@ class ModelBased(OffPolicyMethod):
         return math.floor(self.config.utd * max(0, step - self.config.seed_steps))
 
     def update(self) -> dict[str, Tensor]:
-        batch = self.replay.sample(self.config.batch_size, self._chance.numpy)
+        batch = self.replay.sample(self.share.size, self._chance.numpy)
         return self.learner.update(batch, self._chance.torch)
 
     def summary(self) -> str:

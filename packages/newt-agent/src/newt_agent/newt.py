@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmbench.catalog import Task
 from mmbench.runs import RunError
+from newt_agent import ranks
 from newt_agent.config import Size
 from newt_agent.demo_replay import DemoReplay, join
 from newt_agent.demonstrations import Demos, load_demonstrations, require, tell_changed
@@ -51,7 +52,7 @@ SEED_EPISODES = 5
 PAPER = NewtConfig()
 """The settings of the paper (arXiv 2511.19584, table of hyperparameters).
 
-What the paper does and this agent does not do yet: images, several GPUs. The paper's text encoder
+The paper's text encoder
 is ``clip``; here it is ``minilm``, which is shipped.
 """
 
@@ -123,8 +124,10 @@ class Newt(ModelBased):
     config: NewtConfig
 
     def __init__(self, config: NewtConfig, agent: PlanningAgent, rows: Tensor) -> None:
-        own = rows.unique().tolist()
-        found = load_demonstrations([agent.tasks[row].name for row in own], config.demos)
+        # Every rank has the demonstrations of all tasks, for it may have tasks without any.
+        learned = sorted(set().union(*ranks.gather(rows.tolist())))
+        with ranks.one_per_host_first():
+            found = load_demonstrations([agent.tasks[row].name for row in learned], config.demos)
         super().__init__(config, agent, rows, config.loss.resolved(bool(found.episodes)))
         self._summary = found.summary if config.demos != "none" else ""
         self.demos: DemoReplay | None = None
@@ -132,7 +135,7 @@ class Newt(ModelBased):
             horizon = config.planner.horizon
             self.demos = DemoReplay(
                 found.episodes,
-                own,
+                learned,
                 horizon,
                 agent.device,
                 config.sampling,
@@ -187,7 +190,7 @@ class Newt(ModelBased):
 
     def act(self, obs: np.ndarray, first: np.ndarray, step: int) -> np.ndarray:
         if step < self.config.seed_steps and self._knows:
-            return self._follower.act_on(obs, self._rows, first, True, self._chance.torch)
+            return self._follower.act_on(obs, self._rows, first, True, self._chance.acting)
         self.agent.prior_weight = self.prior_weight(step)
         return super().act(obs, first, step)
 
@@ -206,12 +209,12 @@ class Newt(ModelBased):
         if self.demos is None or self.updates >= self.pretraining:
             return self.learner.update(self._batch(), self._chance.torch)
         self.learner.set_pretraining((self.updates + 1) / self.pretraining)
-        batch = self.demos.sample(self.config.batch_size, self._chance.numpy)
+        batch = self.demos.sample(self.share.size, self._chance.numpy)
         return self.learner.pretrain(batch, self._chance.torch)
 
     def _batch(self) -> Batch:
         """Samples windows of demonstrations, and of what it has done itself."""
-        size = self.config.batch_size
+        size = self.share.size
         from_demos = round(self.config.demo_fraction * size) if self.demos else 0
         parts = [
             source.sample(count, self._chance.numpy)

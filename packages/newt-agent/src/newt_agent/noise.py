@@ -64,6 +64,16 @@ class UpdateNoise(NamedTuple):
             dropout=make(horizon + 1, batch_size, 2, dropout_dim) if dropout_dim else None,
         )
 
+    def part(self, begin: int, end: int) -> Self:
+        """Returns the draws of some of the windows, of those from ``begin`` to ``end``."""
+        return self._replace(
+            **{
+                name: draws[:, begin:end]
+                for name, draws in self._asdict().items()
+                if draws is not None and draws.ndim > 1
+            }
+        )
+
     def draw(self, generator: torch.Generator | None, keep: float = 1.0) -> Self:
         """Draws all anew, in place.
 

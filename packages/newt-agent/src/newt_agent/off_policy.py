@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mmbench.catalog import Task
 from mmbench.runs import RunError
+from newt_agent import ranks
 from newt_agent.chance import Chance, random_actions
 from newt_agent.config import RunConfig
 from newt_agent.method import LOG_EVERY_UPDATES, Method, Step
@@ -63,6 +64,7 @@ class OffPolicyMethod(Method):
 
     Attributes:
         replay: What is learned from.
+        share: The part of each batch that this rank samples: by how many environments it has.
     """
 
     replay: Replay
@@ -73,8 +75,10 @@ class OffPolicyMethod(Method):
         self.updates = 0
         action_mask = agent.model.action_mask
         where = replay_device(config, agent.device.type)
+        self.share = ranks.Share.of(config.batch_size, len(rows))
+        num_envs = sum(ranks.gather(len(rows)))
         self.replay = Replay(
-            config.replay_capacity,
+            config.replay_capacity // num_envs * len(rows),
             len(rows),
             self.horizon(config),
             rows,
@@ -122,7 +126,8 @@ class OffPolicyMethod(Method):
         if config.replay_capacity is not None:
             return config
         rows = rows_that_fit(replay_device(config, device), cls.image(config).bytes)
-        return dataclasses.replace(config, replay_capacity=min(MOST_ROWS, rows))
+        capacity = min(MOST_ROWS, rows * ranks.count())
+        return dataclasses.replace(config, replay_capacity=capacity)
 
     @classmethod
     def check(cls, config: Any, tasks: Sequence[Task], device: str) -> None:
@@ -150,11 +155,12 @@ class OffPolicyMethod(Method):
             )
         device = replay_device(config, device)
         row_bytes = bytes_per_row(image_bytes=cls.image(config).bytes)
-        size, memory = capacity * row_bytes, memory_bytes(device)
+        size, memory = capacity * row_bytes // ranks.count(), memory_of_rank(device)
         if size > memory:
             raise RunError(
                 f"replay_capacity={capacity}: these rows take {size / 2**30:,.0f} GiB, and this "
                 f"{'GPU' if device == 'cuda' else 'machine'} has {memory / 2**30:,.0f} GiB"
+                f"{' for each process' if ranks.count() > 1 else ''}"
             )
 
     def begin(self, obs: np.ndarray) -> None:
@@ -163,7 +169,7 @@ class OffPolicyMethod(Method):
     def act(self, obs: np.ndarray, first: np.ndarray, step: int) -> np.ndarray:
         if step < self.config.seed_steps:
             return random_actions(self._chance.numpy, self._action_mask)
-        return self.agent.act_on(obs, self._rows, first, True, self._chance.torch)
+        return self.agent.act_on(obs, self._rows, first, True, self._chance.acting)
 
     def remember(self, step: Step) -> None:
         self.replay.add(
@@ -200,13 +206,22 @@ class OffPolicyMethod(Method):
         return replay | self._chance.state()
 
     def restore(self, state: dict[str, Tensor], step: int) -> str:
-        self.replay.load_state_dict(entries(state, "replay"))
-        return self._chance.restore(state, step)
+        own = entries(state, "replay")
+        self.replay.load_state_dict(own or self.replay.state_dict())
+        if own:
+            return self._chance.restore(state, step)
+        self._chance.begin_anew(step)
+        return ""
 
 
 def rows_that_fit(device: str, image_bytes: int = 0) -> int:
-    """Rows of a replay buffer that take a quarter of a device's memory."""
-    return memory_bytes(device) // 4 // bytes_per_row(image_bytes=image_bytes)
+    """Rows of a replay buffer that take a quarter of the memory that this rank has."""
+    return memory_of_rank(device) // 4 // bytes_per_row(image_bytes=image_bytes)
+
+
+def memory_of_rank(device: str) -> int:
+    """Returns the memory of this rank's GPU, or its part of the machine's."""
+    return memory_bytes(device) // (1 if device == "cuda" else ranks.local_count())
 
 
 def replay_device(config: OffPolicyConfig, device: str) -> str:

@@ -13,12 +13,14 @@ import torch
 from mmbench.catalog import EnvironmentFailure, Task
 from mmbench.evaluation import Episode, summarise
 from mmbench.runs import RunError, RunFolder, one_line, provenance
+from newt_agent import ranks
 from newt_agent.agent import Agent
 from newt_agent.chance import environment_seed
 from newt_agent.checkpoint import RunState, TrainingState, load_training_state
 from newt_agent.config import (
     RunConfig,
     check_checkpoint,
+    check_ranks,
     check_resumption,
     check_run,
     train_command,
@@ -61,8 +63,10 @@ class Trainer:
         preset: The one that the settings began from.
 
     Attributes:
-        env: The multitask vector environment.
-        tasks: The tasks that can run here, each once.
+        env: The multitask vector environment: the tasks of this rank.
+        tasks: The tasks of all ranks that can run here, each once.
+        missing: Those that cannot.
+        num_envs: The environments of all ranks.
         method: The learning method.
 
     Raises:
@@ -91,9 +95,11 @@ class Trainer:
         if state is not None:
             with self._foreign():
                 check_resumption(config, state.progress["config"], state.progress["step"])
+        selected = config.selected()
+        check_ranks(selected, method)
         with display.building() as on_progress:
             self.env: Any = make_environments(
-                tasks=config.selected(),
+                tasks=ranks.own(selected),
                 envs_per_task=config.envs_per_task,
                 skip_missing=config.skip_missing,
                 obs=config.obs,
@@ -101,18 +107,22 @@ class Trainer:
                 on_error=config.on_error,
                 progress=on_progress,
             )
-        self.tasks: tuple[Task, ...] = tuple(dict.fromkeys(self.env.tasks))
+        own = [task.versioned_name for task in self.env.tasks]
+        run = {name for names in ranks.gather(own) for name in names}
+        self.tasks: tuple[Task, ...] = tuple(t for t in selected if t.versioned_name in run)
+        self.missing = tuple(t for t in selected if t.versioned_name not in run)
+        self.num_envs = sum(ranks.gather(self.env.num_envs))
         check_run(config, self.tasks, method)
         self.config = config = method.complete(config, self.tasks, device)
         method.check(config, self.tasks, device)
         self.agent = self._make_agent(method, resume)
         self.agent.limit_discount(config.discount_max)
         self.env = self.agent.seen(self.env)
-        rows = self.agent.index([task.versioned_name for task in self.env.tasks])
+        rows = self.agent.index(own)
         self.method = method(config, self.agent, rows)
         self.recent = RecentScores()
         self._episodes = RunningEpisodes(self.env, self.agent)
-        self._state = RunState(folder, config, self.method, self._episodes)
+        self._state = RunState(folder, config, self.method, self._episodes, own)
         self._watch = Stopwatch()
         self._stop = threading.Event()
         if state is None:
@@ -120,8 +130,10 @@ class Trainer:
         else:
             with self._foreign():
                 self._resume(state)
-        # What was logged at the checkpoint's own step stays.
-        self._loggers = Loggers(folder, config, purge_step=self.step + resume)
+        self._loggers: Loggers | None = None
+        if ranks.is_first():
+            # What was logged at the checkpoint's own step stays.
+            self._loggers = Loggers(folder, config, purge_step=self.step + resume)
 
     def run(self) -> dict[str, Any]:
         """Trains to the end. A stop comes between two steps, of evaluations too.
@@ -157,7 +169,8 @@ class Trainer:
                     self._save()
             if "after" not in self.results:  # else it was complete, and was resumed
                 self.results["after"] = self._evaluate("after", self.method.evaluated())
-                self.folder.write_eval({"step": self.step, **self.results["after"]})
+                if ranks.is_first():
+                    self.folder.write_eval({"step": self.step, **self.results["after"]})
                 self._save()
         return self.results
 
@@ -174,7 +187,7 @@ class Trainer:
     @property
     def _stride(self) -> int:
         """How far a step of the loop goes."""
-        return 1 if self.method.offline else int(self.env.num_envs)
+        return 1 if self.method.offline else self.num_envs
 
     @property
     def progress(self) -> RunProgress:
@@ -195,7 +208,8 @@ class Trainer:
         """Closes the environments and the loggers, and lets others have the folder."""
         with contextlib.ExitStack() as closing:  # each, whatever happens to the others
             closing.callback(self.folder.close)
-            closing.callback(self._loggers.close, complete=self.step >= self.config.length)
+            if self._loggers is not None:
+                closing.callback(self._loggers.close, complete=self.step >= self.config.length)
             closing.callback(self.env.close)
 
     # The parts of a step
@@ -226,14 +240,14 @@ class Trainer:
         self.method.remember(
             Step(before, actions, reward, final, terminated, truncated, whole, obs)
         )
-        self._state.step += self.env.num_envs
+        self._state.step += self.num_envs
         returns, lengths = self._episodes.step(actions, reward, done, obs)
-        for i in np.flatnonzero(restarted):
-            self._display.warn(
-                f"task {self.env.tasks[i].versioned_name!r} (environment {i}) failed at step "
-                f"{self.step} and was restarted; {int(self.env.failures.sum())} restarts so far"
-            )
-        ended = [
+        warnings = [
+            f"task {self.env.tasks[i].versioned_name!r} (environment {i}) failed at step "
+            f"{self.step} and was restarted; {int(self.env.failures.sum())} restarts so far"
+            for i in np.flatnonzero(restarted)
+        ]
+        own = [
             Episode(
                 self.env.tasks[i].versioned_name,
                 float(infos["final_info"]["score"][i]),
@@ -243,9 +257,12 @@ class Trainer:
             )
             for i in np.flatnonzero(done & whole)
         ]
-        for episode in ended:
-            self.recent.add(episode)
-        self._write("train", ended)
+        for ended, texts in ranks.gather((own, warnings)):
+            for text in texts:
+                self._display.warn(text)
+            for episode in ended:
+                self.recent.add(episode)
+            self._write("train", ended)
 
     def _learn(self) -> None:
         """Takes the updates that are due."""
@@ -253,12 +270,14 @@ class Trainer:
             metrics = self.method.learn(self.step)
         if self.method.offline:
             self._state.step = self.method.updates
-        if metrics is not None:
+        if metrics is not None and self._loggers is not None:
             self._loggers.losses(self.step, {n: float(value) for n, value in metrics.items()})
             self._loggers.time(self.step, self._watch.shares)
         self._display.advance(self.progress)
 
     def _write(self, phase: str, episodes: list[Episode]) -> None:
+        if not ranks.is_first():
+            return
         self.folder.metrics.append(
             [
                 {
@@ -277,7 +296,7 @@ class Trainer:
 
     def _save_now_and_then(self) -> None:
         """Saves after minutes in which many updates came between two steps."""
-        if self._state.unsaved_seconds > _SAVE_SECONDS:
+        if ranks.any_of(self._state.unsaved_seconds > _SAVE_SECONDS):
             self._save()
 
     def _passed(self, every: int) -> bool:
@@ -295,30 +314,41 @@ class Trainer:
                 raise Interrupted from None
 
     def _heed_stop(self) -> None:
+        """Stops where any rank was asked to: all of them, at the same step."""
+        if ranks.any_of(self._stop.is_set()):
+            raise _StopRequested
+
+    def _heed_own_stop(self) -> None:
         if self._stop.is_set():
             raise _StopRequested
 
     def _evaluate(self, phase: str, agent: Agent | None) -> dict[str, Any]:
         if agent is not None:
             self._check_agent()
-        total = self.config.eval_episodes * len(self.tasks)
+        tasks = tuple(dict.fromkeys(self.env.tasks))
+        total = self.config.eval_episodes * len(tasks)
+        own: list[Episode] = []
         with self._display.evaluating(phase, total) as on_episode, self._watch.on("evaluation"):
-            episodes = evaluate(
-                agent,
-                self.tasks,
-                self.config.eval_episodes,
-                self.config.seed + _EVAL_SEED,
-                on_episode,
-                self._heed_stop,
-                workers=self.env,
-                on_error=self.config.on_error,
-            )
+            # Each rank is done at its own time, and a stop comes in the middle.
+            with contextlib.suppress(_StopRequested):
+                own = evaluate(
+                    agent,
+                    tasks,
+                    self.config.eval_episodes,
+                    self.config.seed + _EVAL_SEED,
+                    on_episode,
+                    self._heed_own_stop,
+                    workers=self.env,
+                    on_error=self.config.on_error,
+                )
+            self._heed_stop()
+        episodes = [episode for some in ranks.gather(own) for episode in some]
         self._write(phase, episodes)
         if self.method.offline:  # there are no training episodes to show
             for episode in episodes:
                 self.recent.add(episode)
-        result = summarise(episodes, [*self.tasks, *self.env.missing])
-        if agent is not None:
+        result = summarise(episodes, [*self.tasks, *self.missing])
+        if agent is not None and self._loggers is not None:
             self._loggers.scores(self.step, result)
             self._loggers.time(self.step, self._watch.shares)
         return result
@@ -351,6 +381,8 @@ class Trainer:
         except UnusableNumberError as error:
             raise RunError(f"at step 0 {error}. Leave the task out with --tasks") from error
         self.method.begin(self._episodes.obs)
+        if not ranks.is_first():
+            return
         self.folder.write_config(
             {
                 "method": self.method.name,
@@ -358,7 +390,7 @@ class Trainer:
                 "protocol": self._protocol(),
                 "config": self.config.to_dict(),
                 "tasks": [task.versioned_name for task in self.tasks],
-                "missing": [task.versioned_name for task in self.env.missing],
+                "missing": [task.versioned_name for task in self.missing],
                 "device": str(self._device),
                 **provenance(),
             }
@@ -368,6 +400,8 @@ class Trainer:
     def _resume(self, state: TrainingState) -> None:
         for sentence in self._state.restore(state):
             self._display.warn(sentence)
+        if not ranks.is_first():
+            return
         # What was changed at this resumption holds at the next one too.
         stored = self.folder.read_config()
         self._preset = stored.get("preset", "")
@@ -404,6 +438,10 @@ class Trainer:
         """Says what ended the run, and how to go on."""
         try:
             yield
+        except ranks.RankLostError as lost:
+            ranks.ignore_termination()
+            advice = "Another number of processes will do, too"
+            raise self._ended(str(lost), advice) from lost
         except EnvironmentFailure as failure:
             advice = "Leave the task out with --tasks"
             if self.config.on_error == "raise":
