@@ -229,7 +229,7 @@ def test_stops_in_evaluations_come_at_once_and_lose_nothing(make_trainer, points
     phases = ("random", "before", "eval", "after")
     for number, phase in enumerate(phases):
         trainer = make_trainer("stopped", config, resume=number > 0)
-        evaluate, heed, steps = trainer._evaluate, trainer._heed_stop, []
+        evaluate, heed, steps = trainer._evaluate, trainer._heed_own_stop, []
 
         def heed_in_evaluation(trainer=trainer, heed=heed, steps=steps):
             steps.append(trainer.step)
@@ -239,7 +239,7 @@ def test_stops_in_evaluations_come_at_once_and_lose_nothing(make_trainer, points
 
         def evaluate_and_stop(name, agent, trainer=trainer, evaluate=evaluate, last=phase):
             if name == last:
-                trainer._heed_stop = heed_in_evaluation
+                trainer._heed_own_stop = heed_in_evaluation
             return evaluate(name, agent)
 
         trainer._evaluate = evaluate_and_stop

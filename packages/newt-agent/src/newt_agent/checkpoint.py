@@ -275,6 +275,7 @@ def load_training_state(checkpoint: Path) -> TrainingState:
     """
     verify_folder(checkpoint)
     progress = read_json(checkpoint / _PROGRESS)
+    progress.setdefault("environments", [[]])  # of a version that knew one process only
     for name, kind in _PROGRESS_KINDS.items():
         if not isinstance(progress.get(name), kind):
             raise RunError(
@@ -322,7 +323,7 @@ def _of_same_ranks(checkpoint: Path, progress: dict[str, Any]) -> bool:
         before = read_json(checkpoint / _PROGRESS)
     except RunError:
         return False
-    return bool(before.get("environments") == progress["environments"])
+    return bool(before.get("environments") == progress.get("environments"))
 
 
 def _training_of(rank: int) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmbench.catalog import Task
 from mmbench.runs import RunError
+from newt_agent import ranks
 from newt_agent.config import Execution, ObsMode, Precision
 from newt_agent.execution import resolve_execution
 from newt_agent.learner import Learner, OptimizerConfig
@@ -81,7 +82,8 @@ class ModelBased(OffPolicyMethod):
         agent.plan = config.plan
         execution = resolve_execution(config.execution, agent.device)
         agent.run_by(execution, config.plan_precision)
-        self.learner = Learner(agent, loss or config.loss, config.optimizer, execution, self.share)
+        share = self.share if ranks.count() > 1 else None
+        self.learner = Learner(agent, loss or config.loss, config.optimizer, execution, share)
 
     @classmethod
     def horizon(cls, config: Any) -> int:
