@@ -51,7 +51,7 @@ def joined(device: str) -> Iterator[None]:
     Raises:
         RunError: The others cannot be reached, or there are not enough GPUs.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if not _is_one_of_many():
         yield
         return
     if device == "cuda":
@@ -83,6 +83,11 @@ def _take_own_cores() -> None:
             os.sched_setaffinity(0, cores)
 
 
+def _is_one_of_many() -> bool:
+    """Whether `torchrun` has started this process, and others beside it."""
+    return "LOCAL_RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+
+
 def _started_here() -> int:
     return int(os.environ["LOCAL_WORLD_SIZE"])
 
@@ -99,13 +104,12 @@ def rank() -> int:
 
 def is_first() -> bool:
     """Whether this one writes the run's folder and shows it; known before :func:`joined`, too."""
-    return int(os.environ.get("RANK", "0")) == 0 if not dist.is_initialized() else rank() == 0
+    return not _is_one_of_many() or os.environ["RANK"] == "0"
 
 
 def named(program: str) -> str:
     """The name of a program for its messages: with the rank, in all but the first one."""
-    number = os.environ.get("RANK", "0")
-    return program if number == "0" else f"{program} (rank {number})"
+    return program if is_first() else f"{program} (rank {os.environ['RANK']})"
 
 
 def local_count() -> int:

@@ -23,16 +23,15 @@ from newt_agent.config import (
     check_ranks,
     check_resumption,
     check_run,
-    train_command,
 )
 from newt_agent.display import Display, RecentScores, RunProgress
 from newt_agent.episodes import RunningEpisodes
 from newt_agent.evaluate import evaluate, make_environments
+from newt_agent.failures import explained_failures
 from newt_agent.finite import BrokenAgentError, UnusableNumberError, check_numbers, non_finite
 from newt_agent.loggers import Loggers
 from newt_agent.method import Method, Step
 from newt_agent.protocols import label
-from newt_agent.replay import NoWindowError
 from newt_agent.stopwatch import Stopwatch
 from newt_agent.system import stop_requests
 
@@ -147,7 +146,7 @@ class Trainer:
                 message names the task), or the agent broke: a loss, a gradient, a weight or an
                 action is NaN or infinite.
         """
-        with self._explaining_failures(), self._display.running(), self._heeding_stops():
+        with explained_failures(self), self._display.running(), self._heeding_stops():
             if "random" not in self.results:
                 self.results["random"] = self._evaluate("random", None)
             if "before" not in self.results:
@@ -178,6 +177,11 @@ class Trainer:
     def step(self) -> int:
         """Agent steps so far, summed over the environments; updates, of an offline method."""
         return self._state.step
+
+    @property
+    def saved(self) -> int | None:
+        """The step of the last checkpoint; None before the first."""
+        return self._state.saved
 
     @property
     def results(self) -> dict[str, Any]:
@@ -430,46 +434,3 @@ class Trainer:
         except Exception as error:
             last = self.folder.last_checkpoint()
             raise RunError(f"{last} cannot be resumed from ({one_line(error)})") from error
-
-    # Failing
-
-    @contextlib.contextmanager
-    def _explaining_failures(self) -> Iterator[None]:
-        """Says what ended the run, and how to go on."""
-        try:
-            yield
-        except ranks.RankLostError as lost:
-            ranks.ignore_termination()
-            advice = "Another number of processes will do, too"
-            raise self._ended(str(lost), advice) from lost
-        except EnvironmentFailure as failure:
-            advice = "Leave the task out with --tasks"
-            if self.config.on_error == "raise":
-                advice += ", or add --on-error restart, which rebuilds environments that fail"
-            raise self._ended(str(failure), advice) from failure
-        except UnusableNumberError as error:
-            raise self._ended(str(error), "Leave the task out with --tasks") from error
-        except NoWindowError as error:
-            task = self.env.tasks[error.environment].versioned_name
-            raise self._ended(f"task {task!r}: {error}", "Leave it out with --tasks") from error
-        except BrokenAgentError as error:
-            broken = self.method.broken()
-            what = f"{', '.join(broken[:4])} became NaN or infinite" if broken else str(error)
-            again = train_command(
-                *(self.method.name, "--checkpoint", self.folder.path),
-                *(self.method.learning_rate, "..."),
-            )
-            raise self._ended(
-                f"(update {self.method.updates}) {what}",
-                "If it happens again, start a new run from its weights with a lower learning "
-                f"rate: {again}",
-            ) from error
-
-    def _ended(self, what: str, advice: str) -> RunError:
-        kept = "The run has no checkpoint yet"
-        if self._state.saved is not None:
-            kept = (
-                f"The checkpoint of step {self._state.saved} is intact: "
-                f"{train_command(self.method.name, '--resume', self.folder.path)} goes on from it"
-            )
-        return RunError(f"at {self.config.unit} {self.step} {what}\n{kept}. {advice}")
