@@ -12,6 +12,7 @@ import own_environments  # noqa: F401 - registers them for good
 import pytest
 import torch
 from outside import registering
+from points import RIGHT
 from stopping import run_until
 from tiny import TINY
 
@@ -169,10 +170,10 @@ def test_means_leave_out_tasks_without_a_score():
     assert alone["tasks"][plain.name]["return"] == 7.0
 
 
-def test_a_run_learns_from_episodes_that_terminate_and_comes_back_exactly(make_trainer):
+def test_a_run_learns_from_episodes_that_terminate_and_comes_back_exactly(make_trainer, points):
     config = dataclasses.replace(
         TINY,
-        tasks=GYM,
+        tasks=f"{GYM},{RIGHT.name}",
         instruction="Go on.",
         terminations="end",
         steps=120,
@@ -183,15 +184,17 @@ def test_a_run_learns_from_episodes_that_terminate_and_comes_back_exactly(make_t
     whole = make_trainer("whole", config)
     whole.run()
     stopped = make_trainer("stopped", config)
-    run_until(stopped, 63)  # in an episode
+    run_until(stopped, 62)  # in an episode
     stopped.close()
     make_trainer("stopped", config, resume=True).run()
     assert weights(whole.folder.path) == weights(stopped.folder.path)
     rows = whole.folder.metrics.rows()
-    assert {row["length"] for row in rows} == {"5"}
+    lengths = {(row["task"], row["length"]) for row in rows}
+    assert lengths == {(GYM, "5"), (RIGHT.name, "20")}
     batch = whole.method.replay.sample(100, np.random.default_rng(0))
-    assert torch.equal(batch.terminated, batch.obs[1:, :, 3] == 5)  # its number of steps
-    assert whole.agent.model.terminates
+    own = batch.task == 0
+    assert torch.equal(batch.terminated, own & (batch.obs[1:, :, 3] == 5))  # its number of steps
+    assert whole.agent.model.terminating.tolist() == [True, False]
 
 
 def test_episodes_that_terminate_are_whole_episodes():

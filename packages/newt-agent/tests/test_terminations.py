@@ -17,6 +17,7 @@ from newt_agent.learner import Learner, OptimizerConfig
 from newt_agent.losses import Batch, LossConfig
 from newt_agent.planning_agent import PlanningAgent
 from newt_agent.replay import Replay
+from newt_agent.task_module import TABLES
 
 HORIZON, STEPS, DISCOUNT = 3, 5, 0.9
 ENDING = dataclasses.replace(catalog.get("walker-walk"), terminates=True, discount=DISCOUNT)
@@ -102,8 +103,98 @@ def test_tasks_without_ends_have_none_of_it():
     own, other = agent.model.state_dict(), make_agent(ENDLESS, ENDING).model.state_dict()
     for name in ("encoder.weight_x", "q_net.weight2", "policy.linears.1.weight"):
         assert torch.equal(own[name], other[name])  # the same draws
-    assert {name.split(".")[0] for name in set(other) - set(own)} == {"termination_net"}
+    new = {name.split(".")[0] for name in set(other) - set(own)}
+    assert new == {"termination_net", "terminating"}
     assert "termination_loss" not in learn(agent, walk(ends=False), updates=1)
+
+
+def mixed_agents():
+    """Agents of the same weights for a task that ends and one that never does, with the head and
+    without; the head would have it that every state is an end."""
+    with_head = make_agent(ENDING, ENDLESS)
+    without = make_agent(dataclasses.replace(ENDING, terminates=False), ENDLESS)
+    assert with_head.model.terminating.tolist() == [True, False]
+    generator = torch.Generator().manual_seed(0)
+    own = without.model.state_dict()
+    for name, weights in own.items():
+        if weights.is_floating_point() and name not in TABLES:
+            weights += 0.1 * torch.randn(weights.shape, generator=generator)
+    with_head.model.load_state_dict(own, strict=False)
+    with torch.no_grad():
+        list(with_head.model.termination_net.parameters())[-1].fill_(10.0)
+    return with_head, without
+
+
+def windows(*tasks, ends):
+    """Windows of transitions of some tasks, one each, that end with their last step."""
+    generator = torch.Generator().manual_seed(1)
+    count = len(tasks)
+    terminated = torch.zeros(HORIZON, count, dtype=torch.bool)
+    terminated[-1] = ends
+    return Batch(
+        obs=torch.randn(HORIZON + 1, count, 128, generator=generator),
+        action=torch.randn(HORIZON, count, 16, generator=generator).clamp(-1, 1),
+        reward=torch.randn(HORIZON, count, generator=generator),
+        task=torch.tensor(tasks),
+        terminated=terminated,
+    )
+
+
+@pytest.mark.parametrize("update", ["update", "pretrain"])
+def test_a_task_that_never_ends_is_learned_as_in_a_run_without_ends(update):
+    """Whatever its data say, such as demonstrations that end at success."""
+    learned = []
+    for agent, ends in zip(mixed_agents(), (True, False), strict=True):
+        learner = Learner(agent, LossConfig(), OptimizerConfig())
+        generator = torch.Generator().manual_seed(0)
+        metrics = [getattr(learner, update)(windows(1, 1, ends=ends), generator) for _ in range(3)]
+        learned.append((agent.model, metrics))
+    (model, metrics), (without, others) = learned
+    for ours, other in zip(metrics, others, strict=True):
+        assert ours.pop("termination_loss") == 0
+        torch.testing.assert_close(ours, other)  # a norm is added up in another order
+    for name, weights in without.state_dict().items():
+        assert torch.equal(model.state_dict()[name], weights), name
+    assert all(not weights.grad.any() for weights in model.termination_net.parameters())
+
+
+def test_ends_are_learned_of_the_tasks_that_have_some():
+    def gradients(batch):
+        agent, _ = mixed_agents()
+        loss = LossConfig(consistency_coef=0, reward_coef=0, value_coef=0)
+        learner = Learner(agent, loss, OptimizerConfig(grad_clip_norm=1e9))
+        learner.update(batch, torch.Generator().manual_seed(0))
+        return [weights.grad.clone() for weights in agent.model.termination_net.parameters()]
+
+    both = windows(0, 1, ends=True)
+    alone = both._replace(**{n: getattr(both, n)[:, :1] for n in ("obs", "action", "reward")})
+    alone = alone._replace(task=both.task[:1], terminated=both.terminated[:, :1])
+    mixed, own = (torch.cat([g.flatten() for g in gradients(b)]) for b in (both, alone))
+    assert own.abs().max() > 0.1
+    torch.testing.assert_close(mixed, own / 2)  # a mean over two windows
+
+
+def test_plans_of_a_task_that_never_ends_look_past_predicted_ends():
+    obs = np.random.default_rng(0).normal(size=(1, 128)).astype(np.float32)
+    first, plans = np.ones(1, bool), []
+    for name in (ENDLESS.name, ENDING.name):
+        for agent in mixed_agents():
+            generator = torch.Generator().manual_seed(0)
+            plans.append(agent.act(obs, [name], first, generator=generator))
+    np.testing.assert_array_equal(plans[0], plans[1])
+    assert (plans[2] != plans[3]).any()  # where there are ends, they count
+
+
+def test_which_tasks_end_is_what_the_newest_run_says(tmp_path):
+    agent = make_agent(ENDING, ENDLESS)
+    agent.add_tasks([catalog.get("walker-run"), dataclasses.replace(ENDING, terminates=False)])
+    assert agent.model.terminating.tolist() == [False, False, False]
+    agent.add_tasks([ENDING])
+    publish_folder(tmp_path / "agent", agent.save)
+    model = Agent.load(tmp_path / "agent").model
+    assert model.terminating.tolist() == [True, False, False]
+    model.add_tasks(*(getattr(model, table)[:1] for table in TABLES))
+    assert model.terminating.tolist() == [True, False, False, False]  # not told of it yet
 
 
 def test_a_checkpoint_begins_to_predict_ends_where_a_task_has_some(tmp_path):
@@ -112,6 +203,7 @@ def test_a_checkpoint_begins_to_predict_ends_where_a_task_has_some(tmp_path):
     before = agent.act(obs, ["pygame-pong"], first, generator=torch.Generator().manual_seed(0))
     agent.add_tasks([ENDING])
     assert agent.model.terminates and agent.size == "XS"
+    assert agent.model.terminating.tolist() == [False, True]
     assert len(agent.model.parameter_groups(1e-3, 1.0)[1]["params"]) > len(
         make_agent(ENDLESS).model.parameter_groups(1e-3, 1.0)[1]["params"]
     )

@@ -209,7 +209,7 @@ def test_a_context_holds_each_task_s_own_row(language, shape):
     for place in torch.cartesian_prod(*map(torch.arange, shape)).view(-1, len(shape)).tolist():
         one = model.context(task[tuple(place)])
         for name, alone, all_of_them in zip(context._fields, one, context, strict=True):
-            by_task = language or name in ("task", "action_mask", "observation_mask")
+            by_task = language or name in ("task", "action_mask", "observation_mask", "terminating")
             row = all_of_them[tuple(place)] if by_task else all_of_them
             torch.testing.assert_close(row, alone, msg=name)
 

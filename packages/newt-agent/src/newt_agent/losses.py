@@ -152,7 +152,8 @@ def world_model_loss(
     constant. Reward and value: cross-entropy to two-hot targets. Each is a sum over time with
     weights ``rho**t``, t = 0..H, by default normalised to sum to 1 (so the H weights of the terms
     that have only H steps sum to less), and a mean over the batch and the heads. Where episodes
-    terminate: the binary cross-entropy of where, a mean over steps and batch, as in TD-MPC2.
+    terminate: the binary cross-entropy of where, a mean over steps and batch, as in TD-MPC2; 0 of
+    tasks whose episodes never do, whatever the batch says of them.
 
     Args:
         model: The model.
@@ -170,9 +171,11 @@ def world_model_loss(
     first, later = (None, None) if batch.image is None else (batch.image[0], batch.image[1:])
 
     context = model.context(batch.task)
+    ends = batch.terminated
+    if ends is not None and context.terminating is not None:
+        ends = ends & context.terminating
     with torch.no_grad():
         observed = model.encode(batch.obs[1:], context, later)
-        ends = batch.terminated
         target = td_target(model, observed, batch.reward, context, discount, noise, ends)
 
     states = [model.encode(batch.obs[0], context, first)]

@@ -106,7 +106,9 @@ class PlanningAgent(Agent):
             terminations=any(task.terminates for task in tasks),
         )
         model = cls._world_model(config, tables, generator)
-        return cls(model.to(device), TaskInfo.of(tasks), encoder, planner, obs=obs)
+        agent = cls(model.to(device), TaskInfo.of(tasks), encoder, planner, obs=obs)
+        agent._expect_terminations(tasks)
+        return agent
 
     @staticmethod
     def sizes(num_tasks: int) -> Mapping[str, ModelConfig]:
@@ -181,11 +183,21 @@ class PlanningAgent(Agent):
         }
 
     def add_tasks(self, tasks: Sequence[Task]) -> None:
-        """As of any agent; it begins to predict terminations if these tasks have some."""
+        """As of any agent; it predicts terminations of those of these tasks that have some."""
         super().add_tasks(tasks)
-        if any(task.terminates for task in tasks) and not self.model.terminates:
-            self.model.predict_terminations(torch.Generator().manual_seed(0))
+        self._expect_terminations(tasks)
         self.run_by(self.execution, self.planner.precision)  # what is recorded has other tables
+
+    def _expect_terminations(self, tasks: Sequence[Task]) -> None:
+        """Predicts terminations of tasks, known ones, exactly where their episodes have some."""
+        terminating = torch.tensor([task.terminates for task in tasks], device=self.device)
+        if not self.model.terminates:
+            if not terminating.any():
+                return
+            never = torch.zeros(self.model.num_tasks)
+            self.model.predict_terminations(never, torch.Generator().manual_seed(0))
+        rows = self.index([task.versioned_name for task in tasks])
+        self.model.terminating[rows] = terminating
 
     def _choose(
         self,

@@ -127,6 +127,12 @@ class TaskContext(NamedTuple):
     """``[*task, num_q, hidden]``."""
     target_q_net: Tensor
     termination_net: Tensor | None = None
+    terminating: Tensor | None = None
+    """``[*task]`` bool, whether episodes may terminate; None of a model that predicts none."""
+
+
+_NEVER = -1e9
+"""Logit of a termination that cannot be: its probability, its loss and their gradients are 0."""
 
 
 class WorldModel(TaskModule):
@@ -136,7 +142,9 @@ class WorldModel(TaskModule):
     ``target_q_net``, a copy of ``q_net`` that no gradient reaches and `update_target` moves; and
     ``termination_net``, None if the model predicts no terminations.
     Buffers, frozen and saved: ``task_embeddings`` ``[tasks, language]``, ``action_mask``
-    ``[tasks, action_dim]`` bool, ``observation_mask`` ``[tasks, obs_dim]`` bool.
+    ``[tasks, action_dim]`` bool, ``observation_mask`` ``[tasks, obs_dim]`` bool; and with
+    ``termination_net``, ``terminating`` ``[tasks]`` bool, the tasks of which it predicts any: at
+    first all.
 
     Args:
         config: Sizes.
@@ -151,6 +159,7 @@ class WorldModel(TaskModule):
     """
 
     bins: Tensor
+    terminating: Tensor
 
     def __init__(
         self,
@@ -219,11 +228,20 @@ class WorldModel(TaskModule):
         self.target_q_net = copy.deepcopy(self.q_net).requires_grad_(False)
         self.termination_net: MLP | None = None
         if config.terminations:
-            self.predict_terminations(generator)
+            self.predict_terminations(torch.ones(self.num_tasks), generator)
         self.cnn = CNN(config.pixels, generator) if config.pixels else None
 
-    def predict_terminations(self, generator: torch.Generator | None = None) -> None:
-        """Adds the network that predicts terminations; at first it predicts none."""
+    def predict_terminations(
+        self, terminating: Tensor, generator: torch.Generator | None = None
+    ) -> None:
+        """Adds the network that predicts terminations; at first it predicts none.
+
+        Args:
+            terminating: ``[tasks]``, nonzero where episodes of the task may terminate.
+            generator: Source of its weights, on the CPU.
+        """
+        device = self.action_mask.device
+        self.register_buffer("terminating", (terminating != 0).to(device))
         self.config = dataclasses.replace(self.config, terminations=True)
         self.termination_net = MLP(
             self.config.latent_dim,
@@ -233,12 +251,21 @@ class WorldModel(TaskModule):
             1,
             zero_last=True,
             generator=generator,
-        ).to(self.action_mask.device)
+        ).to(device)
 
     @property
     def terminates(self) -> bool:
-        """Whether it predicts terminations."""
+        """Whether it predicts terminations, of any task."""
         return self.termination_net is not None
+
+    def add_tasks(
+        self, task_embeddings: Tensor, action_mask: Tensor, observation_mask: Tensor
+    ) -> None:
+        """As of any network with tables; of the new tasks it predicts no terminations yet."""
+        super().add_tasks(task_embeddings, action_mask, observation_mask)
+        if self.terminates:
+            never = self.terminating.new_zeros(len(task_embeddings))
+            self.terminating = torch.cat([self.terminating, never])
 
     def add_images(self, image_dim: int, pixels: int, generator: torch.Generator) -> None:
         """Lets the model see images too. At first they change nothing: their weights are 0.
@@ -286,6 +313,7 @@ class WorldModel(TaskModule):
             termination_net=None
             if self.termination_net is None
             else self.per_task(self.termination_net.language_term, task),
+            terminating=None if self.termination_net is None else self.terminating[task],
         )
 
     # The networks
@@ -338,10 +366,12 @@ class WorldModel(TaskModule):
             context: Tasks, whose indices broadcast to ``z.shape[:-1]``.
 
         Returns:
-            Logits ``[...]``: above 0 where an end is likelier than none.
+            Logits ``[...]``: above 0 where an end is likelier than none. Far below, and without a
+            gradient, where episodes of the task never terminate.
         """
-        assert self.termination_net is not None and context.termination_net is not None
-        return self.termination_net(z, None, context.termination_net).squeeze(-1)
+        assert self.termination_net is not None and context.terminating is not None
+        logits = self.termination_net(z, None, context.termination_net).squeeze(-1)
+        return torch.where(context.terminating, logits, _NEVER)
 
     def Q(
         self,
