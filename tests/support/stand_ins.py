@@ -21,7 +21,12 @@ HAMMER = "048_hammer"
 """A stand-in of two parts, a handle and a thicker head, as the real shapes have several."""
 
 
-def write_ycb(data: Path, model_ids: Iterable[str] = (*YCB_HALF_SIZES, HAMMER)) -> None:
+SIZED_AS_THE_APPLE = ("005_tomato_soup_can", "011_banana")
+
+
+def write_ycb(
+    data: Path, model_ids: Iterable[str] = (*YCB_HALF_SIZES, *SIZED_AS_THE_APPLE, HAMMER)
+) -> None:
     """Writes boxes in the layout of ManiSkill's YCB asset.
 
     Args:

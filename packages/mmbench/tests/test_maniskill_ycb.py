@@ -132,6 +132,13 @@ def test_push_observation_and_start(make):
     np.testing.assert_allclose(starts[-1, :25], own, atol=1e-6)
 
 
+@pytest.mark.parametrize("thing", ["can", "banana"])
+def test_all_pushed_things_start_at_one_height(make, thing):
+    """Also those of which the published code has another height, which it does not read."""
+    env = make(f"ms-push-{thing}")
+    assert env.reset(seed=0)[0][30] == pytest.approx(0.04, abs=1e-7)
+
+
 def push_reward(scene):
     """The dense reward by hand, of at most 4, for a state that is no success."""
     tool, thing = numpy(scene.agent.tcp.pose.p), numpy(scene.obj.pose.p)

@@ -6,13 +6,14 @@ import json
 import numpy as np
 import pytest
 import torch
+from no_evaluation import evaluate_nothing
 from tiny import TINY
 
 from mmbench import catalog
 from mmbench.runs import RunError, publish_folder
 from newt_agent.agent import Agent
 from newt_agent.cli import parse_training
-from newt_agent.cli_eval import eval_main
+from newt_agent.cli_eval import eval_main, swap_words
 from newt_agent.newt import Newt
 from newt_agent.planning_agent import PlanningAgent
 
@@ -114,4 +115,46 @@ def test_held_out_tasks_are_evaluated_by_their_instructions(checkpoint, tmp_path
     result = json.loads(target.read_text())
     assert set(result["tasks"]) == {task, OLD}
     assert result["new_tasks"] == [task]
-    assert result["instruction"] == catalog.get(OLD).instruction
+    assert result["instructions"] == dict.fromkeys((task, OLD), catalog.get(OLD).instruction)
+
+
+def test_words_are_swapped_in_each_instruction(checkpoint, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(PlanningAgent, "instruct", lambda self, *what: told.append(what))
+    monkeypatch.setattr("newt_agent.evaluate.evaluate", evaluate_nothing)
+    maze, target = "pygame-point-maze-var4", tmp_path / "result.json"
+    flags = f"--checkpoint {checkpoint} --tasks {OLD},{maze} --episodes 1 --no-plan --threads 1"
+    words = ["--num-workers", "0", "--json", str(target), "--swap-words", "cowboy=cow, maze = hall"]
+    eval_main([*flags.split(), *words])
+    swapped = json.loads(target.read_text())["instructions"]
+    assert told == [([name], text) for name, text in swapped.items()]
+    for name, old, new in ((OLD, "cowboy", "cow"), (maze, "maze", "hall")):
+        assert swapped[name] == catalog.get(name).instruction.replace(old, new)
+
+
+def test_words_are_swapped_whole_and_at_once():
+    instructions = {
+        "a": "Push the can, lathe can, the canoe.",
+        "b": "Push the can of soup, then the bin.",
+    }
+    pairs = "the can = the cube,the can of soup=the bin, the bin=the can"
+    assert swap_words(instructions, pairs) == {
+        "a": "Push the cube, lathe can, the canoe.",
+        "b": "Push the bin, then the can.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ("the can", "'the can' is not OLD=NEW"),
+        ("the can=", "'the can=' is not OLD=NEW"),
+        ("can=cube,,", "'' is not OLD=NEW"),
+        ("soup=bread", "nothing to swap in a, 'Push the can.'"),
+        ("can=cube,pear=cube", "'pear' is in none"),
+        ("Can=cube", "nothing to swap in a"),
+    ],
+)
+def test_words_that_are_not_there_are_named(pairs, message):
+    with pytest.raises(RunError, match=message):
+        swap_words({"a": "Push the can.", "b": "Push the can of soup."}, pairs)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from mmbench.evaluation.intervals import mean_interval
 from mmbench.runs import RunFolder, publish_folder
 from newt_agent import transfer
 from newt_agent.agent import Agent
+from newt_agent.cli import parse_training
 from newt_agent.demonstrations import load_demonstrations
+from newt_agent.newt import Newt
 from newt_agent.planning_agent import PlanningAgent
 from newt_agent.transfer import COLUMNS, summarise_transfer, transfer_main
 
@@ -105,6 +108,33 @@ def test_a_run_that_has_begun_is_resumed(checkpoint, tmp_path, monkeypatch, all_
     assert calls[2] == calls[0] and calls[3] == ["--resume", str(begun)]
 
 
+@pytest.mark.parametrize(("known", "flags"), [("state", "--obs rgb --vision cnn"), ("rgb", "")])
+def test_agents_see_what_is_asked_for_or_what_the_checkpoint_sees(
+    known, flags, tmp_path, monkeypatch
+):
+    calls, looked_for = [], []
+    monkeypatch.setattr(transfer, "train", lambda method, program, words: calls.append(words))
+
+    def make_environments(tasks, skip_missing, obs):
+        looked_for.append(obs)
+        return SimpleNamespace(missing=(), close=lambda: None)
+
+    monkeypatch.setattr("newt_agent.evaluate.make_environments", make_environments)
+    agent = PlanningAgent.create(
+        *(catalog.select(OLD), "XS", "minilm", TINY.planner, torch.Generator().manual_seed(0)),
+        obs=known,
+        vision="cnn",
+    )
+    publish_folder(tmp_path / "agent", agent.save)
+    words = f"--checkpoint {tmp_path}/agent --tasks {NEW} --seeds 1 --out {tmp_path}/out {flags}"
+    transfer_main(words.split())
+    transfer_main(["--resume", f"{tmp_path}/out"])
+    assert looked_for == ["rgb", "rgb"] and len(calls) == 4
+    for arguments in calls:
+        _, config = parse_training(Newt, "newt-train", arguments)
+        assert (config.obs, config.vision, config.size) == ("rgb", "cnn", "XS")
+
+
 def test_tasks_that_cannot_run_are_found_before_any_run(checkpoint, tmp_path, monkeypatch, capsys):
     calls = []
     monkeypatch.setattr(transfer, "train", lambda method, program, words: calls.append(words))
@@ -167,6 +197,8 @@ def test_means_are_over_seeds_and_then_over_tasks():
         ("--utd nan", "utd=nan"),
         ("--tasks nowhere", "nowhere"),
         ("--size S", "size=S"),
+        ("--obs pixels", "--obs"),
+        ("--obs rgb --vision eyes", "--vision"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence_before_anything_begins(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -73,6 +74,8 @@ class EvalConfig:
     """Of the products of matrices in plans."""
     swap_instruction: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
     """Another instruction for all of these tasks: does the agent do as it is told?"""
+    swap_words: Annotated[str | None, tyro.conf.arg(metavar="OLD=NEW,...")] = None
+    """Other words in the instruction of each task, such as `the pear=the cube,the can=the cube`."""
     random: bool = False
     """Evaluate the random policy on the same tasks too."""
     open_loop: Annotated[Annotated[int, Range(1, 100)] | None, tyro.conf.arg(metavar="STEPS")] = (
@@ -92,6 +95,8 @@ class EvalConfig:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if None not in (self.swap_instruction, self.swap_words):
+            raise RunError("--swap-words: with --swap-instruction no word is left; leave one out")
         if self.open_loop is not None:
             for flag, given in (("no-plan", not self.plan), ("random", self.random)):
                 if given:
@@ -196,8 +201,9 @@ def _evaluate(arguments: EvalConfig) -> None:
     display = Display()
     if new:
         display.say(f"not trained on {', '.join(new)}: it goes by their instructions")
-    if arguments.swap_instruction is not None:
-        agent.instruct([task.versioned_name for task in tasks], arguments.swap_instruction)
+    swapped = _other_instructions(arguments, tasks)
+    for name, instruction in swapped.items():
+        agent.instruct([name], instruction)
     settings: dict[str, Any] = {
         "skip_missing": arguments.skip_missing,
         "num_workers": arguments.num_workers,
@@ -206,7 +212,7 @@ def _evaluate(arguments: EvalConfig) -> None:
         "checkpoint": arguments.checkpoint,
         "seed": arguments.seed,
         "new_tasks": new,
-        "instruction": arguments.swap_instruction,
+        "instructions": swapped,
         **provenance(),
     }
     if arguments.open_loop is not None:
@@ -235,6 +241,45 @@ def _evaluate(arguments: EvalConfig) -> None:
         missing = result["after"]["missing"]
         shown = [task for task in tasks if task.versioned_name not in missing]
         _record(agent, shown, videos, arguments, display)
+
+
+def _other_instructions(arguments: EvalConfig, tasks: Sequence[Task]) -> dict[str, str]:
+    """Instructions that are asked for instead of the tasks' own, by name."""
+    if arguments.swap_instruction is not None:
+        return {task.versioned_name: arguments.swap_instruction for task in tasks}
+    if arguments.swap_words is not None:
+        return swap_words({t.versioned_name: t.instruction for t in tasks}, arguments.swap_words)
+    return {}
+
+
+def swap_words(instructions: Mapping[str, str], pairs: str) -> dict[str, str]:
+    """Replaces words in instructions, all at once: what was put in stays.
+
+    Args:
+        instructions: By the name of their task.
+        pairs: ``OLD=NEW``, separated by commas; whole words, as they are written there.
+
+    Raises:
+        RunError: A pair is none, an instruction holds none of the words, or words are in none.
+    """
+    swaps = {}
+    for pair in pairs.split(","):
+        old, separator, new = (part.strip() for part in pair.partition("="))
+        if not (old and separator and new):
+            raise RunError(f"--swap-words: {pair!r} is not OLD=NEW, such as the pear=the cube")
+        swaps[old] = new
+    longest_first = sorted(swaps, key=len, reverse=True)
+    words = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, longest_first))})(?!\w)")
+    found, swapped = set(), {}
+    for name, instruction in instructions.items():
+        own = words.findall(instruction)
+        if not own:
+            raise RunError(f"--swap-words: nothing to swap in {name}, {instruction!r}")
+        found |= set(own)
+        swapped[name] = words.sub(lambda match: swaps[match[1]], instruction)
+    if unused := [old for old in swaps if old not in found]:
+        raise RunError(f"--swap-words: {unused[0]!r} is in none of these tasks' instructions")
+    return swapped
 
 
 def _look_ahead(

@@ -18,6 +18,8 @@ from newt_agent.settings import Range, check_settings
 from newt_agent.task_input import TASK_INPUTS
 
 ObsMode = Literal["state", "rgb", "state+rgb"]
+Vision = Literal["dinov2", "cnn"]
+"""What reads frames."""
 Size = Literal["XS", "S", "B", "L", "XL"]
 Device = Literal["auto", "cpu", "cuda"]
 Execution = Literal["auto", "eager", "graph", "compile"]

@@ -14,7 +14,7 @@ from torch import Tensor
 from mmbench.catalog import Task
 from mmbench.runs import RunError
 from newt_agent import ranks
-from newt_agent.config import Execution, ObsMode, Precision
+from newt_agent.config import Execution, ObsMode, Precision, Vision
 from newt_agent.execution import resolve_execution
 from newt_agent.learner import Learner, OptimizerConfig
 from newt_agent.losses import LossConfig
@@ -23,7 +23,7 @@ from newt_agent.planner import PlannerConfig
 from newt_agent.planning_agent import PlanningAgent
 from newt_agent.settings import Range
 from newt_agent.tensors import entries
-from newt_agent.vision import ImageFormat, Vision, find_dinov2, image_format
+from newt_agent.vision import ImageFormat, find_dinov2, image_format
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from mmbench.catalog import Task
 from newt_agent.agent import Agent, TaskInfo
-from newt_agent.config import Execution, ObsMode, Precision
+from newt_agent.config import Execution, ObsMode, Precision, Vision
 from newt_agent.execution import recorded
 from newt_agent.noise import PlanNoise
 from newt_agent.planner import Planner, PlannerConfig
 from newt_agent.task_module import TaskTables, task_tables
-from newt_agent.vision import IMAGE_FORMATS, SeenEnvironments, Sight, Vision, image_format
+from newt_agent.vision import IMAGE_FORMATS, SeenEnvironments, Sight, image_format
 from newt_agent.world_model import SIZES, ModelConfig, TaskContext, WorldModel
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import io
 import re
 import sys
@@ -42,7 +43,7 @@ from mmbench.runs.folder import EVAL
 from mmbench.shell import answer_version, command
 from newt_agent import __version__
 from newt_agent.cli import USER_ERRORS, check_flags, is_resumption, parse_training, train
-from newt_agent.config import Folder, Modules, Steps
+from newt_agent.config import Folder, Modules, ObsMode, Steps, Vision
 from newt_agent.display import Display
 from newt_agent.settings import Range, check_settings
 
@@ -72,6 +73,10 @@ class TransferConfig:
     """Runs of each task and start."""
     steps: Steps = 100_000
     """Length of each run."""
+    obs: Annotated[ObsMode | None, tyro.conf.arg(metavar="{state,rgb,state+rgb}")] = None
+    """What agents see in all runs; by default what that of the checkpoint does."""
+    vision: Annotated[Vision | None, tyro.conf.arg(metavar="{dinov2,cnn}")] = None
+    """What reads frames, if they see any; by default the checkpoint's, or dinov2."""
     skip_missing: bool = False
     """Leave out tasks that cannot run on this machine, instead of stopping."""
     out: Folder = None
@@ -208,7 +213,11 @@ class Transfer:
         """
         from newt_agent.evaluate import make_environments
 
-        env = make_environments(tasks=self._tasks, skip_missing=self.config.skip_missing)
+        env = make_environments(
+            tasks=self._tasks,
+            skip_missing=self.config.skip_missing,
+            obs=self._sight().get("obs", "state"),
+        )
         self._missing = [task.versioned_name for task in env.missing]
         env.close()
 
@@ -231,13 +240,11 @@ class Transfer:
 
     def _arguments(self, start: str, task: Task, seed: int) -> list[str]:
         """The flags of a run of `newt-train`; those that are given come last, and count."""
-        from newt_agent.agent import read_description
-
         if start == "finetuned":
             begin = {"--checkpoint": self.config.checkpoint}
         else:
-            settings = read_description(self.config.checkpoint).settings
-            begin = {f"--{name}": str(value) for name, value in settings.items()}
+            begin = {f"--{name}": str(value) for name, value in self._known.items()}
+        begin |= {f"--{name}": value for name, value in self._sight().items()}
         flags = {
             "--tasks": task.versioned_name,
             "--steps": str(self.config.steps),
@@ -249,6 +256,19 @@ class Transfer:
         if self.config.imports is not None:
             flags["--import"] = self.config.imports
         return [*(word for flag in flags.items() for word in flag), *self._flags]
+
+    @functools.cached_property
+    def _known(self) -> dict[str, Any]:
+        """The settings that the checkpoint's networks depend on."""
+        from newt_agent.agent import read_description
+
+        return read_description(self.config.checkpoint).settings
+
+    def _sight(self) -> dict[str, str]:
+        """What agents see and how, as far as it is given or the checkpoint says."""
+        given = {"obs": self.config.obs, "vision": self.config.vision}
+        own = {name: self._known[name] for name in given if name in self._known}
+        return own | {name: value for name, value in given.items() if value is not None}
 
     # Results
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,10 +20,8 @@ from torch import Tensor
 from mmbench.catalog import MAX_OBS_DIM
 from mmbench.runs import RunError
 from mmbench.shell import command
-from newt_agent.config import ObsMode
+from newt_agent.config import ObsMode, Vision
 from newt_agent.tensors import load_tensors
-
-Vision = Literal["dinov2", "cnn"]
 
 FRAME_SIZE = 224
 """Height and width of the environments' frames."""

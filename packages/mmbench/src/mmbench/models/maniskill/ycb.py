@@ -67,7 +67,8 @@ class PushYCBEnv(PushCubeEnv):
 
     cube_half_size = 0.04
     """Metres: what PushCube's formulas (start height, point to push at, success) take as the
-    object's half size. One number for all objects, whatever their real size."""
+    object's half size. One number for all objects, whatever their real size: the published code
+    has a start height of its own for the can and the banana, and does not read it."""
 
     def __init__(self, *args: Any, model_id: str, **kwargs: Any) -> None:
         self._model_id = model_id
