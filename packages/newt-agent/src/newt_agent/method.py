@@ -211,6 +211,11 @@ class Method(ABC):
         """
         return False
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether :meth:`learn` is called while the environments step, in their own processes."""
+        return False
+
     def phase(self) -> tuple[str, int, int] | None:
         """What goes on before the first step, for the display.
 

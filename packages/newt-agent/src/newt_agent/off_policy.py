@@ -45,6 +45,8 @@ class OffPolicyConfig(RunConfig):
     """Rows of the replay, over all environments; by default 10M, in 1/4 of the memory at most."""
     replay_device: Literal["auto", "cpu", "cuda"] = "auto"
     """Whose memory holds the replay: auto is where the agent computes."""
+    overlap: bool = False
+    """Take updates while the environments step: actions are chosen a step before them."""
     sampling: Weighting = "task"
     """What counts equally in a batch: tasks, transitions, or episodes as in the published code."""
 
@@ -76,7 +78,7 @@ class OffPolicyMethod(Method):
         action_mask = agent.model.action_mask
         where = replay_device(config, agent.device.type)
         self.share = ranks.Share.of(config.batch_size, len(rows))
-        num_envs = sum(ranks.gather(len(rows)))
+        self._num_envs = num_envs = sum(ranks.gather(len(rows)))
         self.replay = Replay(
             config.replay_capacity // num_envs * len(rows),
             len(rows),
@@ -147,6 +149,10 @@ class OffPolicyMethod(Method):
                 f"seed_steps={config.seed_steps}: has to be less than steps={config.steps}, or "
                 "nothing is learned; give a smaller --seed-steps"
             )
+        if config.overlap and config.num_workers == 0:
+            raise RunError(
+                "overlap: with num_workers=0 environments step in this process; give another number"
+            )
         rows, capacity = num_envs * 2 * (horizon + 1), config.replay_capacity
         if capacity < rows:
             raise RunError(
@@ -192,8 +198,14 @@ class OffPolicyMethod(Method):
                 latest = metrics
         return latest
 
+    @property
+    def overlaps(self) -> bool:
+        return bool(self.config.overlap)
+
     def behind(self, step: int) -> bool:
-        return self.updates < self.due(step)
+        # What the last step made due is done during the next one, if there is one.
+        lag = self._num_envs if self.overlaps and step < self.config.steps else 0
+        return self.updates < self.due(step - lag)
 
     def summary(self) -> str:
         rows = self.replay.rows_per_env * self.replay.num_envs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,7 @@ class Trainer:
         self._state = RunState(folder, config, self.method, self._episodes, own)
         self._watch = Stopwatch()
         self._stop = threading.Event()
+        self._thread = ThreadPoolExecutor(1)
         if state is None:
             self._start()
         else:
@@ -159,7 +161,8 @@ class Trainer:
                 self._heed_stop()
                 if not self.method.offline and not self.method.behind(self.step):
                     self._take_step()
-                self._learn()
+                if not self.method.overlaps or self.method.behind(self.step):
+                    self._learn()
                 if self.method.behind(self.step):
                     self._save_now_and_then()
                     continue
@@ -212,6 +215,7 @@ class Trainer:
         """Closes the environments and the loggers, and lets others have the folder."""
         with contextlib.ExitStack() as closing:  # each, whatever happens to the others
             closing.callback(self.folder.close)
+            closing.callback(self._thread.shutdown)
             if self._loggers is not None:
                 closing.callback(self._loggers.close, complete=self.step >= self.config.length)
             closing.callback(self.env.close)
@@ -226,8 +230,7 @@ class Trainer:
         # After acting: the actions have waited for the device, so that this does not.
         if self.method.broken():
             raise BrokenAgentError("a loss became NaN or infinite")
-        with self._watch.on("simulation"):
-            obs, reward, terminated, truncated, infos = self.env.step(actions)
+        obs, reward, terminated, truncated, infos = self._step_environments(actions)
         restarted = infos.get("restarted", np.zeros_like(truncated))
         lost = self._episodes.lost
         if lost.any():
@@ -267,6 +270,20 @@ class Trainer:
             for episode in ended:
                 self.recent.add(episode)
             self._write("train", ended)
+
+    def _step_environments(self, actions: np.ndarray) -> tuple[Any, ...]:
+        """Steps them; meanwhile takes updates, where the method can."""
+        if not self.method.overlaps:
+            with self._watch.on("simulation"):
+                results: tuple[Any, ...] = self.env.step(actions)
+            return results
+        stepping = self._thread.submit(self.env.step, actions)
+        try:
+            self._learn()
+        finally:  # whatever happens, no environment is left in the middle of a step
+            with self._watch.on("simulation"):
+                results = stepping.result()
+        return results
 
     def _learn(self) -> None:
         """Takes the updates that are due."""
