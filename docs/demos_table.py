@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mmbench.catalog import TASKS
 from mmbench.demos import bars
-from mmbench.demos.places import SHIPPED
-from mmbench.demos.tape import read_tape, tape_name
+from mmbench.demos.places import shipped_tape
+from mmbench.demos.tape import read_tape
 
 PAGE = Path(__file__).parent / "results" / "demos.md"
 START, END = "<!-- from here: docs/demos_table.py -->\n", "<!-- to here -->\n"
@@ -22,7 +22,7 @@ def table() -> str:
     ]
     scores, size = [], 0
     for task in TASKS:
-        path = SHIPPED / tape_name(task)
+        path = shipped_tape(task)
         if not path.is_file():
             continue
         tape, bytes_ = read_tape(path, task), path.stat().st_size

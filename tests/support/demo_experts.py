@@ -117,3 +117,33 @@ class Dying(Raising):
 
     def act(self, obs):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Mortal(Moody):
+    """Takes its process with it, the first time that anybody plays."""
+
+    def act(self, obs):
+        if not Path("died").exists():
+            Path("died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().act(obs)
+
+
+class Told(Moody):
+    """Tells of each episode that it has played. The first one to begin lasts for ever."""
+
+    def begin(self, env, obs, rng):
+        super().begin(env, obs, rng)
+        self.told, self.left = str(rng.integers(2**32)), env.task.max_episode_steps
+        try:
+            Path("held").touch(exist_ok=False)
+        except FileExistsError:
+            return
+        time.sleep(10_000)
+
+    def act(self, obs):
+        self.left -= 1
+        if not self.left:
+            with Path("played").open("a") as file:
+                print(self.told, file=file)
+        return super().act(obs)

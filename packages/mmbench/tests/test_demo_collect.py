@@ -1,6 +1,7 @@
 """Collecting demonstrations: the same episodes by any number of processes, and after any end."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,7 +12,8 @@ import pytest
 from demo_tapes import TASK
 
 from mmbench.demos import experts
-from mmbench.demos.collect import Plan, attempt_seed, collect
+from mmbench.demos.collect import Plan, collect
+from mmbench.demos.collection import attempt_seed
 from mmbench.demos.experts import NoExpertError, expert_for, load_expert
 from mmbench.demos.places import collecting_folder, root_tape
 from mmbench.demos.recording import record
@@ -118,8 +120,38 @@ def test_an_expert_that_fails_ends_its_task_with_the_reason(tmp_path):
 
 
 def test_an_expert_that_kills_its_process_ends_its_task_only(tmp_path):
-    (outcome,) = run(tmp_path, "demo_experts:Dying", workers=1, episodes=1, attempts=2)
+    (outcome,) = run(tmp_path, "demo_experts:Dying", workers=1, episodes=1, attempts=1)
     assert not outcome.good and "its process was killed by SIGKILL" in outcome.text
+
+
+def test_what_a_worker_takes_with_it_is_played_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where it says that it has died
+    run(tmp_path / "alone", MOODY)
+    run(tmp_path / "shot", "demo_experts:Mortal", workers=1)
+    assert Path("died").exists()
+    one, other = (root_tape(TASK, tmp_path / n).read_bytes() for n in ("alone", "shot"))
+    assert one == other
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_an_end_loses_one_episode_a_worker_and_a_second_call_goes_on(tmp_path, end, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(tmp_path / "whole", MOODY, episodes=8)
+    words = f"collect --tasks {TASK.name} --expert demo_experts:Told --episodes 8 --workers 2"
+    first = command(words, tmp_path)
+    played = tmp_path / "played"
+    wait_for(lambda: played.exists() and len(played.read_text().split()) >= 4)
+    first.send_signal(end)
+    _, err = first.communicate(timeout=120)
+    if end == signal.SIGINT:
+        assert first.returncode == 130 and "interrupted; the same command goes on" in err
+    assert not root_tape(TASK, tmp_path).exists()
+    run(tmp_path, "demo_experts:Told", episodes=8)
+    told = played.read_text().split()
+    assert len(told) - len(set(told)) <= 1  # the other worker's was held
+    one, other = (root_tape(TASK, root).read_bytes() for root in (tmp_path / "whole", tmp_path))
+    assert one == other
+    assert [path.name for path in collecting_folder(TASK, tmp_path).iterdir()] == [".run.lock"]
 
 
 def test_an_expert_that_hangs_ends_its_task_with_its_time(tmp_path, monkeypatch):
@@ -154,12 +186,21 @@ def test_a_task_that_another_collects_is_left_to_it(tmp_path):
     assert "3 episodes" in outcome.text
 
 
-def test_two_collectors_share_a_folder(tmp_path):
+def command(words, folder):
+    """Starts ``mmbench demos`` in a folder, which is its root too."""
     script = "import sys\nfrom mmbench.cli import main\nmain(sys.argv[1:])"
-    words = f"demos collect --tasks {TASK.name} --expert {GOOD} --episodes 10 --workers 1 --root"
-    command = [sys.executable, "-c", script, *words.split(), tmp_path]
-    variables = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    collectors = [subprocess.Popen(command, env=variables) for _ in range(2)]
+    return subprocess.Popen(
+        [sys.executable, "-c", script, "demos", *words.split(), "--root", "."],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def test_two_collectors_share_a_folder(tmp_path):
+    words = f"collect --tasks {TASK.name} --expert {GOOD} --episodes 10 --workers 1"
+    collectors = [command(words, tmp_path) for _ in range(2)]
     assert [collector.wait(300) for collector in collectors] == [0, 0]
     assert len(collected(tmp_path).episodes) == 10
     assert not list(tmp_path.rglob(".tape*")) + list(tmp_path.rglob(f".{TASK.name}*"))
@@ -170,7 +211,7 @@ import io, os, signal, sys
 from pathlib import Path
 from mmbench import catalog
 from mmbench.demos.collect import Plan, collect
-from mmbench.demos import collect as collecting
+from mmbench.demos import collection as collecting
 from mmbench.demos.tape import read_tape, write_tape
 CHANGES = {"open", "write", "flush", "fsync", "close", "replace", "mkdir", "unlink", "rename"}
 task, root = catalog.get(sys.argv[1]), Path(sys.argv[2])

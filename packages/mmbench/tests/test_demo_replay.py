@@ -194,6 +194,14 @@ def test_a_task_without_demonstrations_is_named(tmp_path):
         assert words in str(error.value)
 
 
+def test_a_held_out_task_is_loaded_only_by_who_says_so(tmp_path):
+    name = "pygame-reacher-easy"
+    with pytest.raises(demos.HeldOutError, match=rf"'{name}' is held out.*held_out=True"):
+        demos.load(name, tmp_path)
+    with pytest.raises(demos.NoDemonstrationsError):
+        demos.load(name, tmp_path, held_out=True)
+
+
 def test_a_damaged_tape_is_named(root):
     root_tape(TASK, root).write_bytes(b"nothing")
     with pytest.raises(demos.TapeError, match=f"{TASK.name}.npz"):

@@ -22,8 +22,13 @@ def shipped(tmp_path, monkeypatch):
 
 def test_every_file_is_the_tape_of_a_task(shipped):
     assert shipped
-    assert sorted(shipped.values()) == sorted(SHIPPED.iterdir())
+    assert sorted(shipped.values()) == sorted(SHIPPED.rglob("*.*"))
     assert sum(path.stat().st_size for path in shipped.values()) < LARGEST
+
+
+def test_those_of_held_out_tasks_lie_apart(shipped):
+    held_out = {task for task, path in shipped.items() if path.parent.name == "held-out"}
+    assert held_out and held_out == {task for task in shipped if task.split == "test"}
 
 
 def test_every_tape_meets_the_bars(shipped):

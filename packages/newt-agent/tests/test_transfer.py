@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,8 @@ from outside import without_simulator
 from tiny import TINY
 
 from mmbench import catalog, demos
+from mmbench.demos import places, workers
+from mmbench.demos.places import root_tape, shipped_tape
 from mmbench.evaluation.intervals import mean_interval
 from mmbench.runs import RunFolder, publish_folder
 from newt_agent import transfer
@@ -151,20 +154,57 @@ def test_tasks_that_cannot_run_are_found_before_any_run(checkpoint, tmp_path, mo
     ]
 
 
-def test_demonstrations_of_held_out_tasks_are_read_only_where_asked_for(monkeypatch):
-    asked = []
+OPENED: list[str] | None = None
 
-    def load(task, root):
-        asked.append(task.versioned_name)
-        raise demos.NoDemonstrationsError("none")
 
-    monkeypatch.setattr(demos, "load", load)
-    monkeypatch.setattr(demos, "find_tape", lambda task, root: None)
-    found = load_demonstrations([OLD, NEW], "auto")
-    assert asked == [OLD] and found.episodes == ()
-    assert f"--demos all reads those of held-out tasks too: {NEW}" in found.summary
-    load_demonstrations([OLD, NEW], "all")
-    assert asked == [OLD, OLD, NEW]
+def listen(event, words):
+    if event == "open" and OPENED is not None:
+        OPENED.append(str(words[0]))
+
+
+@pytest.fixture
+def opened():
+    """The files that this process opens while a test runs."""
+    global OPENED
+    if OPENED is None:
+        sys.addaudithook(listen)
+    OPENED = []
+    yield OPENED
+    OPENED = []
+
+
+def test_no_run_opens_demonstrations_of_held_out_tasks_unless_told_to(
+    tmp_path, monkeypatch, opened
+):
+    held_out, training = "pygame-point-maze-var4", "pygame-point-maze-var1"
+    root = tmp_path / "demos"
+    for task in map(catalog.get, (held_out, training)):
+        copy = root_tape(task, root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(shipped_tape(task).read_bytes())
+    monkeypatch.setenv("MMBENCH_CACHE", str(tmp_path))
+    monkeypatch.setattr(places, "SHIPPED", tmp_path / "nothing")
+    monkeypatch.setattr(workers, "default_workers", lambda: 0)
+    names = [task.name for task in catalog.select("all,test")]
+    opened.clear()
+    for where in ("auto", str(root)):
+        found = load_demonstrations(names, where)
+        assert {names[episode.task] for episode in found.episodes} == {training}
+        assert (
+            f"left out (--demos all reads them): {', '.join(sorted(names[200:]))}" in found.summary
+        )
+    assert any(training in path for path in opened)
+    assert not [path for path in opened if held_out in path]
+    found = load_demonstrations([held_out], "all")
+    assert len(found.episodes) == 10 and any(held_out in path for path in opened)
+
+
+def test_a_transfer_refuses_demonstrations_of_held_out_tasks(checkpoint, tmp_path, capsys):
+    words = ["--checkpoint", str(checkpoint), "--tasks", NEW, "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit):
+        transfer_main([*words, "--demos", "all"])
+    assert "--demos all: with demonstrations of held-out tasks" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def row(task, seed, start, before, after):

@@ -18,7 +18,7 @@ Demos = Annotated[
     str,
     tyro.conf.arg(
         help="Demonstrations to learn from: auto (what mmbench has of training tasks), all (of "
-        "held-out tasks too), none, or a folder of datasets."
+        "held-out tasks too), none, or a folder of yours (of training tasks)."
     ),
 ]
 """The type of the setting ``demos``."""
@@ -55,7 +55,8 @@ def load_demonstrations(tasks: Sequence[str], where: str) -> Demonstrations:
         tasks: Their names.
         where: ``auto`` (what mmbench has; it is made ready at the first use), without those of
             held-out tasks, which would be no measure of transfer any more; ``all``, with them;
-            ``none``; or a folder of datasets, as ``mmbench demos collect --root`` writes them.
+            ``none``; or a folder of datasets, as ``mmbench demos collect --root`` writes them,
+            again without those of held-out tasks.
 
     Returns:
         The episodes, none of tasks that have no demonstrations.
@@ -76,8 +77,9 @@ def load_demonstrations(tasks: Sequence[str], where: str) -> Demonstrations:
             f"demos={where}: no such folder; auto takes those of mmbench, none none at all"
         )
     records = [catalog.get(name) for name in tasks]
-    held_out = {t.versioned_name for t in records if where == "auto" and t.split == "test"}
-    allowed = [task for task in records if task.versioned_name not in held_out]
+    # The one place where methods read demonstrations: `demos.load` would refuse them as well.
+    allowed = [task for task in records if where == "all" or not demos.is_held_out(task)]
+    held_out = [task.versioned_name for task in records if task not in allowed]
     if ours:
         try:
             require_minari()
@@ -87,10 +89,10 @@ def load_demonstrations(tasks: Sequence[str], where: str) -> Demonstrations:
     episodes: list[Demonstration] = []
     without: list[str] = []
     for number, task in enumerate(records):
-        if task.versioned_name in held_out:
+        if task not in allowed:
             continue
         try:
-            dataset = demos.load(task, root)
+            dataset = demos.load(task, root, held_out=where == "all")
         except demos.NoDemonstrationsError:
             without.append(task.versioned_name)
             continue
@@ -106,7 +108,8 @@ def load_demonstrations(tasks: Sequence[str], where: str) -> Demonstrations:
             )
     summary = _summary([task.versioned_name for task in allowed], episodes, without)
     if held_out:
-        summary += f"; --demos all reads those of held-out tasks too: {', '.join(sorted(held_out))}"
+        listed = ", ".join(sorted(held_out))
+        summary += f"; those of held-out tasks are left out (--demos all reads them): {listed}"
     return Demonstrations(tuple(episodes), summary)
 
 

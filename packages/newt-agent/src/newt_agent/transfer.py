@@ -108,7 +108,7 @@ def transfer_main(arguments: list[str] | None = None) -> None:
         description = (
             "Evaluates an agent on new tasks, finetunes it to each, and does so from scratch.\n\n"
             "Every flag of newt-train may be given too, and holds for all runs.\n\n"
-            "Demonstrations are read only with --demos.\n\n"
+            "Demonstrations are read only with --demos, those of held-out tasks never.\n\n"
             "--resume DIR goes on with the runs in that folder.\n--version prints the version."
         )
         config, flags = tyro.cli(
@@ -147,7 +147,7 @@ class Transfer:
             RunError: There is no such checkpoint, a flag does not fit, or the folder exists.
         """
         from newt_agent.agent import checkpoint_folder
-        from newt_agent.newt import Newt
+        from newt_agent.newt import Newt, NewtConfig
 
         # A run that is on moves its last checkpoint.
         checkpoint = str(checkpoint_folder(config.checkpoint).resolve())
@@ -158,7 +158,13 @@ class Transfer:
         first = cls(Path(), config, flags)
         for start in STARTS:  # refuses what does not fit
             arguments = first._arguments(start, first._tasks[0], 0)
-            parse_training(Newt, "newt-transfer", arguments)
+            _, settings = parse_training(Newt, "newt-transfer", arguments)
+            assert isinstance(settings, NewtConfig)
+            if settings.demos == "all":
+                raise RunError(
+                    "--demos all: with demonstrations of held-out tasks it would be no transfer; "
+                    "leave it out, or finetune with newt-train"
+                )
         with RunFolder.create(config.out, "transfer") as folder:
             own = cls(folder.path, config, flags)
             own._write([])

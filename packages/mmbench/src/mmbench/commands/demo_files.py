@@ -164,7 +164,7 @@ class ExportDemos(TaskCommand):
         for task in chosen:
             check_target(task, out)  # before anything is played
         for task in chosen:
-            dataset = load(task, root, workers)
+            dataset = load(task, root, workers, held_out=True)
             fps = self.fps or steps_per_second(task)
             with progress() as bars:
                 drawing = show_episodes(bars, "drawing", 1) if self.video else None

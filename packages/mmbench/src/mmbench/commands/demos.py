@@ -25,7 +25,8 @@ from mmbench.commands import TaskCommand
 from mmbench.commands.demo_files import DownloadDemos, ExportDemos, ImportDemos
 from mmbench.commands.demo_flags import Root, Workers, demos_folder, runnable, worker_count
 from mmbench.demos.display import progress, show_episodes
-from mmbench.runs import RunError, to_json
+from mmbench.demos.workers import Engine
+from mmbench.runs import EXIT_INTERRUPTED, RunError, to_json
 from mmbench.shell import plural
 
 
@@ -47,6 +48,10 @@ class CollectDemos(TaskCommand):
     root: Root = None
 
     workers: Workers = None
+
+    engine: Engine = "local"
+    """Where the processes run: local, on this machine; ray, on the Ray cluster at RAY_ADDRESS, or
+    the one that this machine is part of."""
 
     seed: int = 0
     """Of the collection: another one, other episodes."""
@@ -77,6 +82,7 @@ class CollectDemos(TaskCommand):
             SystemExit: Tasks are left without their demonstrations; they are printed.
         """
         from mmbench.demos.collect import Plan, collect
+        from mmbench.demos.ray_pool import require_ray
 
         for flag, value in (("--episodes", self.episodes), ("--attempts", self.attempts)):
             if value < 1:
@@ -85,6 +91,11 @@ class CollectDemos(TaskCommand):
             raise RunError(f"--seed {self.seed}: at least 0")
         if not self.time_limit > 0:
             raise RunError(f"--time-limit {self.time_limit}: above 0")
+        workers = self.workers if self.workers is None else worker_count(self.workers)
+        if self.engine == "ray":
+            if workers == 0:
+                raise RunError("--workers 0: at least 1 with --engine ray")
+            require_ray()
         experts = self._experts()
         root = demos_folder(self.root)
         plan = Plan(root, self.episodes, self.attempts, self.seed, self.overwrite, self.time_limit)
@@ -101,10 +112,16 @@ class CollectDemos(TaskCommand):
                     description=f"{task.versioned_name}: {good} good of {played} played",
                 )
 
-            for outcome in collect(experts, plan, worker_count(self.workers), show):
-                print(f"{outcome.task}: {outcome.text}")
-                if not outcome.good:
-                    lacking.append(outcome.task)
+            try:
+                for outcome in collect(experts, plan, workers, show, self.engine):
+                    print(f"{outcome.task}: {outcome.text}")
+                    if not outcome.good:
+                        lacking.append(outcome.task)
+            except KeyboardInterrupt:
+                bars.stop()
+                again = " without --overwrite" if self.overwrite else ""
+                print(f"interrupted; the same command{again} goes on", file=sys.stderr)
+                raise SystemExit(EXIT_INTERRUPTED) from None
         if lacking:
             print(f"without demonstrations: {', '.join(lacking)}", file=sys.stderr)
             raise SystemExit(1)

@@ -15,8 +15,15 @@ With the extra ``demos``::
 * :mod:`mmbench.demos.verify`: whether all of it still holds.
 """
 
-from mmbench.demos.places import find_tape
-from mmbench.demos.replay import NoDemonstrationsError, load
+from mmbench.demos.places import find_tape, is_held_out
+from mmbench.demos.replay import HeldOutError, NoDemonstrationsError, load
 from mmbench.demos.tape import TapeError
 
-__all__ = ["NoDemonstrationsError", "TapeError", "find_tape", "load"]
+__all__ = [
+    "HeldOutError",
+    "NoDemonstrationsError",
+    "TapeError",
+    "find_tape",
+    "is_held_out",
+    "load",
+]

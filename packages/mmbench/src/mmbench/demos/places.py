@@ -2,11 +2,15 @@
 
 A folder of demonstrations, ``root``::
 
-    tapes/<task>.npz                   the tapes
+    tapes/<task>.npz                   the tapes of training tasks, and of tasks from outside
+    tapes/held-out/<task>.npz          those of held-out tasks
     mmbench/<task>/expert-v0/data/     what they were replayed into: a Minari dataset
     collecting/<task>/                 a collection that is not complete, or misses the bars
 
 The user's own is ``demos`` in mmbench's cache; beneath it lie the tapes that the package ships.
+
+Demonstrations of held-out tasks lie apart, and :func:`mmbench.demos.load` refuses them unless it
+is told that they are wanted: who has learned from them cannot measure transfer to these tasks.
 """
 
 from __future__ import annotations
@@ -27,16 +31,30 @@ def root_folder(root: Path | None) -> Path:
     return (cache_dir() / "demos" if root is None else root).absolute()
 
 
+def is_held_out(task: Task) -> bool:
+    """Whether a task's demonstrations must not be learned from by accident."""
+    return task.split == "test"
+
+
+def _tape(folder: Path, task: Task) -> Path:
+    return (folder / "held-out" if is_held_out(task) else folder) / tape_name(task)
+
+
+def shipped_tape(task: Task) -> Path:
+    """Where the package has the tape of a task, if it has one."""
+    return _tape(SHIPPED, task)
+
+
 def root_tape(task: Task, root: Path | None) -> Path:
     """Where the tape of a task is written to."""
-    return root_folder(root) / "tapes" / tape_name(task)
+    return _tape(root_folder(root) / "tapes", task)
 
 
 def find_tape(task: Task, root: Path | None) -> Path | None:
     """The tape of a task, or None: the one in ``root``; in the user's own also the shipped one."""
     candidates = [root_tape(task, root)]
     if root is None:
-        candidates.append(SHIPPED / tape_name(task))
+        candidates.append(shipped_tape(task))
     return next((path for path in candidates if path.is_file()), None)
 
 

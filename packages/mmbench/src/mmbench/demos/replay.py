@@ -28,7 +28,7 @@ from mmbench.demos.dataset import (
     require_minari,
     write_dataset,
 )
-from mmbench.demos.places import dataset_folder, find_tape, root_folder
+from mmbench.demos.places import dataset_folder, find_tape, is_held_out, root_folder
 from mmbench.demos.recording import Played, divergence, play, processor, simulator_versions
 from mmbench.demos.tape import Episode, Tape, read_tape
 from mmbench.demos.workers import Job, default_workers, environments, run_jobs
@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 
 class NoDemonstrationsError(RunError):
     """A task has no demonstrations."""
+
+
+class HeldOutError(RunError):
+    """A task is held out, and nobody said that its demonstrations are wanted all the same."""
 
 
 TOLERANCE = 0.01
@@ -217,6 +221,7 @@ def load(
     task: str | Task,
     root: str | Path | None = None,
     workers: int | None = None,
+    held_out: bool = False,
 ) -> minari.MinariDataset:
     """Loads the demonstrations of a task; plays its tape first where that was not done yet.
 
@@ -227,11 +232,13 @@ def load(
         root: The folder of demonstrations; None is the user's own, beneath which lie the tapes
             that the package ships.
         workers: Processes for playing; None is one for each core, 0 plays in this one.
+        held_out: Whether a task that is held out may be loaded too.
 
     Returns:
         A ``minari.MinariDataset`` ``mmbench/<task>/expert-v0``: see :mod:`mmbench.demos.dataset`.
 
     Raises:
+        HeldOutError: The task is held out, and ``held_out`` is not set.
         NoDemonstrationsError: There are none.
         RunError: The extra is not installed, or no episode of the tape comes out here as recorded.
         TapeError: The tape is damaged.
@@ -241,6 +248,11 @@ def load(
     from mmbench.demos.display import progress, show_episodes  # late: only a first use shows any
 
     task = task if isinstance(task, Task) else get(task)
+    if is_held_out(task) and not held_out:
+        raise HeldOutError(
+            f"{task.versioned_name!r} is held out: who has learned from its demonstrations cannot "
+            "measure transfer to it any more. held_out=True loads them all the same"
+        )
     root = None if root is None else Path(root).expanduser()
     require_minari()
     path = find_tape(task, root)

@@ -1,29 +1,31 @@
-"""Processes that play episodes, each preferably of the task that it has loaded."""
+"""Jobs, each an episode to be played, and who does them.
+
+A :class:`Pool` holds workers: processes of this machine (:mod:`mmbench.demos.local_pool`) or of a
+Ray cluster (:mod:`mmbench.demos.ray_pool`). :func:`run_jobs` gives them jobs, and does again what a
+worker took with it when it died. What comes of a job is the same in every pool.
+"""
 
 from __future__ import annotations
 
+import abc
 import math
 import os
-import pickle
-import signal
-import subprocess
-import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection, Pipe, wait
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
 
-from mmbench.catalog import Task, import_modules, imported
+from mmbench.catalog import Task
 from mmbench.env import TaskEnv
-from mmbench.vector.pool import ONE_THREAD, available_cores, exit_reason
-from mmbench.vector.worker import FAILURES, end_with
+from mmbench.vector.pool import available_cores
+from mmbench.vector.worker import FAILURES
 
-_BODY = (
-    "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = sys.argv[3:]; "
-    "from mmbench.demos.workers import main; main(*map(int, sys.argv[1:3]))"
-)
+Engine = Literal["local", "ray"]
+"""Where processes run: on this machine, or on a Ray cluster."""
+
+TRIES = 3
+"""How often a job is begun whose process dies: it may be the machine's fault, or the job's."""
 
 
 class Job(NamedTuple):
@@ -50,12 +52,82 @@ class Done(NamedTuple):
         value: What it returned.
         error: Why there is no value, or empty.
         late: It did not end within its time, and was ended.
+        died: Its process, or the machine that the process was on, is gone.
     """
 
     job: Job
     value: Any
     error: str = ""
     late: bool = False
+    died: bool = False
+
+
+class Worker(abc.ABC):
+    """A process that does one job at a time.
+
+    Attributes:
+        job: What it is doing, or None.
+        loaded: The task of its last job.
+        began: When it began with its job, by ``time.monotonic``.
+    """
+
+    job: Job | None = None
+    loaded: Task | None = None
+    began: float = 0.0
+
+    def begin(self, job: Job) -> None:
+        """Begins with a job."""
+        self.job, self.loaded, self.began = job, job.task, time.monotonic()
+        self._send(job)
+
+    def end(self) -> Done:
+        """Returns what came of its job, and waits for that if it has to."""
+        job, self.job = self.job, None
+        assert job is not None
+        return self._receive(job)
+
+    def end_late(self, seconds: float) -> Done:
+        """Ends the process with its job."""
+        job, self.job = self.job, None
+        assert job is not None
+        self.close()
+        return Done(job, None, f"it did not end within {seconds:g} s", late=True)
+
+    @abc.abstractmethod
+    def _send(self, job: Job) -> None: ...
+
+    @abc.abstractmethod
+    def _receive(self, job: Job) -> Done: ...
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Ends the process."""
+
+
+class Pool(abc.ABC):
+    """The workers that share some jobs."""
+
+    @abc.abstractmethod
+    def workers(self) -> Sequence[Worker]:
+        """Returns those that can be given a job, and those that have one.
+
+        Waits until there is one.
+        """
+
+    @abc.abstractmethod
+    def wait(self, seconds: float) -> Sequence[Worker]:
+        """Waits until something happens.
+
+        Args:
+            seconds: To wait at most; may be infinite.
+
+        Returns:
+            Workers with a job, whose :meth:`Worker.end` does not have to wait.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Ends all workers."""
 
 
 def default_workers() -> int:
@@ -64,39 +136,74 @@ def default_workers() -> int:
 
 
 def run_jobs(
-    next_job: Callable[[Task | None], Job | None], workers: int, seconds: float = math.inf
+    next_job: Callable[[Task | None], Job | None],
+    workers: int | None,
+    seconds: float = math.inf,
+    engine: Engine = "local",
 ) -> Iterator[Done]:
     """Does jobs until there are none, and yields what comes of them, in any order.
 
-    A job that raises, or kills its process, yields an error; others are not affected.
+    A job that raises yields an error, and so does one whose process dies :data:`TRIES` times.
+    Others are not affected.
 
     Args:
         next_job: Called for an idle worker with the task that it has loaded; returns its next job,
             or None while there is none. Called again after each result.
-        workers: Processes; 0 does everything in the calling process.
+        workers: Processes; None is one a core. 0 does everything in the calling process.
         seconds: A process whose job takes longer is ended. Nobody can end the calling one.
+        engine: Where the processes run.
+
+    Raises:
+        RunError: Ray is not installed, or its cluster cannot be reached.
     """
     if workers == 0:
         yield from _run_here(next_job)
         return
-    pool = [_Worker() for _ in range(workers)]
+    pool = _pool(engine, workers)
     try:
-        while True:
-            for worker in pool:
-                if worker.job is None and (job := next_job(worker.loaded)) is not None:
-                    worker.begin(job)
-            busy: dict[Any, _Worker] = {w.link: w for w in pool if w.job is not None}
-            if not busy:
-                return
-            left = min(worker.began for worker in busy.values()) + seconds - time.monotonic()
-            for link in wait(list(busy), None if left == math.inf else max(0.0, left)):
-                yield busy[link].end()
-            for worker in busy.values():
-                if worker.job is not None and time.monotonic() - worker.began > seconds:
-                    yield worker.end_late(seconds)
+        yield from _run(next_job, pool, seconds)
     finally:
-        for worker in pool:
-            worker.close()
+        pool.close()
+
+
+def _pool(engine: Engine, workers: int | None) -> Pool:
+    if engine == "ray":
+        from mmbench.demos.ray_pool import RayPool
+
+        return RayPool(workers)
+    from mmbench.demos.local_pool import LocalPool
+
+    return LocalPool(default_workers() if workers is None else workers)
+
+
+def _run(
+    next_job: Callable[[Task | None], Job | None], pool: Pool, seconds: float
+) -> Iterator[Done]:
+    first = next_job(None)
+    if first is None:
+        return  # before the pool starts anything
+    waiting = [first]
+    begun: Counter[tuple[Task, int]] = Counter()
+    while True:
+        for worker in pool.workers():
+            if worker.job is None:
+                job = waiting.pop(0) if waiting else next_job(worker.loaded)
+                if job is not None:
+                    begun[job.task, job.number] += 1
+                    worker.begin(job)
+        busy = [worker for worker in pool.workers() if worker.job is not None]
+        if not busy:
+            return
+        left = min(worker.began for worker in busy) + seconds - time.monotonic()
+        for worker in pool.wait(max(0.0, left)):
+            done = worker.end()
+            if done.died and begun[done.job.task, done.job.number] < TRIES:
+                waiting.append(done.job)
+            else:
+                yield done
+        for worker in busy:
+            if worker.job is not None and time.monotonic() - worker.began > seconds:
+                yield worker.end_late(seconds)
 
 
 def environments(task: Task, count: int) -> list[TaskEnv]:
@@ -122,12 +229,13 @@ def _run_here(next_job: Callable[[Task | None], Job | None]) -> Iterator[Done]:
     try:
         while (job := next_job(loaded)) is not None:
             loaded = job.task
-            yield _do(job)
+            yield do(job)
     finally:
         release()
 
 
-def _do(job: Job) -> Done:
+def do(job: Job) -> Done:
+    """Does a job in this process."""
     try:
         return Done(job, job.work(job))
     except FAILURES as error:
@@ -135,84 +243,3 @@ def _do(job: Job) -> Done:
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f" ({os.path.basename(where.filename)}, line {where.lineno})"
         return Done(job, None, f"{type(error).__name__}: {error}{place}")
-
-
-class _Worker:
-    """A process that is started with its first job, and again if it dies."""
-
-    def __init__(self) -> None:
-        self.job: Job | None = None
-        self.loaded: Task | None = None
-        self.link: Connection | None = None
-        self.began = 0.0
-        self._process: subprocess.Popen | None = None
-
-    def begin(self, job: Job) -> None:
-        if self.link is None:
-            self._start()
-        self.job, self.loaded, self.began = job, job.task, time.monotonic()
-        assert self.link is not None
-        try:
-            self.link.send(job)
-        except ConnectionError:
-            pass  # it died while it was idle; `end` finds that out
-
-    def end(self) -> Done:
-        """The result of its job."""
-        job, self.job = self.job, None
-        assert job is not None and self.link is not None and self._process is not None
-        try:
-            return Done(job, *pickle.loads(self.link.recv_bytes()))
-        except (EOFError, ConnectionError):
-            reason = exit_reason(self._process.wait())
-            self.close()
-            return Done(job, None, f"its process {reason}")
-
-    def end_late(self, seconds: float) -> Done:
-        """Ends the process with its job."""
-        job, self.job = self.job, None
-        assert job is not None
-        self.close()
-        return Done(job, None, f"it did not end within {seconds:g} s", late=True)
-
-    def close(self) -> None:
-        if self._process is not None and self.link is not None:
-            self.link.close()
-            self._process.kill()
-            self._process.wait()
-        self.link = self._process = self.loaded = None
-
-    def _start(self) -> None:
-        # A new interpreter that does not run the caller's script again, unlike one that
-        # `multiprocessing` spawns: demonstrations may be loaded by a script without a main.
-        self.link, theirs = Pipe()
-        with theirs:
-            numbers = map(str, (theirs.fileno(), os.getpid()))
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _BODY, *numbers, *sys.path],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=2,  # what a simulator prints is no result
-                env={**os.environ, **ONE_THREAD},
-            )
-        self.link.send(imported())
-
-
-def main(link: int, parent: int) -> None:
-    """The body of a worker process, which ends with its parent.
-
-    Args:
-        link: Descriptor of the connection.
-        parent: Process id of the parent.
-    """
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # sent to all; the parent decides
-    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
-    with Connection(link) as jobs:
-        import_modules(jobs.recv())
-        while True:
-            try:
-                job = jobs.recv()
-            except EOFError:
-                break
-            done = _do(job)
-            jobs.send_bytes(pickle.dumps((done.value, done.error)))
