@@ -32,6 +32,8 @@ and uses for neither. {corrected} of them have a corrected version beside the pu
   **repeat**: native steps in each.
 * **score**: the returns that count as 0 and 1, or the success of the last step.
 * **needs**: what to install, and what to fetch besides (`mmbench assets download --tasks NAME`).
+* **demonstrations**: who played them, and what they score and cost, is in
+  [results/demos.md](results/demos.md), a row a task.
 * **checked by**: what is tested of the task beyond what is tested of every task that can run
   ([tests/test_every_task.py](../tests/test_every_task.py): sizes, masks, whole episodes, seeds,
   exact save and restore).

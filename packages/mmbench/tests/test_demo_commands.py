@@ -1,13 +1,16 @@
 """``mmbench demos``, as a user types it."""
 
+import errno
 import json
+import os
 
 import pytest
 from demo_tapes import TASK
 
 from mmbench.cli import main
 from mmbench.demos.listing import Row
-from mmbench.demos.places import root_tape
+from mmbench.demos.places import collecting_folder, root_tape
+from mmbench.demos.tape import read_tape
 
 
 def demos(*words):
@@ -50,14 +53,14 @@ def test_the_list_shows_what_there_is(root, capsys):
     demos("list", "--root", root, "--json")
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["task"], row["episodes"], row["expert"]) == (TASK.name, 2, "linear controller")
-    assert row["score"] > 0.9 > row["random"] and not row["problem"]
+    assert row["split"] == "train" and row["score"] > 0.9 > row["random"] and not row["problem"]
     assert row["bytes"] == root_tape(TASK, root).stat().st_size
     demos("list", "--root", root)
     assert "1 task with 2 episodes, 0.0 MB" in capsys.readouterr().out
 
 
 def test_json_has_null_where_a_number_is_unknown(root, capsys, monkeypatch):
-    unknown = Row(TASK.name, 1, float("nan"), None, "somebody", 10, False)
+    unknown = Row(TASK.name, "train", 1, float("nan"), None, "somebody", 10, False)
     monkeypatch.setattr("mmbench.demos.listing.rows", lambda root: [unknown])
     demos("list", "--root", root, "--json")
     (row,) = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
@@ -104,6 +107,50 @@ def test_a_video_shows_the_recorded_episode(root, tmp_path, capsys, monkeypatch)
     out = capsys.readouterr().out
     assert path.stat().st_size > 1000
     assert "episode 1 of" in out and "score 0.99" in out and "recorded" not in out
+
+
+@pytest.mark.parametrize("name", ["list", "replay", "verify"])
+def test_a_folder_without_demonstrations_is_named(tmp_path, name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        demos(name, "--root", tmp_path / "typo")
+    err = capsys.readouterr().err
+    assert ended.value.code == 2 and err.count("\n") == 1
+    assert f"there are no demonstrations in {tmp_path / 'typo'}" in err and "demos collect" in err
+    demos("list", "--root", tmp_path / "typo", "--json")
+    assert json.loads(capsys.readouterr().out) == []
+
+
+@pytest.mark.parametrize("words", [("collect",), ("export", "--out", "gone/lerobot")])
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, monkeypatch, words, root, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    folder = root if words[0] == "export" else "gone/root"
+    with pytest.raises(SystemExit) as ended:
+        demos(*words, "--tasks", TASK.name, "--root", folder, "--workers", 0)
+    assert ended.value.code == 2
+    assert "something else has this name (" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_full_disk_is_named_and_what_was_played_is_kept(tmp_path, capsys, monkeypatch):
+    own, left = os.fsync, 2 * 2  # files of two episodes, each with its folder
+
+    def fsync(descriptor):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        own(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(SystemExit) as ended:
+        collect(tmp_path, "--episodes", 5)
+    state = collecting_folder(TASK, tmp_path) / "tape.npz"
+    assert ended.value.code == 2
+    assert f"the disk is full ({state})" in capsys.readouterr().err
+    assert len(read_tape(state, TASK).episodes) == 2
+    monkeypatch.setattr(os, "fsync", own)
+    collect(tmp_path, "--episodes", 5)
+    assert "5 episodes of 5 played" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import tyro
 
 from mmbench.catalog import Task, TaskUnavailableError
 from mmbench.runs import RunError
+from mmbench.shell import command
 
+T = TypeVar("T")
 Root = Annotated[
     str | None,
     tyro.conf.arg(metavar="DIR", help="The folder of demonstrations; by default your own."),
@@ -25,6 +27,23 @@ Workers = Annotated[
 def demos_folder(root: str | None) -> Path | None:
     """The folder that ``--root`` names; None is the user's own."""
     return None if root is None else Path(root).expanduser()
+
+
+def some(found: Sequence[T], root: Path | None) -> Sequence[T]:
+    """Returns what was found in a folder of demonstrations.
+
+    Raises:
+        RunError: It is nothing.
+    """
+    from mmbench.demos.places import root_folder
+
+    if not found:
+        raise RunError(
+            f"there are no demonstrations in {root_folder(root)}: --root names another folder, and "
+            + command("mmbench", "demos", "collect")
+            + " collects some"
+        )
+    return found
 
 
 def worker_count(workers: int | None) -> int:

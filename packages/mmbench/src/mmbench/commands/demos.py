@@ -23,7 +23,7 @@ from mmbench.catalog import (
 )
 from mmbench.commands import TaskCommand
 from mmbench.commands.demo_files import DownloadDemos, ExportDemos, ImportDemos
-from mmbench.commands.demo_flags import Root, Workers, demos_folder, runnable, worker_count
+from mmbench.commands.demo_flags import Root, Workers, demos_folder, runnable, some, worker_count
 from mmbench.demos.display import progress, show_episodes
 from mmbench.demos.workers import Engine
 from mmbench.runs import EXIT_INTERRUPTED, RunError, to_json
@@ -50,8 +50,7 @@ class CollectDemos(TaskCommand):
     workers: Workers = None
 
     engine: Engine = "local"
-    """Where the processes run: local, on this machine; ray, on the Ray cluster at RAY_ADDRESS, or
-    the one that this machine is part of."""
+    """Where processes run: on this machine, or on a Ray cluster (see docs/demonstrations.md)."""
 
     seed: int = 0
     """Of the collection: another one, other episodes."""
@@ -66,8 +65,7 @@ class CollectDemos(TaskCommand):
     """Who plays, in place of the task's own expert: a subclass of mmbench.demos.experts.Expert."""
 
     overwrite: bool = False
-    """Begin anew where there are demonstrations already. They stay until the new ones are
-    complete."""
+    """Begin anew; demonstrations that are there stay until the new ones are complete."""
 
     skip_missing: bool = False
     """Leave out tasks that cannot run here or have no expert."""
@@ -173,7 +171,7 @@ class ReplayDemos(TaskCommand):
 
         root = demos_folder(self.root)
         chosen = tuple(tapes(root)) if self.tasks is None else select(self.tasks)
-        chosen = runnable(chosen, self.skip_missing)
+        chosen = runnable(some(chosen, root), self.skip_missing)
         left_out, made = 0, 0
         with progress() as bars:
             show = show_episodes(bars, "replaying", len(chosen))
@@ -227,6 +225,7 @@ class VerifyDemos(TaskCommand):
                 raise RunError(f"{flag} {value}: at least 0")
         root = demos_folder(self.root)
         chosen = with_demonstrations(root) if self.tasks is None else select(self.tasks)
+        chosen = some(chosen, root)
         verdicts = []
         with progress() as bars:
             show = show_episodes(bars, "verifying", len(chosen))
@@ -259,15 +258,21 @@ class ListDemos(TaskCommand):
     """Print the same as JSON."""
 
     def run(self) -> None:
-        """Prints the table or the JSON."""
+        """Prints the table or the JSON.
+
+        Raises:
+            RunError: There are no demonstrations to make a table of.
+        """
         from mmbench.demos.listing import rows
 
-        found = list(rows(demos_folder(self.root)))
+        root = demos_folder(self.root)
+        found = list(rows(root))
         if self.json:
             print(to_json([dataclasses.asdict(row) for row in found]))
             return
+        some(found, root)
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for column in ("task", "episodes", "score", "random", "kB", "replayed", "expert"):
+        for column in ("task", "split", "episodes", "score", "random", "kB", "replayed", "expert"):
             number = column in ("episodes", "score", "random", "kB")
             table.add_column(column, no_wrap=True, justify="right" if number else "left")
         for row in found:
@@ -275,7 +280,7 @@ class ListDemos(TaskCommand):
                 "" if value is None else f"{value:.3f}" for value in (row.score, row.random)
             )
             size, replayed = f"{row.bytes / 1e3:.0f}", "yes" if row.replayed else ""
-            cells = (row.task, str(row.episodes), score, random, size, replayed)
+            cells = (row.task, row.split, str(row.episodes), score, random, size, replayed)
             table.add_row(*map(Text, (*cells, row.expert)))
         console = Console() if sys.stdout.isatty() else Console(width=160)
         console.print(table)

@@ -20,6 +20,7 @@ class Row:
 
     Attributes:
         task: Its name.
+        split: Its split; ``test`` is held out.
         episodes: How many.
         score: Their mean score; None where nobody knows it, or the tape is damaged.
         random: That of random actions; None where it was never measured.
@@ -30,6 +31,7 @@ class Row:
     """
 
     task: str
+    split: str
     episodes: int
     score: float | None
     random: float | None
@@ -59,6 +61,7 @@ def _imported_row(task: Task, dataset: dict[str, Any], size: int) -> Row:
     score = dataset[ABOUT].get("score")
     return Row(
         task.versioned_name,
+        task.split,
         int(dataset["total_episodes"]),
         score,
         bars.random_score(task),
@@ -74,16 +77,32 @@ def _row(task: Task, path: Path, replayed: bool, complete: bool = True) -> Row:
     try:
         tape = read_tape(path, task)
     except TapeError as error:
-        return Row(name, 0, None, random, "", size, replayed, str(error))
+        return Row(name, task.split, 0, None, random, "", size, replayed, str(error))
     if complete:
         problem = "; ".join(bars.problems(task, tape.episodes)[:1])
         return Row(
-            name, len(tape.episodes), tape.score, random, tape.experts, size, replayed, problem
+            name,
+            task.split,
+            len(tape.episodes),
+            tape.score,
+            random,
+            tape.experts,
+            size,
+            replayed,
+            problem,
         )
     good = bars.select(task, tape.episodes, len(tape.episodes))
     best = replace(tape, episodes=tuple(good)).score if good else tape.score
     problem = f"not complete: {len(good)} good episodes of {len(tape.episodes)}"
     missed = bars.problems(task, good) if good else []
     return Row(
-        name, len(good), best, random, tape.experts, size, replayed, "; ".join((problem, *missed))
+        name,
+        task.split,
+        len(good),
+        best,
+        random,
+        tape.experts,
+        size,
+        replayed,
+        "; ".join((problem, *missed)),
     )

@@ -23,6 +23,7 @@ _SYSTEM = {
     errno.EROFS: ("the file system is read-only", _ELSEWHERE),
     errno.EACCES: ("permission denied", "ask its owner, or " + _ELSEWHERE),
     errno.EPERM: ("the system does not permit it", _ELSEWHERE),
+    errno.EEXIST: ("something else has this name", _ELSEWHERE),
     errno.EISDIR: ("a folder is where a file should be", _ELSEWHERE),
     errno.ENOTDIR: ("a file is where a folder should be", _ELSEWHERE),
     errno.ENAMETOOLONG: ("the name is too long", _ELSEWHERE),
