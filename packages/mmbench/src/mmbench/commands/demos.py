@@ -224,8 +224,7 @@ class VerifyDemos(TaskCommand):
             if value < 0:
                 raise RunError(f"{flag} {value}: at least 0")
         root = demos_folder(self.root)
-        chosen = with_demonstrations(root) if self.tasks is None else select(self.tasks)
-        chosen = some(chosen, root)
+        chosen = some(with_demonstrations(root) if self.tasks is None else select(self.tasks), root)
         verdicts = []
         with progress() as bars:
             show = show_episodes(bars, "verifying", len(chosen))
