@@ -19,10 +19,10 @@ import numpy as np
 from mmbench.catalog import TASKS, Task, select
 from mmbench.demos.collection import attempt
 from mmbench.demos.experts import find_expert
+from mmbench.demos.jobs import Job, environments
 from mmbench.demos.places import shipped_tape
 from mmbench.demos.recording import processor
 from mmbench.demos.tape import read_tape
-from mmbench.demos.workers import Job, environments
 from mmbench.runs.files import write_atomically
 
 COSTS = Path(__file__).parents[3] / "docs" / "results" / "demo_costs.csv"

@@ -9,9 +9,10 @@ from fake_ray import FakeRay
 
 from mmbench.cli import main
 from mmbench.demos.collect import Plan, collect
+from mmbench.demos.jobs import Job
 from mmbench.demos.places import root_tape
 from mmbench.demos.ray_pool import require_ray
-from mmbench.demos.workers import TRIES, Job, run_jobs
+from mmbench.demos.workers import TRIES, run_jobs
 from mmbench.runs import RunError
 
 

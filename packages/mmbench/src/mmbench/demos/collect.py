@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterable
 from mmbench.catalog import Task
 from mmbench.demos.collection import Collection, Outcome, Plan
 from mmbench.demos.experts import load_expert
+from mmbench.demos.jobs import Job
 from mmbench.demos.places import collecting_folder
 from mmbench.demos.tape import TapeError
-from mmbench.demos.workers import Engine, Job, run_jobs
+from mmbench.demos.workers import Engine, run_jobs
 from mmbench.runs import RunError
 from mmbench.runs.lock import FolderLock
 

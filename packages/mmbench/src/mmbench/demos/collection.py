@@ -25,10 +25,10 @@ import numpy as np
 from mmbench.catalog import Task
 from mmbench.demos import bars
 from mmbench.demos.experts import load_expert
+from mmbench.demos.jobs import Done, Job, environments
 from mmbench.demos.places import collecting_folder, find_tape, root_tape
 from mmbench.demos.recording import processor, record, simulator_versions
 from mmbench.demos.tape import Episode, Recording, Tape, read_tape, write_tape
-from mmbench.demos.workers import Done, Job, environments
 from mmbench.runs.files import remove, remove_leftovers
 from mmbench.runs.lock import FolderLock
 from mmbench.shell import plural

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any
 
 from mmbench.catalog import import_modules, imported
-from mmbench.demos.workers import Done, Job, Pool, Worker, do
+from mmbench.demos.jobs import Done, Job, Pool, Worker, do
 from mmbench.vector.pool import ONE_THREAD, exit_reason
 from mmbench.vector.worker import end_with
 

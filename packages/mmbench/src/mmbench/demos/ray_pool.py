@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmbench.catalog import import_modules, imported
-from mmbench.demos.workers import Done, Job, Pool, Worker, do
+from mmbench.demos.jobs import Done, Job, Pool, Worker, do
 from mmbench.runs import RunError
 from mmbench.runs.errors import one_line
 from mmbench.shell import command

@@ -28,10 +28,11 @@ from mmbench.demos.dataset import (
     require_minari,
     write_dataset,
 )
+from mmbench.demos.jobs import Job, environments
 from mmbench.demos.places import dataset_folder, find_tape, is_held_out, root_folder
 from mmbench.demos.recording import Played, divergence, play, processor, simulator_versions
 from mmbench.demos.tape import Episode, Tape, read_tape
-from mmbench.demos.workers import Job, default_workers, environments, run_jobs
+from mmbench.demos.workers import default_workers, run_jobs
 from mmbench.domains import unavailable
 from mmbench.runs import RunError
 from mmbench.runs.files import remove_leftovers
