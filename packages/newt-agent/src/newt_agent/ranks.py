@@ -13,6 +13,7 @@ memory; gradients go where they are, over NCCL between GPUs.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -221,10 +222,9 @@ class Share(NamedTuple):
         Raises:
             RunError: Some rank would have nothing of it.
         """
-        ends = [0]
-        for weights in _running_sums(gather(weight)):
-            ends.append(round(total * weights))
-        shares = [cls(begin, end, total) for begin, end in zip(ends, ends[1:], strict=False)]
+        weights = gather(weight)
+        ends = [round(total * sum(weights[:k]) / sum(weights)) for k in range(count() + 1)]
+        shares = [cls(begin, end, total) for begin, end in itertools.pairwise(ends)]
         if min(share.size for share in shares) < 1:
             raise RunError(f"batch_size={total}: too small for {count()} processes")
         return shares[rank()]
@@ -252,13 +252,6 @@ def ignore_termination() -> None:
     """Lets this process say why it ends: `torchrun` terminates all once it has lost one."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
-
-def _running_sums(weights: Sequence[int]) -> Iterator[float]:
-    whole, so_far = sum(weights), 0
-    for weight in weights:
-        so_far += weight
-        yield so_far / whole
 
 
 def _who_is_lost() -> str:
