@@ -288,13 +288,16 @@ def test_evaluations_change_nothing_in_training(make_trainer, scripted_tasks):
 )
 @given(
     utd=st.integers(0, 150).map(lambda hundredths: hundredths / 100),
+    seed_updates=st.booleans(),
     envs_per_task=st.integers(1, 3),
     learning_steps=st.integers(1, 100),
     seed_steps=st.integers(24, 60),  # at least one window for each environment
 )
-@example(utd=0.05, envs_per_task=1, learning_steps=20, seed_steps=24)  # ten times 0.1 is not 1
+@example(
+    utd=0.05, seed_updates=False, envs_per_task=1, learning_steps=20, seed_steps=24
+)  # ten times 0.1 is not 1
 def test_updates_are_utd_times_the_steps_after_the_random_ones(
-    make_trainer, scripted_tasks, utd, envs_per_task, learning_steps, seed_steps
+    make_trainer, scripted_tasks, utd, seed_updates, envs_per_task, learning_steps, seed_steps
 ):
     steps = seed_steps + learning_steps
     config = replace(
@@ -304,6 +307,7 @@ def test_updates_are_utd_times_the_steps_after_the_random_ones(
         seed_steps=seed_steps,
         envs_per_task=envs_per_task,
         utd=utd,
+        seed_updates=seed_updates,
         eval_every=0,
         checkpoint_every=1000,
         plan=False,
@@ -315,7 +319,8 @@ def test_updates_are_utd_times_the_steps_after_the_random_ones(
     trainer.close()
     num_envs = 2 * envs_per_task
     assert trainer.step == math.ceil(steps / num_envs) * num_envs
-    assert trainer.method.updates == math.floor(utd * (trainer.step - seed_steps))
+    learned_from = trainer.step - (0 if seed_updates else seed_steps)
+    assert trainer.method.updates == math.floor(utd * learned_from)
 
 
 def test_updates_come_as_the_steps_do_from_the_replay_of_all_tasks(run):

@@ -20,7 +20,6 @@ and updates per step.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
@@ -81,7 +80,9 @@ class TDMPC2Config(ModelBasedConfig):
     batch_size: Annotated[int, Range(1, 2**20)] = 256
     """Windows of transitions in a batch."""
     utd: Annotated[float, Range(0, 100)] = 1.0
-    """Updates per step, the random steps included: they are made up for after the random phase."""
+    """Updates per step."""
+    seed_updates: bool = True
+    """Make up for the random steps: take their updates, too, when they end."""
     seed_steps: Annotated[int, Range(0, 10**12)] = 0
     """Random steps first; 0: 5 episodes of each task, 1,000 steps or more, half the run or less."""
     replay_capacity: Rows = 1_000_000
@@ -207,10 +208,6 @@ class TDMPC2(ModelBased):
         steps = len(tasks) * max(LEAST_SEED_STEPS, SEED_EPISODES * longest)
         seed_steps = config.seed_steps or min(steps, config.steps // 2)
         return dataclasses.replace(config, seed_steps=seed_steps)
-
-    def due(self, step: int) -> int:
-        # Nothing is subtracted for the random steps, so that theirs are all due at their end.
-        return math.floor(self.config.utd * step) if step >= self.config.seed_steps else 0
 
     def summary(self) -> str:
         model = self.agent.model

@@ -36,6 +36,8 @@ class ModelBasedConfig(OffPolicyConfig):
     """What reads frames: DINOv2, frozen, as in the paper; or a small CNN, trained."""
     utd: Annotated[float, Range(0, 100)] = 0.075
     """Updates per step."""
+    seed_updates: bool = False
+    """Make up for the random steps: take their updates, too, when they end."""
     plan: bool = True
     """Act by planning; off, the policy acts."""
     plan_in_eval: bool = True
@@ -145,7 +147,8 @@ class ModelBased(OffPolicyMethod):
 
     def due(self, step: int) -> int:
         # A product, not a sum over the steps: ten times 0.1 added up is less than 1.
-        return math.floor(self.config.utd * max(0, step - self.config.seed_steps))
+        learned_from = step if self.config.seed_updates else step - self.config.seed_steps
+        return math.floor(self.config.utd * learned_from) if step >= self.config.seed_steps else 0
 
     def update(self) -> dict[str, Tensor]:
         batch = self.replay.sample(self.share.size, self._chance.numpy)
