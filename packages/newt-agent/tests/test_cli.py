@@ -81,6 +81,7 @@ REFUSED = {
     "--envs-per-task 5000": ("envs_per_task=5000", "20,000", "16,384"),
     "--planner.num-samples 8": ("planner.num_pi_trajs=16", "planner.num_samples=8"),
     "--planner.num-elites 100": ("planner.num_elites=100: more than planner.num_samples=48",),
+    "--vision cnn": ("vision=cnn", "give --obs rgb"),
     "--planner.min-std 3": ("planner.min_std=3.0: more than planner.max_std=2.0",),
 }
 

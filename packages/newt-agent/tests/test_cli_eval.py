@@ -95,6 +95,7 @@ REFUSED_EVALUATIONS = {
     "--checkpoint {run} --tasks nothing": ("nothing",),
     "--checkpoint {run} --episodes 0": ("episodes=0",),
     "--checkpoint {run} --swap-words pear=cube": ("nothing to swap in pygame-cartpole-balance",),
+    "--checkpoint {run} --swap-instruction=": ("the other instruction is empty",),
     "--checkpoint {run} --swap-words a=b --swap-instruction c": ("--swap-words", "leave one out"),
     f"--checkpoint {{run}} --seed {2**64}": ("seed=",),
     "--checkpoint {run} --threads 1000000": ("threads=1000000",),

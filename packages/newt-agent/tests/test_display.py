@@ -119,3 +119,23 @@ def test_names_with_brackets_are_printed_as_they_are():
     assert console.file.getvalue() == (
         "results in runs/[/run] [bold]\nwarning: runs/[run]/metrics.csv is damaged\n"
     )
+
+
+def test_names_of_tasks_are_whole_in_a_narrow_terminal():
+    name = "pygame-point-maze-with-a-long-name"
+    kinds = ("zero_shot", "finetuned", "untrained", "scratch")
+    means = {kind: 0.5 for kind in kinds} | {f"{kind}_ci": [0.25, 0.75] for kind in kinds}
+    file = io.StringIO()
+    Display(Console(file=file, width=80)).transfer(
+        {
+            "tasks": {name: means | {"seeds": 5}},
+            "total": means,
+            "settings": {"steps": 100_000},
+            "missing": [],
+        }
+    )
+    assert "…" not in file.getvalue()
+    first = "".join(
+        line.split("│")[1].strip() for line in file.getvalue().splitlines() if "│" in line
+    )
+    assert name in first

@@ -194,7 +194,7 @@ def test_without_language_it_knows_its_own_tasks(tmp_path):
     ("tasks", "language", "message"),
     [
         ("walker-walk,pygame-landing", LANGUAGE, "row 0 has .* walker-walk has 6; give the tasks"),
-        ("walker-walk", LANGUAGE, "a table of 2 tasks, but 1 names.*--tasks says"),
+        ("walker-walk", LANGUAGE, "a table of 2 tasks, not of 1; --tasks says"),
         (",".join(TASKS), 384, "384 entries, and the published encoder, clip, gives 512"),
     ],
 )
@@ -204,9 +204,11 @@ def test_what_does_not_fit_is_one_sentence(tmp_path, tasks, language, message):
         import_agent(path, catalog.select(tasks))
 
 
-def test_no_file_is_one_sentence(tmp_path, capsys):
+@pytest.mark.parametrize(("name", "message"), [("nothing.pt", "no such file"), ("", "is no file")])
+def test_no_file_is_one_sentence(tmp_path, capsys, name, message):
     with pytest.raises(SystemExit) as end:
-        import_main(["--file", str(tmp_path / "nothing.pt"), "--out", str(tmp_path / "out")])
+        import_main(["--file", str(tmp_path / name), "--out", str(tmp_path / "out")])
     told = capsys.readouterr().err
-    assert end.value.code == 2 and "no such file" in told and "Traceback" not in told
+    assert end.value.code == 2 and message in told and "Traceback" not in told
+    assert "--tasks" not in told  # which is not what is wrong
     assert not (tmp_path / "out").exists()

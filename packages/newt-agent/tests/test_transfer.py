@@ -15,7 +15,7 @@ from mmbench import catalog, demos
 from mmbench.demos import places, workers
 from mmbench.demos.places import root_tape, shipped_tape
 from mmbench.evaluation.intervals import mean_interval
-from mmbench.runs import RunFolder, publish_folder
+from mmbench.runs import RunError, RunFolder, publish_folder
 from newt_agent import transfer
 from newt_agent.agent import Agent
 from newt_agent.cli import parse_training
@@ -238,12 +238,20 @@ def test_means_are_over_seeds_and_then_over_tasks():
         ("--tasks nowhere", "nowhere"),
         ("--size S", "size=S"),
         ("--obs pixels", "--obs"),
+        ("--obs rgb --planner.horizon 101", "planner.horizon=101"),
+        ("--vision cnn", "give --obs rgb"),
+        ("--obs rgb", "no weights of DINOv2"),
+        ("--replay-capacity 999999999999", "GiB"),
         ("--obs rgb --vision eyes", "--vision"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence_before_anything_begins(
-    checkpoint, tmp_path, capsys, flags, message
+    checkpoint, tmp_path, capsys, monkeypatch, flags, message
 ):
+    def find_dinov2():
+        raise RunError("no weights of DINOv2")
+
+    monkeypatch.setattr("newt_agent.model_based.find_dinov2", find_dinov2)
     with pytest.raises(SystemExit) as end:
         transfer_main(
             f"--checkpoint {checkpoint} --tasks {NEW} --out {tmp_path}/out {flags}".split()

@@ -157,9 +157,12 @@ class Agent(ABC):
         """Gives tasks another instruction, until the agent is loaded again.
 
         Raises:
-            RunError: The agent reads no instructions, or does not know a task.
+            RunError: The agent reads no instructions, or does not know a task; or the instruction
+                is empty.
             EncoderUnavailableError: The instruction is new, and the text encoder is not here.
         """
+        if not instruction.strip():
+            raise RunError("the other instruction is empty")
         if not self.language_dim:
             raise RunError(f"an agent that reads no instructions cannot follow {instruction!r}")
         rows = self.index(tasks)

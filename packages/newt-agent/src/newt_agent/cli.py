@@ -269,20 +269,31 @@ def _value(arguments: list[str], flag: str) -> str | None:
     return found
 
 
-def _train(method: type[Method], program: str, arguments: list[str]) -> None:
+def check_training(method: type[Method], config: RunConfig, device: str) -> None:
+    """Checks that a new run can begin on this machine, before its folder is made.
+
+    Raises:
+        RunError: A setting does not fit the tasks or the machine, or weights are missing.
+        EncoderUnavailableError: An instruction is new, and the text encoder is not here.
+    """
     from newt_agent.loggers import check_wandb
+
+    tasks = config.selected()
+    if not config.skip_missing:  # else the trainer checks, which knows the tasks that can run
+        method.check(method.complete(config, tasks, device), tasks, device)
+    if config.checkpoint is None:  # else they are there, or were looked for already
+        task_vectors(tasks, config.encoder)
+    if config.wandb and ranks.is_first():
+        check_wandb()
+
+
+def _train(method: type[Method], program: str, arguments: list[str]) -> None:
     from newt_agent.system import resolve_device
 
     preset, config = parse_training(method, program, arguments)
     device = resolve_device(config.device)
-    tasks = config.selected()
     with ranks.joined(device):
-        if not config.skip_missing:  # else the trainer checks, which knows the tasks that can run
-            method.check(method.complete(config, tasks, device), tasks, device)
-        if config.checkpoint is None:  # else they are there, or were looked for already
-            task_vectors(tasks, config.encoder)
-        if config.wandb and ranks.is_first():
-            check_wandb()
+        check_training(method, config, device)
         label = preset if method.name == "newt" else f"{method.name}-{preset}"
         with _folder_of_all(lambda: RunFolder.create(config.out, label)) as folder:
             with _saying_how_to_go_on(method, folder):

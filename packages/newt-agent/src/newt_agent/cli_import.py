@@ -82,9 +82,14 @@ def import_agent(path: str | Path, tasks: Sequence[Task]) -> PlanningAgent:
     from newt_agent.task_module import task_masks
 
     try:
-        model, _ = import_original(path, [task.versioned_name for task in tasks])
+        model, _ = import_original(path)
     except (FileNotFoundError, ValueError) as error:
-        raise RunError(f"{error}; --tasks says what the rows of its table are") from error
+        raise RunError(str(error)) from error
+    if model.num_tasks != len(tasks):
+        raise RunError(
+            f"{path} has a table of {model.num_tasks} tasks, not of {len(tasks)}; --tasks says "
+            "which they are"
+        )
     entries, own = model.task_embeddings.shape[1], encoder_dim(PUBLISHED_ENCODER)
     if entries not in (0, own):
         raise RunError(

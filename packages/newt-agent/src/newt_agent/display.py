@@ -265,7 +265,7 @@ class Display:
             (row["episodes"] or 0 for row in results["after"]["tasks"].values()), default=0
         )
         table = Table(title=f"Mean score of {plural(episodes, 'episode')} (0 to 1)")
-        table.add_column("task")
+        table.add_column("task", overflow="fold")
         for column in ("random", "before", "after"):
             table.add_column(column, justify="right")
         for name, row in results["after"]["tasks"].items():
@@ -284,7 +284,7 @@ class Display:
         episodes = max((row["episodes"] for row in result["tasks"].values()), default=0)
         of = plural(episodes, "episode")
         table = Table(title=f"Mean scores (0 to 1) of {of}, with their 95 % intervals")
-        table.add_column("task")
+        table.add_column("task", overflow="fold")
         for column in ("score", "success", "return", *(["random"] if random else [])):
             table.add_column(column, justify="right")
         for name, row in result["tasks"].items():
@@ -316,7 +316,7 @@ class Display:
         table = Table(
             title=f"Return of {horizon} steps planned at once, as a fraction of planning at each"
         )
-        table.add_column("task")
+        table.add_column("task", overflow="fold")
         columns = [f"{step} steps" for step in result["steps"]]
         for column in ("at each", "at once", *columns):
             table.add_column(column, justify="right")
@@ -334,8 +334,9 @@ class Display:
         kinds = ("zero_shot", "finetuned", "untrained", "scratch")
         steps = result["settings"]["steps"]
         table = Table(title=f"Mean scores (0 to 1) over seeds, after {steps:,} steps")
-        for column in ("task", "seeds", "zero-shot", "finetuned", "untrained", "from scratch"):
-            table.add_column(column, justify="left" if column == "task" else "right")
+        table.add_column("task", overflow="fold")
+        for column in ("seeds", "zero-shot", "finetuned", "untrained", "from scratch"):
+            table.add_column(column, justify="right")
         for name, row in result["tasks"].items():
             table.add_row(name, str(row["seeds"]), *(_number(row[kind]) for kind in kinds))
         table.add_section()
@@ -363,7 +364,7 @@ def _recent_scores(run: RunProgress) -> dict[str, tuple[float, float]]:
 
 def _scores(run: RunProgress) -> Table:
     table = Table()
-    table.add_column("task")
+    table.add_column("task", overflow="fold")
     table.add_column("random", justify="right")
     table.add_column(f"last {_RECENT} episodes", justify="right")
     rows = _recent_scores(run)

@@ -110,6 +110,11 @@ class ModelBased(OffPolicyMethod):
                 f"planner.horizon={horizon}: an episode of {shortest.versioned_name} has only "
                 f"{shortest.max_episode_steps} steps"
             )
+        if config.obs == "state" and config.vision != "dinov2":
+            raise RunError(
+                f"vision={config.vision}: with obs=state no frames are seen; give --obs rgb or "
+                "state+rgb, or leave --vision out"
+            )
         if config.obs != "state" and config.vision == "dinov2":
             find_dinov2()
         super().check(config, tasks, device)

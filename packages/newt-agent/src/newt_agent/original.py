@@ -98,7 +98,7 @@ def _build(state: State, tasks: int) -> WorldModel:
 
 def _read(path: Path) -> State:
     if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
+        raise FileNotFoundError(f"{path} is no file" if path.exists() else f"no such file: {path}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises nearly anything on a foreign file

@@ -42,7 +42,14 @@ from mmbench.runs.files import write_atomically
 from mmbench.runs.folder import EVAL
 from mmbench.shell import answer_version, command
 from newt_agent import __version__
-from newt_agent.cli import USER_ERRORS, check_flags, is_resumption, parse_training, train
+from newt_agent.cli import (
+    USER_ERRORS,
+    check_flags,
+    check_training,
+    is_resumption,
+    parse_training,
+    train,
+)
 from newt_agent.config import Folder, Modules, ObsMode, Steps, Vision
 from newt_agent.display import Display
 from newt_agent.settings import Range, check_settings
@@ -148,6 +155,7 @@ class Transfer:
         """
         from newt_agent.agent import checkpoint_folder
         from newt_agent.newt import Newt, NewtConfig
+        from newt_agent.system import resolve_device
 
         # A run that is on moves its last checkpoint.
         checkpoint = str(checkpoint_folder(config.checkpoint).resolve())
@@ -158,13 +166,14 @@ class Transfer:
         first = cls(Path(), config, flags)
         for start in STARTS:  # refuses what does not fit
             arguments = first._arguments(start, first._tasks[0], 0)
-            _, settings = parse_training(Newt, "newt-transfer", arguments)
-            assert isinstance(settings, NewtConfig)
-            if settings.demos == "all":
+            _, run = parse_training(Newt, "newt-transfer", arguments)
+            assert isinstance(run, NewtConfig)
+            if run.demos == "all":
                 raise RunError(
                     "--demos all: with demonstrations of held-out tasks it would be no transfer; "
                     "leave it out, or finetune with newt-train"
                 )
+            check_training(Newt, run, resolve_device(run.device))
         with RunFolder.create(config.out, "transfer") as folder:
             own = cls(folder.path, config, flags)
             own._write([])
