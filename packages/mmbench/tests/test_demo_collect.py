@@ -305,8 +305,11 @@ def test_a_tape_holds_what_the_actions_alone_lead_to():
 def test_experts_are_found_by_task_or_by_name(monkeypatch):
     monkeypatch.setattr(experts, "TABLE", (("pygame-*", "maze:Path"),))
     assert load_expert(GOOD).name == "linear controller"
-    with pytest.raises(NoExpertError, match="no expert plays 'walker-walk'.*pygame-pong"):
+    with pytest.raises(NoExpertError, match="no expert plays 'walker-walk'.*play no task"):
         expert_for("walker-walk")
+    monkeypatch.setattr(experts, "TABLE", (("*-pong", "maze:Path"), ("walker-*", "maze:Path")))
+    with pytest.raises(NoExpertError, match="of miniarcade, experts play pygame-pong$"):
+        expert_for("pygame-cowboy")
     for name in ("demo_experts", "demo_experts:np", "demo_experts:Nobody", "demo_experts:Expert"):
         with pytest.raises(NoExpertError, match="MODULE:CLASS"):
             load_expert(name)

@@ -49,6 +49,17 @@ def test_tasks_without_demonstrations_are_named_and_the_exit_code_is_1(tmp_path,
     )
 
 
+def test_tasks_without_an_expert_are_left_out_with_a_line_each(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("mmbench.demos.experts.TABLE", (("pygame-cowboy", "arcade:Cowboy"),))
+    words = ("--episodes", 1, "--workers", 0, "--root", tmp_path, "--skip-missing")
+    demos("collect", "--tasks", "pygame-cowboy,walker-run,mw-reach", *words)
+    output = capsys.readouterr()
+    assert output.out.startswith("pygame-cowboy: 1 episode of ")
+    assert output.err.splitlines() == [
+        f"left out: no expert plays '{name}'" for name in ("walker-run", "mw-reach")
+    ]
+
+
 def test_the_list_shows_what_there_is(root, capsys):
     demos("list", "--root", root, "--json")
     (row,) = json.loads(capsys.readouterr().out)

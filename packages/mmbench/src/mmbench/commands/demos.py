@@ -134,7 +134,7 @@ class CollectDemos(TaskCommand):
             except NoExpertError as error:
                 if not self.skip_missing:
                     raise
-                print(f"left out: {error}", file=sys.stderr)
+                print(f"left out: {str(error).partition(':')[0]}", file=sys.stderr)
         return {task: experts[task] for task in runnable(experts, self.skip_missing)}
 
 

@@ -108,20 +108,22 @@ def expert_for(task: str) -> Callable[[], Expert]:
 
     Raises:
         UnknownTaskError: There is no such task.
-        NoExpertError: There is no expert for it; the message names the tasks that have one.
+        NoExpertError: There is no expert for it; the message names those of its domain that have.
     """
     return load_expert(find_expert(task))
 
 
 def find_expert(task: str) -> str:
     """Returns the expert of a task as ``module:class``; see :func:`expert_for`."""
-    name = get(task).versioned_name
+    record = get(task)
+    name = record.versioned_name
     for pattern, expert in TABLE:
         if fnmatch.fnmatchcase(name, pattern):
             return f"{__name__}.{expert}"
+    others = [other for other in tasks_with_expert() if get(other).domain == record.domain]
     raise NoExpertError(
-        f"no expert plays {name!r}: name one with --expert MODULE:CLASS, or choose among the "
-        f"tasks that have one: {', '.join(tasks_with_expert()) or 'none'}"
+        f"no expert plays {name!r}: name one with --expert MODULE:CLASS, or leave it out; of "
+        f"{record.domain}, experts play {', '.join(others) or 'no task'}"
     )
 
 
