@@ -194,6 +194,8 @@ def command(words, folder):
         cwd=folder,
         stderr=subprocess.PIPE,
         text=True,
+        # As in a terminal: a shell lets its background commands ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
 
