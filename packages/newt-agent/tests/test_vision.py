@@ -347,7 +347,7 @@ def test_an_agent_that_sees_acts_in_environments_that_show(frames):
 
 
 def test_a_state_agent_learns_to_see(make_trainer, no_episodes, frames):
-    first = make_trainer("states", dataclasses.replace(SEEING, obs="state"))
+    first = make_trainer("states", dataclasses.replace(SEEING, obs="state", vision="dinov2"))
     first.run()
     checkpoint = first.folder.last_checkpoint()
     config = dataclasses.replace(SEEING, checkpoint=str(checkpoint))
