@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from mmbench.catalog import EnvironmentFailure
-from mmbench.runs import RunError
+from mmbench.runs import RunError, RunFolder
 from newt_agent import ranks
-from newt_agent.config import train_command
+from newt_agent.config import RunConfig, train_command
 from newt_agent.finite import BrokenAgentError, UnusableNumberError
+from newt_agent.method import Method
 from newt_agent.replay import NoWindowError
 
-if TYPE_CHECKING:
-    from newt_agent.train import Trainer
+
+class Run(Protocol):
+    """What is said of the run that ends."""
+
+    config: RunConfig
+    folder: RunFolder
+    method: Method
+    env: Any
+
+    @property
+    def step(self) -> int:
+        """Where it is."""
+
+    @property
+    def saved(self) -> int | None:
+        """The step of the last checkpoint."""
 
 
 @contextlib.contextmanager
-def explained_failures(run: Trainer) -> Iterator[None]:
+def explained_failures(run: Run) -> Iterator[None]:
     """Says what ended the run, and how to go on.
 
     Raises:
@@ -55,7 +70,7 @@ def explained_failures(run: Trainer) -> Iterator[None]:
         ) from error
 
 
-def _ended(run: Trainer, what: str, advice: str) -> RunError:
+def _ended(run: Run, what: str, advice: str) -> RunError:
     kept = "The run has no checkpoint yet"
     if run.saved is not None:
         kept = (
