@@ -27,6 +27,10 @@ SAMPLE = (
     "pygame-reacher-hard",
     "pygame-cartpole-swingup-sparse",
     "ms-stack-cube",
+    "ms-poke-cube",
+    "ms-pull-cube-tool",
+    "ms-cartpole-swingup-sparse",
+    "rd-push-green",
     "cartpole-swingup-sparse",
     "cartpole-balance-two-poles-sparse",
     "pendulum-swingup",
@@ -93,7 +97,9 @@ def test_every_row_of_the_table_has_an_expert_and_a_task() -> None:
 
 
 @pytest.mark.usefixtures("few_plans")
-@pytest.mark.parametrize("task", ["mw-push-back", "pygame-spaceship"])
+@pytest.mark.parametrize(
+    "task", ["mw-push-back", "pygame-spaceship", "rd-open-slide", "atari-pong"]
+)
 def test_an_expert_leaves_the_environment_as_it_was(task: str) -> None:
     env = TaskEnv(task, unify=False)
     obs, _ = env.reset(seed=3)

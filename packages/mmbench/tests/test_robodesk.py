@@ -72,10 +72,10 @@ def test_sizes_are_the_catalogues(task):
 def test_episode_ends_after_100_steps_and_one_at_the_reset():
     env = TaskEnv("rd-push-blue", unify=False)
     env.reset(seed=0)
-    assert env._simulator._data.time == pytest.approx(0.2)
+    assert env._simulator.data.time == pytest.approx(0.2)
     ends = [env.step(np.zeros(5))[2:4] for _ in range(100)]
     assert ends == [(False, False)] * 99 + [(False, True)]
-    assert env._simulator._data.time == pytest.approx(20.2)
+    assert env._simulator.data.time == pytest.approx(20.2)
 
 
 @pytest.mark.parametrize("name", ["rd-open-slide-v0", "rd-open-slide-v1"])
@@ -149,7 +149,7 @@ def test_frames_are_taken_from_140_cm_above_the_front_of_the_desk():
     simulator = env._simulator
     scene = mujoco.MjvScene(simulator._model, maxgeom=2000)
     view = (mujoco.MjvOption(), None, robodesk._camera(), mujoco.mjtCatBit.mjCAT_ALL, scene)
-    mujoco.mjv_updateScene(simulator._model, simulator._data, *view)
+    mujoco.mjv_updateScene(simulator._model, simulator.data, *view)
     eye = np.mean([camera.pos for camera in scene.camera], axis=0)  # of left and right
     sine, cosine = np.sin(np.pi / 3), np.cos(np.pi / 3)
     np.testing.assert_allclose(eye, (0, 0.535 - 1.4 * cosine, 1.1 + 1.4 * sine), atol=1e-4)
@@ -176,7 +176,7 @@ assert not {"gym", "robodesk", "PIL"} & set(sys.modules), "the package's class w
 def test_physics_that_blows_up_is_a_named_error():
     env = TaskEnv("rd-push-red")
     env.reset(seed=0)
-    env._simulator._data.qvel[:] = 1e12
+    env._simulator.data.qvel[:] = 1e12
     with pytest.raises(RuntimeError, match="RoboDesk.*BAD"):
         env.step(np.zeros(16))
     env.reset(seed=0)
@@ -206,7 +206,7 @@ def test_open_slide(opened, success):
 @pytest.mark.parametrize("drawer, success", [(0.0, False), (-0.19, False), (-0.21, True)])
 def test_open_drawer(drawer, success):
     env = placed("rd-open-drawer", drawer=drawer)
-    handle = env._simulator._data.geom("drawer_handle").xpos
+    handle = env._simulator.data.geom("drawer_handle").xpos
     assert 0.85 + drawer - 0.37 < handle[1] < 0.85 + drawer - 0.3  # in front of the drawer
     expected = 0.75 * -drawer / 0.3 + 0.25 * reach(env, handle)
     assert goal(env) == (pytest.approx(expected), success)

@@ -74,27 +74,27 @@ class RoboDeskSimulator(Simulator):
 
     def __init__(self, goal: str, action_repeat: int, corrected: bool) -> None:
         self._model = _model()
-        self._data = mujoco.MjData(self._model)
-        self._desk = Desk(self._model, self._data)
+        self.data = mujoco.MjData(self._model)
+        self._desk = Desk(self._model, self.data)
         self._goal = GOALS[goal](self._desk)
         if corrected and isinstance(self._goal, OpenSlide):
             self._goal.compare_with_start = True
         self._corrected = corrected
         self._action_repeat = action_repeat
-        self._kinematics = _HandKinematics(self._model, self._data)
+        self._kinematics = _HandKinematics(self._model, self.data)
         self._targets = np.zeros(ROBOT)
         bounds = self._model.actuator_ctrlrange[:ROBOT]
         self._low, self._high = bounds[:, 0].copy(), bounds[:, 1].copy()
         self._range = self._high - self._low
-        self._bias = self._data.qfrc_bias[:ROBOT]
-        self._applied = self._data.qfrc_applied[:ROBOT]
-        self._warnings = self._data.warning.number
+        self._bias = self.data.qfrc_bias[:ROBOT]
+        self._applied = self.data.qfrc_applied[:ROBOT]
+        self._warnings = self.data.warning.number
         self._rotation = np.empty(3)
         self._renderer: MujocoRenderer | None = None
 
     def reset(self, rng: np.random.Generator) -> None:
         """Places objects and arm at random, then takes one step with a zero action."""
-        model, data = self._model, self._data
+        model, data = self._model, self.data
         mujoco.mj_resetData(model, data)
         # In the order in which the package draws.
         data.joint("drawer_joint").qpos -= 0.10 * rng.random()
@@ -120,7 +120,7 @@ class RoboDeskSimulator(Simulator):
         Raises:
             RuntimeError: The physics became unstable.
         """
-        model, data, targets = self._model, self._data, self._targets
+        model, data, targets = self._model, self.data, self._targets
         wrist = _WRIST_SCALE * self._of_range(action[3], _WRIST)
         targets[_FINGER:] = self._of_range(action[4], _FINGER)
         reward = 0.0
@@ -142,7 +142,7 @@ class RoboDeskSimulator(Simulator):
 
     def observe(self, out: np.ndarray) -> None:
         """Writes hand 3, ``qpos_objects`` 26, robot 9, and velocities of objects 26, robot 9."""
-        data = self._data
+        data = self.data
         out[:3] = self._desk.hand
         if self._corrected:
             self._write_object_positions(out[3:29])
@@ -156,27 +156,27 @@ class RoboDeskSimulator(Simulator):
         """Draws the scene from above and in front of the desk."""
         if self._renderer is None:
             self._renderer = MujocoRenderer(self._model, _camera())
-        return self._renderer.render(self._data)
+        return self._renderer.render(self.data)
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Returns ``state``, and in version 1 ``task/original_pos`` (flat, upright, ball)."""
-        state = mujoco_state.get_state(self._model, self._data, fields=())
+        state = mujoco_state.get_state(self._model, self.data, fields=())
         if self._corrected:
             state["task/original_pos"] = self._desk.original_pos.copy()
         return state
 
     def state_forms(self) -> dict[str, Form]:
         """Adds the model arrays that recordings hold."""
-        return {**super().state_forms(), **mujoco_state.forms(self._model, self._data)}
+        return {**super().state_forms(), **mujoco_state.forms(self._model, self.data)}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Restores a state; no reset changes the model, so model arrays are not read.
 
         Without ``task/original_pos`` the blocks count as unmoved where they now are.
         """
-        mujoco_state.set_state(self._model, self._data, state, fields=())
+        mujoco_state.set_state(self._model, self.data, state, fields=())
         self._warnings[:] = 0
-        mujoco.mj_step1(self._model, self._data)  # as at the end of a step
+        mujoco.mj_step1(self._model, self.data)  # as at the end of a step
         self._desk.remember_blocks()
         if "task/original_pos" in state:
             self._desk.original_pos[:] = state["task/original_pos"]
@@ -197,7 +197,7 @@ class RoboDeskSimulator(Simulator):
         Rotation vectors (axis times angle, radians) rather than quaternions, so that the objects'
         positions have as many entries as their velocities, in the same order.
         """
-        positions = self._data.qpos[ROBOT:]
+        positions = self.data.qpos[ROBOT:]
         out[:_SINGLE] = positions[:_SINGLE]
         for block in range(_FREE):
             pose = positions[_SINGLE + 7 * block :][:7]
@@ -246,7 +246,7 @@ class _HandKinematics:
 
     def __init__(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
         self._model = model
-        self._data = data
+        self.data = data
         self._scratch = mujoco.MjData(model)
         self._site = model.site("end_effector").id
         self._jacobian = np.zeros((3, model.nv))
@@ -261,7 +261,7 @@ class _HandKinematics:
             (6,) joint angles in radians, the caller's until the next call.
         """
         model, scratch = self._model, self._scratch
-        data = self._data  # the first iterate is the simulation's own state
+        data = self.data  # the first iterate is the simulation's own state
         hand = data.site_xpos[self._site]
         target = hand + displacement
         scratch.qpos[:ROBOT] = data.qpos[:ROBOT]

@@ -103,11 +103,12 @@ class MujocoBalance(Balance):
     """DMControl's and Gymnasium's: positions and velocities are those of MuJoCo's state."""
 
     JOINTS = {3: 1, 4: 2, 5: 2, 8: 3}  # by the size of the observation
+    FIRST = 1  # entry of the simulator's state; the time is before
     frequency2 = 9.81 / (2.0 / 3.0)  # a pole of 1 m
 
     def _read(self, obs: np.ndarray) -> np.ndarray:
         joints = self.JOINTS[len(obs)]
-        state = self._env.get_state()["state"][1 : 1 + 2 * joints]  # behind the time
+        state = self._env.get_state()["state"][self.FIRST :][: 2 * joints].astype(float)
         first = 1 if joints > 1 else 0
         state[first] = math.remainder(state[first], 2 * math.pi)
         return state
@@ -118,14 +119,31 @@ class MujocoBalance(Balance):
 
         def step(state: np.ndarray, action: np.ndarray) -> np.ndarray:
             full = start["state"].copy()
-            full[1 : 1 + len(state)] = state
+            full[self.FIRST :][: len(state)] = state
             env.set_state({**start, "state": full})
             env.advance(action)
-            after = env.get_state()["state"][1 : 1 + len(state)]
+            after = env.get_state()["state"][self.FIRST :][: len(state)].astype(float)
             env.set_state(start)
             return after
 
         return step
+
+
+class ManiSkillCartPole(MujocoBalance):
+    """ManiSkill's, whose action moves the cart towards a place relative to where it is."""
+
+    FIRST = 13  # root pose and velocity are before
+    TOP_SPEED = 10.0  # m/s, of the cart at action 1
+    STEP = 0.1  # s, about
+    PUSH = 10.0  # m/s^2, at a full push
+
+    def _read(self, obs: np.ndarray) -> np.ndarray:
+        x, angle, *speeds = obs[:4].tolist()
+        return np.array((x, math.remainder(angle, 2 * math.pi), *speeds))
+
+    def _pump(self, state: np.ndarray) -> float:
+        push = super()._pump(state)
+        return (state[2] + self.STEP * self.PUSH * push) / self.TOP_SPEED
 
 
 class Pendulum(MujocoBalance):

@@ -17,6 +17,8 @@ _ABOVE = 0.08  # m, from a thing's centre up to where the hand moves about
 _ASIDE = 0.015  # m, within which the hand is above a place
 _SLOW = 0.025  # m a step, so that what is pushed does not slide on
 _HALF = 0.02  # m, half a cube's side
+_LYING = 0.025  # m, height of the peg's and the tool's centre on the table
+_PULL = 0.04  # m a step, of the tool
 _OPEN, _CLOSED = 1.0, -1.0  # of the gripper
 
 
@@ -133,3 +135,46 @@ class PlaceSphere(Stack):
     def _aim(self, obs: np.ndarray) -> tuple[np.ndarray, float]:
         tool, place, ball = self._tool(obs), obs[26:29], obs[29:32]
         return self._place(obs, tool, ball, place + (0.0, 0.0, self.HEIGHT))
+
+
+class Poke(Hand):
+    """Takes the peg, brings it in line with the cube, and pushes the cube onto the target."""
+
+    GRIP = np.array((-0.06, 0.0, 0.0))  # m, from the peg's middle: less far for the hand to reach
+
+    def _aim(self, obs: np.ndarray) -> tuple[np.ndarray, float]:
+        tool, cube, peg = self._tool(obs), obs[25:28], obs[32:35]
+        way, gap = obs[48], -obs[51] - _HALF  # from cube to target, from the peg's tip to the cube
+        near = np.abs(tool - peg - self.GRIP).max() < 0.025
+        if not near or obs[7:9].max() > 0.03:
+            return _down_to(tool, peg + self.GRIP), _CLOSED if near else _OPEN
+        aside = cube[1] - peg[1]
+        ahead = np.clip(gap + way, -_SLOW, _SLOW) if abs(aside) < 0.005 else 0.0
+        return tool + (ahead, aside, _LYING - peg[2]), _CLOSED
+
+
+class PullWithTool(Hand):
+    """Takes the tool by its handle, brings its hook behind the cube and draws it near.
+
+    The tool slides over the table: past the cube at its side, then beside it, then back with it.
+    Cubes that lie so far that the hand cannot go on are left.
+    """
+
+    GRIP = np.array((0.015, 0.0, 0.0))  # m, from the tool's origin
+    HOOK = 0.15  # m, from the tool's origin to the inner side of the hook
+    REACH = 0.1  # m, of the hook to the side
+    ROOM = 0.012  # m, between hook and cube on the way
+
+    def _aim(self, obs: np.ndarray) -> tuple[np.ndarray, float]:
+        hand, cube, tool = self._tool(obs), obs[25:28], obs[32:35]
+        near = np.abs(hand - tool - self.GRIP).max() < 0.025
+        if not near or obs[7:9].max() > 0.03:
+            return _down_to(hand, tool + self.GRIP), _CLOSED if near else _OPEN
+        ahead = cube[0] + _HALF + self.ROOM - (tool[0] + self.HOOK)
+        aside = cube[1] - self.REACH / 2 - 0.01 - tool[1]
+        past = aside - self.REACH / 2 - _HALF - self.ROOM
+        if ahead > 0.01:  # the hook is on this side of the cube
+            move = (ahead if past > -0.01 else 0.0, past)
+        else:
+            move = (-_PULL, 0.0) if abs(aside) < 0.02 else (0.0, aside)
+        return hand + (*np.clip(move, -_PULL, _PULL), _LYING - tool[2]), _CLOSED

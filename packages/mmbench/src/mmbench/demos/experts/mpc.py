@@ -71,10 +71,20 @@ SETTINGS: dict[str, Settings] = {
     "cup-catch": Settings(plans=24, horizon=40, hold=4, replan=8, shaping=_ball_to_cup),
     "finger-turn-easy": _TURN,
     "finger-turn-hard": _TURN,
+    "rd-open-drawer": Settings(plans=10, horizon=10, hold=5, replan=5),
     "walker-stand": replace(_WALK, plans=24),
+    "walker-stand-incline": replace(_WALK, plans=24),
     "walker-walk": _WALK,
+    "walker-walk-backward": _WALK,
+    "walker-walk-incline": _WALK,
 }
-"""By task; the others have the defaults."""
+"""By task; the others have those of their domain, or the defaults."""
+
+DOMAINS: dict[str, Settings] = {
+    # A game has no random numbers: what differs between episodes is the search's own.
+    "atari": Settings(plans=12, horizon=25, random=0.5),
+}
+"""By domain."""
 
 
 class MPC(Expert):
@@ -86,7 +96,9 @@ class MPC(Expert):
         """Starts without a plan."""
         self._env = env
         self._rng = rng
-        self._settings = SETTINGS.get(env.task.versioned_name, Settings())
+        self._settings = SETTINGS.get(env.task.versioned_name) or DOMAINS.get(
+            env.task.domain, Settings()
+        )
         self._shape = (self._settings.horizon // self._settings.hold, env.task.action_dim)
         self._plan = rng.uniform(-1.0, 1.0, self._shape)
         self._step = 0  # of the episode
