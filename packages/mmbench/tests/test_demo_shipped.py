@@ -4,7 +4,6 @@ import pytest
 
 from mmbench import catalog, demos
 from mmbench.demos import bars
-from mmbench.demos.experts.mpc import MPC
 from mmbench.demos.places import SHIPPED, tapes
 from mmbench.demos.tape import read_tape
 from mmbench.demos.verify import verify
@@ -37,9 +36,8 @@ def test_every_tape_meets_the_bars(shipped):
     for task, path in shipped.items():
         tape = read_tape(path, task)
         missed[task.name] = bars.problems(task, tape.episodes)
-        least = 5 if tape.experts == MPC.name else 10  # whose episodes take half a minute
-        if len(tape.episodes) < least:
-            missed[task.name].append(f"fewer than {least} episodes")
+        if len(tape.episodes) < 10:
+            missed[task.name].append("fewer than ten episodes")
         if any(part in recording.command for recording in tape.recordings for part in "/~"):
             missed[task.name].append("its command names a folder")
     assert not {name: problems for name, problems in missed.items() if problems}
