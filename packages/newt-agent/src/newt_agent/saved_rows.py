@@ -30,22 +30,26 @@ FILE_BYTES = 2**26
 """Size of a file, about: so much memory a save takes."""
 
 
-class Rows(Protocol):
-    """What is saved so: a ring buffer of rows for each of N environments."""
-
-    @property
-    def row_bytes(self) -> int:
-        """Memory that a row takes."""
+class LoadedRows(Protocol):
+    """What is loaded so: rows of each of N environments."""
 
     @property
     def held(self) -> tuple[np.ndarray, np.ndarray]:
         """``[N]`` each, int64: the oldest row that is held, and how many were ever written."""
 
+    def put_rows(self, begin: np.ndarray, end: np.ndarray, rows: dict[str, Tensor]) -> None:
+        """Puts rows ``[begin, end)`` of each environment; ``end`` is then how many were written."""
+
+
+class Rows(LoadedRows, Protocol):
+    """What is saved and loaded so: a ring buffer of rows for each of N environments."""
+
+    @property
+    def row_bytes(self) -> int:
+        """Memory that a row takes."""
+
     def rows(self, begin: np.ndarray, end: np.ndarray) -> dict[str, Tensor]:
         """Returns copies of the rows ``[begin, end)`` of each environment, on the CPU."""
-
-    def put_rows(self, begin: np.ndarray, end: np.ndarray, rows: dict[str, Tensor]) -> None:
-        """Puts back what :meth:`rows` returned; ``end`` is then how many were written."""
 
 
 @dataclass
@@ -133,7 +137,7 @@ def save_rows(replay: Rows, folder: Path, saved: SavedRows) -> None:
         begin = end
 
 
-def load_rows(replay: Rows, folder: Path, rank: int) -> None:
+def load_rows(replay: LoadedRows, folder: Path, rank: int) -> None:
     """Reads what :func:`save_rows` wrote, one file after the other.
 
     Args:
@@ -164,25 +168,16 @@ class SomeRows:
         places: ``[M]``, of each environment that was saved, its number in the replay; -1 is none.
     """
 
-    def __init__(self, replay: Rows, places: Sequence[int]) -> None:
+    def __init__(self, replay: LoadedRows, places: Sequence[int]) -> None:
         self._replay = replay
         self._places = np.array(places)
         self._oldest = np.zeros(len(places), np.int64)
         self._written = np.zeros(len(places), np.int64)
 
     @property
-    def row_bytes(self) -> int:
-        """Memory that a row takes."""
-        return self._replay.row_bytes
-
-    @property
     def held(self) -> tuple[np.ndarray, np.ndarray]:
         """Of the environments that were saved."""
         return self._oldest.copy(), self._written.copy()
-
-    def rows(self, begin: np.ndarray, end: np.ndarray) -> dict[str, Tensor]:
-        """Is of no use: nothing is saved from here."""
-        raise NotImplementedError
 
     def put_rows(self, begin: np.ndarray, end: np.ndarray, rows: dict[str, Tensor]) -> None:
         """Hands on those of its environments."""
