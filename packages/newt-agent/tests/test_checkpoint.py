@@ -331,7 +331,7 @@ def test_failure_after_a_kill_between_two_names(run, capsys, monkeypatch):
     assert "The checkpoint of step 600 is intact" in capsys.readouterr().err
     train_main(["--resume", str(run), "--steps", "900"])
     names = sorted(path.name for path in checkpoints.iterdir())
-    assert names == ["000000000", "000000400", "000000800", "000000900", "last"]
+    assert names == ["000000000", "000000400", "000000800", "000000900", "best", "last"]
 
 
 def test_stopped_before_the_first_checkpoint(tmp_path, capsys, monkeypatch):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import re
 import signal
@@ -19,7 +20,7 @@ from tiny import TINY
 from mmbench.runs import RunError, RunFolder
 from newt_agent.agent import Agent
 from newt_agent.episodes import replay_episodes
-from newt_agent.train import Interrupted
+from newt_agent.train import Interrupted, Trainer
 
 HANG = 300  # seconds after which a subprocess is taken to hang
 SHORT = dataclasses.replace(TINY, steps=160, seed_steps=40, utd=0.1, checkpoint_every=80)
@@ -162,6 +163,36 @@ def test_older_checkpoints_act_but_only_the_last_resumes(uninterrupted):
     for checkpoint in checkpoints:
         agent = Agent.load(checkpoint)
         assert agent.act(np.zeros((1, 128)), [agent.tasks[0].name], [True]).shape == (1, 16)
+
+
+def test_checkpoint_that_was_evaluated_best_has_a_name(make_trainer, points, monkeypatch, tmp_path):
+    """Of equal ones the later; a score that is not a number is none."""
+    scores = iter([0.1, 0.3, math.nan, 0.3, 0.2])
+    evaluate = Trainer._evaluate
+
+    def scripted(trainer, phase, agent):
+        result = evaluate(trainer, phase, agent)
+        if agent is not None:
+            result["total"]["score"] = next(scores)
+        return result
+
+    monkeypatch.setattr(Trainer, "_evaluate", scripted)
+    config = dataclasses.replace(SHORT, tasks=points, eval_every=40, checkpoint_every=10**6)
+    trainer = make_trainer(config=config)
+    trainer.run()
+    trainer.close()
+    assert trainer.best == {"step": 120, "score": 0.3}
+    checkpoints = tmp_path / "run" / "checkpoints"
+    assert (checkpoints / "best").resolve() == checkpoints / "000000120"
+    assert Agent.load(checkpoints / "best").tasks
+    assert (checkpoints / "last").resolve() == checkpoints / "000000160"
+
+    (checkpoints / "best").unlink()  # as a kill does before the link is made
+    resumed = make_trainer(config=dataclasses.replace(config, steps=200), resume=True)
+    assert (checkpoints / "best").resolve() == checkpoints / "000000120"
+    scores = iter([0.25, 0.4])
+    resumed.run()
+    assert (checkpoints / "best").resolve() == checkpoints / "000000200"
 
 
 def test_failure_of_an_environment_names_the_task_and_the_way_on(make_trainer):

@@ -16,10 +16,12 @@ for itself, named ``rank<k>-`` from the second one on; what all share is in the 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from torch import Tensor
@@ -56,6 +58,7 @@ _PROGRESS_KINDS: dict[str, type | tuple[type, ...]] = {
     "config": dict,
     "method": str,
     "environments": list,
+    "best": (dict, NoneType),
 }
 """The keys of progress.json that resuming needs, with the types of their values."""
 
@@ -101,6 +104,7 @@ class RunState:
         results: Evaluations so far, by name.
         evaluation_due: An evaluation comes before the next step.
         saved: The step of the last checkpoint; None before the first.
+        best: Step and mean score of the best evaluation; None before the first with a score.
     """
 
     def __init__(
@@ -115,6 +119,7 @@ class RunState:
         self.results: dict[str, Any] = {}
         self.evaluation_due = False
         self.saved: int | None = None
+        self.best: dict[str, Any] | None = None
         self._folder = folder
         self._config = config
         self._method = method
@@ -132,6 +137,17 @@ class RunState:
         """Time spent on this run, interruptions left out."""
         return time.perf_counter() - self._started
 
+    def judge(self, result: Mapping[str, Any]) -> bool:
+        """Whether an evaluation of the agent as it is now is the best so far, or equals it.
+
+        The checkpoint saved at this step is ``checkpoints/best`` then.
+        """
+        score = result["total"]["score"]
+        if math.isnan(score) or (self.best is not None and score < self.best["score"]):
+            return False
+        self.best = {"step": self.step, "score": score}
+        return True
+
     def save(self) -> None:
         """Writes a checkpoint; raises what :func:`save_checkpoint` does."""
         metrics = self._folder.metrics
@@ -143,6 +159,7 @@ class RunState:
             "metrics_bytes": metrics.size,
             "results": self.results,
             "evaluation_due": self.evaluation_due,
+            "best": self.best,
             "method": self._method.name,
             "config": self._config.to_dict(),
             "environments": ranks.gather(self._environments),
@@ -156,8 +173,14 @@ class RunState:
             if ranks.is_first() or not name.startswith(of_first)
         }
         save_checkpoint(self._folder, self.step, self._method, tensors, progress)
+        self._mark_best()
         self.saved = self.step
         self._saved_at = time.perf_counter()
+
+    def _mark_best(self) -> None:
+        """Points the link ``best`` where progress.json says, which was written before."""
+        if self.best is not None and ranks.is_first():
+            self._folder.mark_best(self.best["step"])
 
     def restore(self, state: TrainingState) -> list[str]:
         """Brings back what :meth:`save` wrote, the agent's weights aside.
@@ -171,6 +194,8 @@ class RunState:
         if self.step < self._config.length:
             self.results.pop("after", None)  # of a shorter run
         self.evaluation_due = progress["evaluation_due"]
+        self.best = progress["best"]
+        self._mark_best()
         self._started -= progress["seconds"]
         self._method.updates = progress["updates"]
         if len(state.environments) != ranks.count():
@@ -276,6 +301,7 @@ def load_training_state(checkpoint: Path) -> TrainingState:
     verify_folder(checkpoint)
     progress = read_json(checkpoint / _PROGRESS)
     progress.setdefault("environments", [[]])  # of a version that knew one process only
+    progress.setdefault("best", None)  # of one that did not mark it
     for name, kind in _PROGRESS_KINDS.items():
         if not isinstance(progress.get(name), kind):
             raise RunError(

@@ -404,7 +404,11 @@ def _run(
     display.results(results)
     took = duration(time.perf_counter() - started)
     display.say(f"\n{trainer.step:,} {config.length_flag} in {took}")
-    for title, text in _closing_lines(method.name, folder.path, results["after"]["tasks"]).items():
+    closing = _closing_lines(method.name, folder.path, results["after"]["tasks"])
+    best = trainer.best
+    if best is not None and best["step"] != trainer.step:
+        closing["best"] = f"{folder.best}, of step {best['step']:,} with {best['score']:.2f}"
+    for title, text in closing.items():
         display.say(f"{title:10}{text}")
 
 

@@ -153,11 +153,14 @@ class Trainer:
                 self.results["random"] = self._evaluate("random", None)
             if "before" not in self.results:
                 self.results["before"] = self._evaluate("before", self.method.evaluated())
+                self._state.judge(self.results["before"])
                 self._save()  # so that nothing of this is repeated after an early stop
             while self.step < self.config.length or self.method.behind(self.step):
                 if self._state.evaluation_due:
                     self.results["latest"] = self._evaluate("eval", self.method.evaluated())
                     self._state.evaluation_due = False
+                    if self._state.judge(self.results["latest"]):
+                        self._save()
                 self._heed_stop()
                 if not self.method.offline and not self.method.behind(self.step):
                     self._take_step()
@@ -173,6 +176,7 @@ class Trainer:
                 self.results["after"] = self._evaluate("after", self.method.evaluated())
                 if ranks.is_first():
                     self.folder.write_eval({"step": self.step, **self.results["after"]})
+                self._state.judge(self.results["after"])
                 self._save()
         return self.results
 
@@ -185,6 +189,11 @@ class Trainer:
     def saved(self) -> int | None:
         """The step of the last checkpoint; None before the first."""
         return self._state.saved
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """Step and mean score of the best evaluation; its checkpoint is ``checkpoints/best``."""
+        return self._state.best
 
     @property
     def results(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ A run's folder::
       checkpoints/
         <step>/          one checkpoint
         last             a link to the newest complete one
+        best             a link to the one that was evaluated best
 """
 
 from mmbench.runs.errors import (

@@ -25,7 +25,7 @@ from mmbench.runs.lock import LOCK, FolderLock
 from mmbench.runs.metrics import MetricsFile
 
 CHECKPOINTS = "checkpoints"
-LAST = "last"
+LAST, BEST = "last", "best"
 CONFIG, EVAL, METRICS = "config.json", "eval.json", "metrics.csv"
 
 
@@ -195,9 +195,24 @@ class RunFolder:
         self._remove_leftovers()
         target = self.checkpoint(step)
         publish_folder(target, fill, self._make_way, known)
-        self._point_last_at(target)
+        self._point(LAST, target)
         self._remove_leftovers()
         return target
+
+    @property
+    def best(self) -> Path:
+        """The link ``checkpoints/best``, to the checkpoint that was evaluated best."""
+        return self.path / CHECKPOINTS / BEST
+
+    def mark_best(self, step: int) -> None:
+        """Points :attr:`best` at the checkpoint of a step, if that is there.
+
+        Raises:
+            RunError: The run's folder is gone.
+        """
+        self.check()
+        if self.checkpoint(step).is_dir():
+            self._point(BEST, self.checkpoint(step))
 
     def last_checkpoint(self) -> Path:
         """The newest complete checkpoint.
@@ -244,17 +259,18 @@ class RunFolder:
         if not last.exists() or last.samefile(old):
             copy = hidden_name(old)
             link_folder(old, copy)
-            self._point_last_at(copy)
+            self._point(LAST, copy)
         os.rename(old, hidden_name(old))
 
-    def _point_last_at(self, checkpoint: Path) -> None:
-        last = checkpoint.parent / LAST
-        link = hidden_name(last)
+    def _point(self, name: str, checkpoint: Path) -> None:
+        """Makes a link lead to a checkpoint, at one instant."""
+        target = checkpoint.parent / name
+        link = hidden_name(target)
         link.symlink_to(checkpoint.name)
-        if last.is_dir() and not last.is_symlink():  # copied by a program that follows links
-            os.rename(last, hidden_name(last))
-        os.replace(link, last)
-        flush(last.parent)
+        if target.is_dir() and not target.is_symlink():  # copied by a program that follows links
+            os.rename(target, hidden_name(target))
+        os.replace(link, target)
+        flush(target.parent)
 
     def _remove_leftovers(self) -> None:
         """Removes what earlier processes left half-written: the lock says that none is at work."""
@@ -263,7 +279,7 @@ class RunFolder:
         kept = os.readlink(last) if last.is_symlink() else None
         leftovers = [
             *checkpoints.glob(".[0-9]*-*"),
-            *checkpoints.glob(f".{LAST}-*"),
+            *(path for name in (LAST, BEST) for path in checkpoints.glob(f".{name}-*")),
             *checkpoints.glob(f"*/.{MANIFEST}-*"),
             *(path for name in (CONFIG, EVAL, METRICS) for path in self.path.glob(f".{name}-*")),
         ]
