@@ -83,7 +83,7 @@ def test_actions_are_few_and_many_and_rewards_dense_and_sparse():
     metrics = {task.score_metric for task in TASKS}
     assert metrics == {"return", "success"}
     names = {task.name for task in TASKS}
-    assert names >= {"cartpole-balance-sparse", "cup-catch"}  # sparse
+    assert names >= {"pygame-cartpole-balance-sparse", "cup-catch"}  # sparse
     assert names >= {"cartpole-swingup", "pygame-cowboy"}  # dense
 
 

@@ -164,7 +164,7 @@ def load_agent(
         torch.set_num_threads(threads)
     agent = Agent.load(checkpoint, resolve_device(device))
     if isinstance(agent, PlanningAgent):
-        agent.plan = plan
+        agent.plan = plan and not agent.only_pretrained
         agent.run_by(resolve_execution(execution, agent.device), plan_precision)
     elif not plan:
         raise RunError(f"--no-plan: an agent of {agent.method!r} never plans; leave it out")

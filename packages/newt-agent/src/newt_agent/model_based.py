@@ -170,7 +170,7 @@ class ModelBased(OffPolicyMethod):
 
     def evaluated(self) -> PlanningAgent:
         agent = self.agent.independent()
-        agent.plan = self.config.plan_in_eval
+        agent.plan = self.config.plan_in_eval and not agent.only_pretrained
         return agent
 
     def state(self) -> dict[str, Tensor]:

@@ -43,6 +43,8 @@ class PlanningAgent(Agent):
         sight: What makes images of frames; None if it sees none.
         memory: The last plan, ``[B, horizon, 16]``; None before the first.
         prior_weight: In [0, 1], how far plans start from what the policy would do.
+        only_pretrained: It has learned from demonstrations alone. Their values tell nothing of what
+            they do not show, and plans would go there. So the policy acts in evaluations.
     """
 
     method = "newt"
@@ -68,6 +70,7 @@ class PlanningAgent(Agent):
         self.plan = plan
         self.memory: Tensor | None = None
         self.prior_weight = 0.0
+        self.only_pretrained = False
         self.sight: Sight | None = None
         if model.config.image_dim:
             self.sight = Sight(obs, "cnn" if model.config.pixels else "dinov2")
@@ -293,6 +296,7 @@ class PlanningAgent(Agent):
             "model": dataclasses.asdict(self.model.config),
             "planner": dataclasses.asdict(self.planner.config),
             "prior_weight": self.prior_weight,
+            "only_pretrained": self.only_pretrained,
         }
 
     @classmethod
@@ -311,4 +315,5 @@ class PlanningAgent(Agent):
         obs: ObsMode = about.get("obs") or "state+rgb"  # as published, of one with images
         agent = cls(model, tasks, encoder, PlannerConfig(**about["planner"]), obs=obs)
         agent.prior_weight = float(about.get("prior_weight", 0.0))
+        agent.only_pretrained = bool(about.get("only_pretrained", False))
         return agent
