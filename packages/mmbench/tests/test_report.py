@@ -87,6 +87,23 @@ def test_folders_and_files_of_others_stand_in_one_report(tmp_path, capsys):
     assert (first["method"], first["mean"], first["mean low"]) == ("ours", "0.6", "")
 
 
+def test_a_reports_own_results_make_the_same_report(tmp_path, capsys):
+    """So that numbers can be published without the runs' folders."""
+    label = {"name": "lite", "version": 1, "row": "a/b", "changed": ["steps"]}
+    runs = [write_run(tmp_path / f"run{seed}", seed, protocol=label) for seed in range(3)]
+    other = write_file(tmp_path / "a.json", scores=(0.5,), missing=["mw-reach"], seconds=None)
+    main(["report", *runs, other, "--out", str(tmp_path / "one")])
+    results = sorted((tmp_path / "one" / "results").iterdir())
+    assert [path.name for path in results] == [
+        *(f"a%2Fb-{seed}.json" for seed in range(3)),
+        "ours-0.json",
+    ]
+    main(["report", *map(str, results), "--out", str(tmp_path / "two")])
+    for name in ("total.csv", "domains.csv", "tasks.csv", "improvement.csv", "curve_steps.png"):
+        one, two = ((tmp_path / folder / name).read_bytes() for folder in ("one", "two"))
+        assert one == two, name
+
+
 def test_a_task_that_could_not_run_is_counted(tmp_path):
     few = write_file(tmp_path / "a.json", "few", scores=(0.9,), missing=["mw-reach"])
     comparison = compared(few, write_file(tmp_path / "b.json"))

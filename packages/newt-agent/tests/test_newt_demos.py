@@ -10,7 +10,8 @@ from points import GOALS, LEFT, RIGHT, STEP
 from tiny import TINY
 
 from mmbench.runs import RunError
-from newt_agent import newt
+from newt_agent import newt, train
+from newt_agent.cli_eval import load_agent
 from newt_agent.demonstrations import Demonstrations
 from newt_agent.planning_agent import PlanningAgent
 
@@ -62,6 +63,37 @@ def test_pretraining_alone_clones_the_demonstrators(make_trainer):
     rows = trainer.run()["after"]["tasks"]
     assert trainer.step == 0 and trainer.method.updates == 500
     assert min(rows[name]["score"] for name in NAMES) > 0.9
+
+
+def test_an_agent_that_was_only_pretrained_is_evaluated_by_its_policy(make_trainer, tmp_path):
+    """As published: values learned from demonstrations alone lead plans astray."""
+    alone = make_trainer("alone", settings(steps=0, plan_in_eval=True, pretrain_updates=4))
+    alone.run()
+    online = make_trainer("online", settings(plan_in_eval=True))
+    plans = []
+    evaluated = online.method.evaluated
+    online.method.evaluated = lambda: plans.append(evaluated()) or plans[-1]
+    online.run()
+    assert not alone.method.evaluated().plan
+    assert plans[-1].plan
+    for name, expected in (("alone", False), ("online", True)):
+        assert load_agent(str(tmp_path / name), "cpu").plan is expected
+    assert not load_agent(str(tmp_path / "online"), "cpu", plan=False).plan
+
+
+def test_a_run_that_finds_no_demonstrations_does_not_keep_to_a_protocol(make_trainer, monkeypatch):
+    told = Demonstrations((), "no demonstrations are used: minari is not installed")
+    monkeypatch.setattr(train, "label", lambda *_: {"changed": []})
+    for found, demos, changed in (
+        (told, "auto", ["demos"]),
+        (told, "none", []),
+        (None, "auto", []),
+    ):
+        with monkeypatch.context() as patch:
+            if found:
+                patch.setattr(newt, "load_demonstrations", lambda names, where: told)
+            trainer = make_trainer(f"{demos}-{found is None}", settings(demos=demos))
+        assert trainer.folder.read_config()["protocol"] == {"changed": changed}
 
 
 def test_updates_of_pretraining_come_before_the_first_step(make_trainer, monkeypatch):

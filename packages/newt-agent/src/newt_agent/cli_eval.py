@@ -67,7 +67,7 @@ class EvalConfig:
     json: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
     """A file for the result, in the form of a run's eval.json."""
     plan: bool = True
-    """Act by planning; off, the policy's mean acts."""
+    """Plan, but for an agent that is only pretrained; off, the policy's mean acts."""
     execution: Execution = "auto"
     """How plans run; auto is graph on a GPU, else eager."""
     plan_precision: Precision = "float32"
@@ -142,7 +142,7 @@ def load_agent(
         checkpoint: A run's folder, or one of its checkpoints.
         device: Where it computes.
         threads: CPU threads of this process, by default as many as the run had.
-        plan: Act by planning; off, the policy's mean acts.
+        plan: Act by planning, unless it was only pretrained; off, the policy's mean acts.
         execution: How plans run.
         plan_precision: Of the products of matrices in plans.
 

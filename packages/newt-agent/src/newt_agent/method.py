@@ -94,6 +94,8 @@ class Method(ABC):
     agent: Agent
     updates: int
     """Gradient updates so far."""
+    unfollowed: tuple[str, ...] = ()
+    """Settings that this machine could not follow; a run with any keeps to no protocol."""
     replay: Rows | None = None
     """What is too large to be part of :meth:`state`: each row is saved once."""
 

@@ -131,6 +131,8 @@ class Newt(ModelBased):
         super().__init__(config, agent, rows, config.loss.resolved(bool(found.episodes)))
         self._summary = found.summary if config.demos != "none" else ""
         self.demos: DemoReplay | None = None
+        if config.demos != "none" and len({e.task for e in found.episodes}) < len(learned):
+            self.unfollowed = ("demos",)
         if found.episodes:
             horizon = config.planner.horizon
             self.demos = DemoReplay(

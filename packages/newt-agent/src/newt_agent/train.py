@@ -443,7 +443,10 @@ class Trainer:
         self.folder.write_config({**stored, **settings, "protocol": protocol})
 
     def _protocol(self) -> dict[str, Any] | None:
-        return label(type(self.method), self.config, self.tasks, str(self._device), self._preset)
+        own = label(type(self.method), self.config, self.tasks, str(self._device), self._preset)
+        if own is not None:
+            own["changed"].extend(self.method.unfollowed)
+        return own
 
     def _save(self) -> None:
         self._check_agent()

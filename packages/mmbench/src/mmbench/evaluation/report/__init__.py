@@ -10,19 +10,20 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from mmbench.evaluation.report.comparison import Comparison
 from mmbench.evaluation.report.page import page
 from mmbench.evaluation.report.plots import figures, require_matplotlib
 from mmbench.evaluation.report.results import FORMAT, Result, read_result
 from mmbench.evaluation.report.tables import Table, tables
-from mmbench.runs import RunError, write_atomically
+from mmbench.runs import RunError, to_json, write_atomically
 
 __all__ = ["FORMAT", "Comparison", "Result", "Table", "read_result", "tables", "write_report"]
 
 
 def write_report(comparison: Comparison, out: Path, title: str = "Comparison") -> list[Path]:
-    """Writes ``report.html``, ``report.md``, a CSV file a table and a PNG a picture.
+    """Writes ``report.html``, ``report.md``, a CSV file a table, a PNG a picture and JSON a run.
 
     Args:
         comparison: What to show.
@@ -37,7 +38,7 @@ def write_report(comparison: Comparison, out: Path, title: str = "Comparison") -
     """
     require_matplotlib()
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        (out / "results").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"--out {out}: no folder can be made there ({error.strerror})") from error
     pictures: dict[str, bytes] = {}
@@ -51,6 +52,12 @@ def write_report(comparison: Comparison, out: Path, title: str = "Comparison") -
         "report.md": _markdown(title, comparison.notes, shown, pictures),
         **{f"{table.name}.csv": table.csv() for table in shown},
         **{f"{name}.png": picture for name, picture in pictures.items()},
+        **{
+            # As one name, whatever the method is called.
+            f"results/{quote(run.method, safe='')}-{run.seed}.json": to_json(run.to_dict()) + "\n"
+            for entry in comparison.entries
+            for run in entry.runs
+        },
     }
     for name, data in content.items():
         write_atomically(out / name, data)

@@ -7,6 +7,7 @@ table.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import math
 from collections.abc import Mapping
@@ -77,6 +78,25 @@ class Result:
     def asked(self) -> int:
         """How many tasks it was asked to run."""
         return len(self.tasks) + len(self.missing)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of its file; ``settings``, which only a run's folder has, are not in it."""
+        return {
+            "format": FORMAT,
+            "method": self.method,
+            "seed": self.seed,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "tasks": {name: dataclasses.asdict(row) for name, row in self.tasks.items()},
+            "missing": list(self.missing),
+            "curve": [
+                {"step": step, "seconds": seconds, "score": score}
+                for step, seconds, score in self.curve
+            ],
+            "protocol": None if self.protocol is None else dataclasses.asdict(self.protocol),
+            "versions": dict(self.versions),
+            "commit": self.commit,
+        }
 
 
 def read_result(source: str) -> Result:
