@@ -91,10 +91,11 @@ def test_actions_are_few_and_many_and_rewards_dense_and_sparse():
     "one, other, words",
     [
         ("mw-faucet-open", "mw-faucet-close", ("right", "left")),
+        ("mw-window-open", "mw-window-close", ("open", "clos")),
         ("ms-push-cube", "ms-pull-cube", ("away from", "close to")),
     ],
 )
-def test_two_pairs_differ_in_what_to_do_alone(one, other, words):
+def test_three_pairs_differ_in_what_to_do_alone(one, other, words):
     pair = catalog.get(one), catalog.get(other)
     assert set(pair) <= set(TASKS)
     first, second = ((task.domain, task.obs_dim, task.action_dim) for task in pair)
