@@ -110,11 +110,12 @@ class Plain:
             + LOSS.reward_coef * reward
             + LOSS.value_coef * value
         )
-        return loss, [z.detach() for z in zs]
+        return loss, zs
 
     def policy_loss(self, batch, zs, g):
         model, task = self.model, batch.task
         context = model.context(task)
+        zs = [z.detach() for z in zs]
         actions, info = model.sample_action(torch.stack(zs), context, normal(HORIZON + 1, g))
         i, j = two_heads(g)
         loss = 0.0

@@ -355,12 +355,20 @@ def test_policy_loss_by_hand_and_its_gradient(pretrain):
     assert slope == pytest.approx((losses[0] - losses[1]) / 2e-5, rel=1e-3)
 
 
-@pytest.mark.parametrize("pretrain", [False, True])
-def test_policy_loss_leaves_no_gradient_elsewhere(pretrain):
+def test_pretraining_shapes_the_states_that_the_policy_reads():
+    model, batch = make_model(replace(CONFIG, log_std_min=-10.0, log_std_max=2.0)), make_batch()
+    policy_call(model, batch, imagined(model, batch), pretrain=True, entropy_coef=1e-4)[
+        0
+    ].backward()
+    reached = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None}
+    assert reached == {"policy", "encoder", "dynamics"}
+
+
+def test_policy_loss_leaves_no_gradient_elsewhere():
     model, batch = make_model(replace(CONFIG, log_std_min=-10.0, log_std_max=2.0)), make_batch()
     zs = imagined(model, batch)
     model.zero_grad(set_to_none=True)
-    policy_call(model, batch, zs, pretrain, entropy_coef=1e-4)[0].backward()
+    policy_call(model, batch, zs, pretrain=False, entropy_coef=1e-4)[0].backward()
     for name, p in model.named_parameters():
         if name.startswith("policy"):
             assert p.grad.any(), name

@@ -72,7 +72,8 @@ SWITCHES = {
     "task index": ({"encoder": "index"}, NETWORKS),
     "entropy": (
         part("loss", entropy_coef=0.1),
-        {"gradient of the policy", "gradient of the policy in pretraining"},
+        # In pretraining the policy shapes the states.
+        GRADIENTS - {"gradient of the model"},
     ),
     "consistency": (
         part("loss", consistency_coef=1.0),

@@ -2,9 +2,9 @@
 
 The world model is trained on short windows of replayed experience: from the first observation
 it predicts latent states, rewards and returns in imagination, each compared with what
-happened. The policy is trained on the same imagined states, held constant, to raise the value
-and to stay near the replayed actions. No function here waits for the device, and what is random
-comes in as tensors.
+happened. The policy is trained on the same imagined states, held constant but in pretraining, to
+raise the value and to stay near the replayed actions. No function here waits for the device, and
+what is random comes in as tensors.
 """
 
 from __future__ import annotations
@@ -283,12 +283,13 @@ def pretrain_policy_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The policy's part of the pretraining objective: imitation and entropy, no value.
 
-    ``sum_t rho_t (bc - entropy) / H`` over the H states whose action is known. Gradients reach
-    only the policy, so it can be added to the model's loss or stepped on its own.
+    ``sum_t rho_t (bc - entropy) / H`` over the H states whose action is known. It is a part of the
+    model's loss then: gradients reach the states too, so that these tell what the demonstrators
+    went by (docs/results/lite.md has what that is worth).
 
     Args:
         model: The model.
-        zs: ``[H + 1, B, latent_dim]`` from `world_model_loss`; treated as constant.
+        zs: ``[H + 1, B, latent_dim]`` from `world_model_loss`.
         batch: The windows they were imagined from.
         config: Coefficients.
         noise: Of the actions, on the model's device.
@@ -299,7 +300,7 @@ def pretrain_policy_loss(
     horizon = batch.action.shape[0]
     weights = config.time_weights(horizon + 1, zs.device)[:horizon] / horizon
     context = model.context(batch.task)
-    action, info = model.sample_action(zs[:horizon].detach(), context, noise.action[:horizon])
+    action, info = model.sample_action(zs[:horizon], context, noise.action[:horizon])
     bc = _imitation(action, info["mask"], batch.action).mean(1) @ weights
     entropy = info["scaled_entropy"].mean(1) @ weights
     loss = bc - config.entropy_coef * entropy
