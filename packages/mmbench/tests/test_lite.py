@@ -155,6 +155,15 @@ def test_runs_are_done_and_counted_once(tmp_path, learners, capsys):
     main(["report", str(tmp_path / "out"), "--out", str(tmp_path / "report")])
     assert "| fast_td3 | 0.500 |" in capsys.readouterr().out
 
+    lite(tmp_path / "out", "--methods", "brc", "--seeds", "0")  # what was there stays in the table
+    with (tmp_path / "out" / "runs.csv").open() as file:
+        rows = [(row["method"], row["seed"]) for row in csv.DictReader(file)]
+    assert rows[0] == ("brc", "0")
+    assert sorted(rows[1:]) == [
+        *(("fast_td3", "0"), ("fast_td3", "1")),
+        *(("newt-no-demos", "0"), ("newt-no-demos", "1")),
+    ]
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere runs outlive a killed parent")
 @pytest.mark.parametrize("signal_sent", [signal.SIGTERM, signal.SIGKILL])

@@ -18,6 +18,7 @@ from mmbench.evaluation.report import read_result
 from mmbench.evaluation.report.results import Result, to_csv
 from mmbench.lite.jobs import Job
 from mmbench.runs import RunError, write_atomically
+from mmbench.runs.folder import EVAL
 from mmbench.runs.lock import FolderLock
 
 TABLE = "runs.csv"
@@ -55,6 +56,7 @@ class Runner:
         self._say = say
         self._running: dict[Job, subprocess.Popen[bytes]] = {}
         self._results: dict[Job, Result] = {}
+        self._others: list[Result] = []
 
     def run(self) -> list[Job]:
         """Runs what is not complete yet. Stopped at any moment, the next call goes on.
@@ -81,6 +83,7 @@ class Runner:
             self._say(
                 f"{len(self._jobs) - len(waiting)} of {len(self._jobs)} runs are done already"
             )
+        self._others = list(self._finished_before())
         self._write_table()
         failed: list[Job] = []
         told = time.monotonic()
@@ -157,24 +160,33 @@ class Runner:
         own = [result.seconds for other, result in self._results.items() if other.row == job.row]
         return sum(own) / len(own) if own else 60 * self._protocol.minutes
 
+    def _finished_before(self) -> Iterator[Result]:
+        """The folder's finished runs that this call was not asked for; they stay in the table."""
+        own = {job.folder for job in self._jobs}
+        for evaluation in sorted(self._out.glob(f"*/{EVAL}")):
+            if evaluation.parent not in own:
+                with contextlib.suppress(RunError):  # no run, or of another protocol
+                    yield read_result(str(evaluation.parent))
+
     def _write_table(self) -> None:
         """Writes ``runs.csv`` anew, from the folders of the finished runs."""
         for job in self._jobs:
             if job not in self._results and job.done:
                 self._results[job] = read_result(str(job.folder))
-        packages = sorted({name for result in self._results.values() for name in result.versions})
+        results = [*(self._results[job] for job in self._jobs if job.done), *self._others]
+        packages = sorted({name for result in results for name in result.versions})
         header = [
             *("method", "seed", "protocol", "score", "tasks", "missing", "steps", "minutes"),
             *("commit", *packages),
         ]
-        rows = [_row(job, self._results[job], packages) for job in self._jobs if job.done]
+        rows = [_row(result, packages) for result in results]
         write_atomically(self._out / TABLE, to_csv(header, rows))
 
 
-def _row(job: Job, result: Result, packages: Sequence[str]) -> list[Any]:
+def _row(result: Result, packages: Sequence[str]) -> list[Any]:
     scores = [row.score for row in result.tasks.values()]
     return [
-        *(job.row, job.seed, str(result.protocol), round(sum(scores) / len(scores), 6)),
+        *(result.method, result.seed, str(result.protocol), round(sum(scores) / len(scores), 6)),
         *(len(result.tasks), len(result.missing), result.steps, round(result.seconds / 60, 2)),
         *(result.commit or "", *(result.versions.get(name, "") for name in packages)),
     ]
