@@ -3,7 +3,6 @@
 import datetime
 import errno
 import fcntl
-import itertools
 import json
 import os
 import shutil
@@ -20,9 +19,6 @@ from kill_points import fill_with
 from mmbench.runs import (
     RunError,
     RunFolder,
-    files,
-    publish_folder,
-    read_json,
     verify_folder,
     write_json,
 )
@@ -90,10 +86,23 @@ def test_rubbish_of_every_kind_goes_at_resumption(run):
     (run.path / "checkpoints" / ".000001600-a1b2c3d4").mkdir()
     (run.path / "checkpoints" / ".000001600-a1b2c3d4" / "weights").write_text("half")
     (run.path / "checkpoints" / ".last-1234").symlink_to("000000800")
+    (run.path / "checkpoints" / ".best-1234").symlink_to("000000800")
     (run.path / "checkpoints" / "000000800" / ".manifest.json-a1b2c3d4").write_text("half")
     (run.path / ".notes").write_text("of the user")
     RunFolder.resume(run.path).close()
     assert sorted(run.path.rglob("*")) == sorted([*before, run.path / ".notes"])
+
+
+def test_the_best_checkpoint_has_a_link_once_it_is_there(run):
+    run.mark_best(800)
+    assert not run.best.is_symlink()
+    for step in (800, 1600):
+        checkpoint = run.publish_checkpoint(step, fill_with("old"))
+        run.mark_best(step)
+        assert run.best.resolve() == checkpoint
+    run.mark_best(800)
+    assert run.best.resolve() == run.checkpoint(800)
+    assert run.last_checkpoint() == checkpoint
 
 
 def test_save_that_fails_changes_nothing(run):
@@ -466,37 +475,3 @@ def test_edited_manifests_are_refused(run, value):
     write_json(checkpoint / "manifest.json", value)
     with pytest.raises(RunError, match=r"weights is|replay is|x is"):
         verify_folder(checkpoint, ["weights", *value])
-
-
-def test_numbers_that_json_lacks_are_null(tmp_path):
-    values = [float("nan"), float("inf"), -float("inf"), 1.5, 2, True, "nan", None]
-    write_json(tmp_path / "a.json", {"values": values})
-    null = [None, None, None, 1.5, 2, True, "nan", None]
-    assert read_json(tmp_path / "a.json") == {"values": null}
-
-
-@pytest.mark.parametrize("swaps", [True, False])
-def test_a_kill_at_any_moment_of_a_replacement_loses_neither_folder(tmp_path, monkeypatch, swaps):
-    target, seen, whole = tmp_path / "set", [], False
-    if not swaps:
-        monkeypatch.setattr(files, "_swap", lambda *_: False)
-    for point in itertools.count(1):
-        publish_folder(target, fill_with("old"))
-        whole = not kill_points.killed(lambda: publish_folder(target, fill_with("new")), point)
-        if not swaps:  # for a moment it has no name
-            files.remove_leftovers(target)
-        verify_folder(target)
-        seen.append((target / "weights").read_text())
-        files.remove_leftovers(target)
-        assert [path.name for path in tmp_path.iterdir()] == ["set"]
-        if whole:
-            break
-    assert len(seen) > 8 and seen == sorted(seen, reverse=True) and set(seen) == {"old", "new"}
-
-
-def test_published_folders_replace_what_was_there(tmp_path):
-    for text in ("one", "two"):
-        publish_folder(tmp_path / "set", fill_with(text))
-        verify_folder(tmp_path / "set")
-        assert (tmp_path / "set" / "weights").read_text() == text
-    assert [path.name for path in tmp_path.iterdir()] == ["set"]
