@@ -15,6 +15,11 @@ LONG += " --demos none --no-plan --no-plan-in-eval --replay-capacity 5000 --thre
 LONG += " --num-workers 1 --checkpoint-every 1000000"
 
 
+def in_a_terminal():
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, tests inherit that it is ignored
+
+
 def test_closed_terminal(tmp_path):
     folder = tmp_path / "run"
     ours, theirs = os.openpty()
@@ -24,7 +29,7 @@ def test_closed_terminal(tmp_path):
         stdout=theirs,
         stderr=subprocess.PIPE,
         start_new_session=True,  # a process group of its own, as a shell gives it
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=in_a_terminal,
     )
     try:
         os.close(theirs)

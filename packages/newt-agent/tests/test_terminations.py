@@ -47,13 +47,14 @@ def walk(ends):
     )
 
 
-def learn(agent, batch, updates=400, execution="eager"):
+def learn(agent, batch, updates=400, execution="eager", pretrain=False):
     optimizer = OptimizerConfig(lr=1e-3, encoder_lr_scale=1.0, target_tau=0.3)
     loss = LossConfig(value_coef=1.0, reward_coef=1.0)
     learner = Learner(agent, loss, optimizer, execution)
     generator = torch.Generator().manual_seed(0)
+    update = learner.pretrain if pretrain else learner.update
     for _ in range(updates):
-        metrics = learner.update(batch, generator)
+        metrics = update(batch, generator)
     return metrics
 
 
@@ -82,14 +83,16 @@ def test_the_value_of_what_ends_is_what_is_left_of_it():
     assert value(ignorant, STEPS - 1) > 3
 
 
-def test_updates_and_plans_with_ends_compile_without_a_break(monkeypatch):
+@pytest.mark.parametrize("pretrain", [False, True])
+def test_updates_and_plans_with_ends_compile_without_a_break(pretrain, monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     obs, first = np.zeros((1, 128), np.float32), np.ones(1, bool)
     results = []
     for execution in ("eager", "compile"):
         agent = make_agent(ENDING)
         agent.run_by(execution)
-        metrics = learn(agent, walk(ends=True), 3, execution)
+        metrics = learn(agent, walk(ends=True), 3, execution, pretrain)
+        assert "termination_loss" in metrics
         generator = torch.Generator().manual_seed(0)
         action = agent.act(obs, [ENDING.name], first, generator=generator)
         results.append([*metrics.values(), torch.from_numpy(action)])

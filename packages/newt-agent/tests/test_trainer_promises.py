@@ -19,6 +19,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from no_evaluation import evaluate_nothing
 from rich.console import Console
 from scripted import ACTION, EPISODE, LONG, SCALE, SHORT, STEP, episode_return, reward
 from tiny import TINY
@@ -282,7 +283,7 @@ def test_evaluations_change_nothing_in_training(make_trainer, scripted_tasks):
 
 
 @settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -297,8 +298,16 @@ def test_evaluations_change_nothing_in_training(make_trainer, scripted_tasks):
     utd=0.05, seed_updates=False, envs_per_task=1, learning_steps=20, seed_steps=24
 )  # ten times 0.1 is not 1
 def test_updates_are_utd_times_the_steps_after_the_random_ones(
-    make_trainer, scripted_tasks, utd, seed_updates, envs_per_task, learning_steps, seed_steps
+    make_trainer,
+    scripted_tasks,
+    monkeypatch,
+    utd,
+    seed_updates,
+    envs_per_task,
+    learning_steps,
+    seed_steps,
 ):
+    monkeypatch.setattr("newt_agent.train.evaluate", evaluate_nothing)  # it takes long
     steps = seed_steps + learning_steps
     config = replace(
         CONFIG,

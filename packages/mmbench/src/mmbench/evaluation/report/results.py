@@ -23,7 +23,10 @@ from mmbench.runs import RunError, RunFolder, read_json
 FORMAT = "mmbench-result-1"
 """The value of ``format`` in a file that this version reads."""
 
-_FREE = ("seed", "out", "device", "threads", "num_workers", "wandb", "checkpoint_every", "on_error")
+_FREE = (
+    *("seed", "out", "device", "threads", "num_workers", "wandb", "checkpoint_every", "on_error"),
+    *("skip_missing", "imports"),
+)
 """Settings in which two runs of one method may differ."""
 
 
