@@ -20,7 +20,7 @@ from newt_agent.planning_agent import PlanningAgent
 from newt_agent.world_model import ModelConfig, WorldModel
 
 MODEL = ModelConfig(16, 24, 16, 2, num_q=3, num_bins=21, obs_dim=7, action_dim=4)
-LOSS = LossConfig(3.0, 0.7, 0.4, rho=0.8, entropy_coef=0.02, bc_coef=0.6)
+LOSS = LossConfig(3.0, 0.7, 0.4, rho=0.8, entropy_coef=0.02, bc_coef=0.6, pretrain_bc_coef=0.3)
 OPTIMIZER = OptimizerConfig(
     lr=1e-3,
     encoder_lr_scale=0.25,
@@ -139,7 +139,8 @@ class Plain:
         loss = 0.0
         for t, a in enumerate(actions):
             error = ACTION_MASK[task] * (a - batch.action[t]).square()
-            loss += RHO[t] * (error.sum(-1) / ACTION_MASK[task].sum(-1)).mean()
+            imitation = (error.sum(-1) / ACTION_MASK[task].sum(-1)).mean()
+            loss += RHO[t] * LOSS.pretrain_bc_coef * imitation
             loss -= RHO[t] * LOSS.entropy_coef * info["scaled_entropy"][t].mean()
         return loss / HORIZON
 

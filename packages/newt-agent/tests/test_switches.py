@@ -55,6 +55,10 @@ SWITCHES = {
     "part of demonstrations": ({"demo_fraction": 0.25}, {"batch"}),
     "no oversampling": ({"demo_fraction": 0.0}, {"batch"}),
     "no imitation": (part("loss", bc_coef=0.0), {"gradient of the policy"}),
+    "imitation in pretraining": (
+        part("loss", pretrain_bc_coef=3.0),
+        {"gradient of the model in pretraining", "gradient of the policy in pretraining"},
+    ),
     "no demonstrations": (
         {"demos": "none"},
         {

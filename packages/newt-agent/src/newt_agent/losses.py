@@ -64,6 +64,8 @@ class LossConfig:
         None
     )
     """Weight of imitating the replayed actions; by default 1 with demonstrations, else 0."""
+    pretrain_bc_coef: Annotated[float, Range(0, 1e6)] = 1.0
+    """Weight of imitation in pretraining."""
 
     def __post_init__(self) -> None:
         check_settings(self, "loss.")
@@ -283,9 +285,9 @@ def pretrain_policy_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The policy's part of the pretraining objective: imitation and entropy, no value.
 
-    ``sum_t rho_t (bc - entropy) / H`` over the H states whose action is known. It is a part of the
-    model's loss then: gradients reach the states too, so that these tell what the demonstrators
-    went by (docs/results/lite.md has what that is worth).
+    ``sum_t rho_t (pretrain_bc_coef * bc - entropy) / H`` over the H states whose action is known.
+    It is a part of the model's loss then: gradients reach the states too, so that these tell what
+    the demonstrators went by (docs/results/lite.md has what that is worth).
 
     Args:
         model: The model.
@@ -303,6 +305,6 @@ def pretrain_policy_loss(
     action, info = model.sample_action(zs[:horizon], context, noise.action[:horizon])
     bc = _imitation(action, info["mask"], batch.action).mean(1) @ weights
     entropy = info["scaled_entropy"].mean(1) @ weights
-    loss = bc - config.entropy_coef * entropy
+    loss = config.pretrain_bc_coef * bc - config.entropy_coef * entropy
     metrics = {"pi_loss": loss, "bc_loss": bc, **_policy_metrics(info)}
     return loss, {name: x.detach() for name, x in metrics.items()}
