@@ -164,14 +164,15 @@ def test_a_few_tasks_at_a_time(monkeypatch):
 
     monkeypatch.setattr("newt_agent.evaluate.make_environments", making)
     monkeypatch.setattr("newt_agent.evaluate.MAX_ENVS", 4)
-    names = "pygame-landing,pygame-cartpole-balance,pygame-pong"
-    tasks = catalog.select(names)
+    tasks = catalog.select("pygame-pong,pygame-landing,pygame-cartpole-balance")
     agent = PlanningAgent.create(
         tasks, "S", "minilm", PlannerConfig(), torch.Generator().manual_seed(0)
     )
     agent.plan = False
     together = evaluate(agent, tasks, 2, 5, num_workers=0)
     assert [env.num_envs for env in made] == [4, 2]
+    lengths = [task.max_episode_steps for env in made for task in env.tasks]
+    assert lengths == [200, 200, 500, 500, 500, 500]  # shorter ones first
     # The same episodes as of each task by itself.
     for task in tasks:
         alone = evaluate(agent, [task], 2, 5, num_workers=0)

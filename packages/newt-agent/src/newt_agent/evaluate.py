@@ -148,6 +148,8 @@ def a_few_at_a_time(
 ) -> contextlib.closing[Generator[Any, None, None]]:
     """Makes the environments of a few tasks after those of others, with the same workers.
 
+    Tasks with shorter episodes come first: beside long ones, theirs would begin again and again.
+
     Args:
         tasks: The tasks.
         envs_per_task: Environments of each.
@@ -163,6 +165,7 @@ def a_few_at_a_time(
 def _groups(
     tasks: Sequence[Task], envs_per_task: int, settings: dict[str, Any]
 ) -> Generator[Any, None, None]:
+    tasks = sorted(tasks, key=lambda task: task.max_episode_steps)
     at_once = max(1, MAX_ENVS // envs_per_task)
     with contextlib.ExitStack() as kept:
         for start in range(0, len(tasks), at_once):
