@@ -250,9 +250,10 @@ def test_imitation_has_a_coefficient_which_pretraining_does_not_heed():
     assert len(pretrained) == 1
 
 
-def test_imitation_is_on_by_default_in_runs_with_demonstrations():
+def test_imitation_counts_as_in_pretraining_in_runs_with_demonstrations():
     assert LossConfig().resolved(demonstrations=True).imitation == 1
-    assert LossConfig().resolved(demonstrations=False).imitation == 0
+    assert LossConfig(pretrain_bc_coef=10.0).resolved(demonstrations=True).imitation == 10
+    assert LossConfig(pretrain_bc_coef=10.0).resolved(demonstrations=False).imitation == 0
     for there in (True, False):
         assert LossConfig(bc_coef=0.3).resolved(there).imitation == 0.3
 

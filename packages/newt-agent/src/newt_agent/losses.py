@@ -63,7 +63,7 @@ class LossConfig:
     bc_coef: Annotated[Annotated[float, Range(0, 1e6)] | None, tyro.conf.arg(metavar="FLOAT")] = (
         None
     )
-    """Weight of imitating the replayed actions; by default 1 with demonstrations, else 0."""
+    """Weight of imitating the replayed actions; by default that of pretraining, without demos 0."""
     pretrain_bc_coef: Annotated[float, Range(0, 1e6)] = 1.0
     """Weight of imitation in pretraining."""
 
@@ -79,7 +79,7 @@ class LossConfig:
         """Returns the settings of a run with demonstrations, or without any."""
         if self.bc_coef is not None:
             return self
-        return replace(self, bc_coef=float(demonstrations))
+        return replace(self, bc_coef=self.pretrain_bc_coef if demonstrations else 0.0)
 
     def time_weights(self, steps: int, device: torch.device) -> Tensor:
         """Weights of the steps of a window, ``[steps]``."""

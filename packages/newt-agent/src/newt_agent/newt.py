@@ -18,7 +18,7 @@ from newt_agent.config import Size
 from newt_agent.demo_replay import DemoReplay, join
 from newt_agent.demonstrations import Demos, load_demonstrations, require, tell_changed
 from newt_agent.learner import OptimizerConfig
-from newt_agent.losses import Batch
+from newt_agent.losses import Batch, LossConfig
 from newt_agent.model_based import ModelBased, ModelBasedConfig
 from newt_agent.planner import PlannerConfig
 from newt_agent.planning_agent import PlanningAgent
@@ -103,8 +103,11 @@ def fit_to_machine(device: str, num_tasks: int) -> NewtConfig:
     if device == "cuda":
         size: Size = "L" if num_tasks > 20 else "B"
         return dataclasses.replace(PAPER, size=size, **common)
+    # In few updates, rewards and values shape small networks more than demonstrators do, unless
+    # imitation weighs more (docs/results/lite.md).
+    loss = LossConfig(pretrain_bc_coef=10.0)
     return dataclasses.replace(
-        PAPER, size="S", batch_size=256, planner=QUICKSTART.planner, **common
+        PAPER, size="S", batch_size=256, planner=QUICKSTART.planner, loss=loss, **common
     )
 
 
