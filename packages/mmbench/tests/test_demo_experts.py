@@ -11,7 +11,7 @@ import pytest
 from miniarcade.snapshot import pack_generator, unpack_generator
 from mmbench import catalog
 from mmbench.demos.experts import TABLE, NoExpertError, expert_for, on_grid, tasks_with_expert
-from mmbench.demos.experts.mpc import MPC, SETTINGS, Settings
+from mmbench.demos.experts.mpc import MPC, SETTINGS, Settings, TwinMPC
 from mmbench.env import TaskEnv
 
 # One of each kind of expert. Handle-press needs the slower policy and the hold, the point-maze
@@ -137,6 +137,57 @@ def test_mpc_does_not_know_the_future() -> None:
         expert.begin(env, np.zeros(6), np.random.default_rng(0))
         plans.append(expert.act(np.zeros(6)))
     np.testing.assert_array_equal(*plans)
+
+
+def test_a_walker_that_is_copied_goes_on_as_the_first_does() -> None:
+    """Its fall too; and the first one notices nothing of it."""
+    rng = np.random.default_rng(0)
+    actions = rng.uniform(-1, 1, (24, 4)).repeat(5, axis=0).astype(np.float32)
+    original, untouched, twin = (TaskEnv("bipedal-walker-rugged", unify=False) for _ in range(3))
+    original.reset(seed=1)
+    for env in (untouched, twin):
+        env.reset(options={"rng": original.episode_rng})
+    for i, action in enumerate(actions):
+        obs, reward, *_ = original.step(action)
+        np.testing.assert_array_equal(untouched.step(action)[0], obs)
+        astray = i % 10 < 5
+        near, close, *_ = twin.step(-action if astray else action)
+        if i % 10 == 4:
+            twin.simulator.copy_bodies(original.simulator)
+        elif not astray:
+            pose = [0, 1, 2, 3, 4, 6, 9, 11]  # not the speeds of joints, which jump at their stops
+            np.testing.assert_allclose(near[pose], obs[pose], atol=0.02)
+            assert close == pytest.approx(reward, abs=0.05)
+            assert twin.simulator.crashed == original.simulator.crashed
+    assert original.simulator.crashed
+
+
+class Rut:
+    """A walker that falls wherever it goes but to the right, where less is paid."""
+
+    def __init__(self) -> None:
+        self.task = catalog.get("bipedal-walker-flat")
+        self.simulator = self
+        self.crashed = False
+
+    def copy_bodies(self, other: Rut) -> None:
+        self.crashed = False
+
+    def carry_on(self, elapsed: int) -> None:
+        pass
+
+    def advance(self, action: np.ndarray) -> tuple[float, ...]:
+        self.crashed |= bool(action[0] < 0.5)
+        return (0.0 if action[0] > 0.5 else 1.0), False, False, 0.0, 0.0
+
+
+def test_a_walker_s_plans_do_not_fall(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TwinMPC, "_open_trial", lambda expert: Rut())
+    monkeypatch.setitem(SETTINGS, "bipedal-walker-flat", Settings(plans=20, horizon=10))
+    for seed in range(8):
+        expert = TwinMPC()
+        expert.begin(Rut(), np.zeros(24), np.random.default_rng(seed))
+        assert expert.act(np.zeros(24))[0] >= 0.5
 
 
 @pytest.mark.usefixtures("few_plans")

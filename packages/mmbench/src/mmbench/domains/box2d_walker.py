@@ -57,6 +57,7 @@ class BipedalSimulator(Box2DSimulator):
         self._hull: Any = None
         self._legs: list[Box2D.b2Body] = []
         self._joints: list[Box2D.b2RevoluteJoint] = []
+        self._shaping = 0.0  # of the last native step
         self._scenery: box2d_scenery.WalkerScenery | None = None
 
     def observe(self, out: np.ndarray) -> None:
@@ -101,6 +102,25 @@ class BipedalSimulator(Box2DSimulator):
                 VIEW, _points(self._terrain), self._terrain.boxes, self._scenery_seed
             )
         return self._scenery.draw(self._hull, self._legs)
+
+    @property
+    def crashed(self) -> bool:
+        """Whether the hull has touched the ground."""
+        return self._touch.crashed
+
+    def copy_bodies(self, other: BipedalSimulator) -> None:
+        """Moves the walker to where another's is on the same ground, to try something out there.
+
+        What follows is nearly what would follow there: the impulses of contacts and joints, from
+        which the solver starts, cannot be copied.
+        """
+        own, theirs = ([one._hull, *one._legs] for one in (self, other))
+        for body, model in zip(own, theirs, strict=True):
+            body.transform = (model.position, model.angle)
+            body.linearVelocity, body.angularVelocity = model.linearVelocity, model.angularVelocity
+            body.awake = True
+        self._touch.crashed, self._touch.legs = other._touch.crashed, dict(other._touch.legs)
+        self._shaping = other._shaping
 
     def _build(self, world: Box2D.b2World, rng: np.random.Generator) -> None:
         self._scenery = None

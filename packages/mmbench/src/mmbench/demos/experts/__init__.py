@@ -59,6 +59,7 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("rd-open-slide*", "robodesk:OpenSlide"),
     ("rd-flat-block-in-bin*", "robodesk:PutInBin"),
     ("rd-open-drawer*", "mpc:MPC"),
+    ("bipedal-walker-*", "mpc:TwinMPC"),
     ("lunarlander-land*", "lander:PadLander"),
     ("lunarlander-*", "lander:Lander"),
 )

@@ -2,7 +2,8 @@
 
 A plan is a row of actions that are each held for some steps. At every decision the rest of the
 last plan is the first candidate; each further one is random or varies the best so far. Every
-candidate starts from the present state, by ``set_state``. What the simulator draws from its
+candidate starts from the present state, by ``set_state``; Box2D's, which cannot be saved, in a
+second world. What the simulator draws from its
 generator while a candidate is tried comes from another generator than the episode's, so nothing of
 the episode's future is known.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -83,6 +85,7 @@ SETTINGS: dict[str, Settings] = {
 DOMAINS: dict[str, Settings] = {
     # A game has no random numbers: what differs between episodes is the search's own.
     "atari": Settings(plans=12, horizon=25, random=0.5),
+    "box2d": Settings(horizon=35),  # the walker
 }
 """By domain."""
 
@@ -95,6 +98,7 @@ class MPC(Expert):
     def begin(self, env: TaskEnv, obs: np.ndarray, rng: np.random.Generator) -> None:
         """Starts without a plan."""
         self._env = env
+        self._trial = self._open_trial()
         self._rng = rng
         self._settings = SETTINGS.get(env.task.versioned_name) or DOMAINS.get(
             env.task.domain, Settings()
@@ -117,18 +121,35 @@ class MPC(Expert):
 
     def _decide(self) -> None:
         """Improves the plan, from the present state of the environment."""
-        env, rng = self._env, self._rng
-        state = env.get_state()
-        generator = np.random.default_rng(rng.integers(2**63))
-        # The same unreal future for all candidates, so that they differ by their actions only.
-        start = {**state, "env/rng": pack_generator(generator)}
-        best = self._value(start, self._plan)
+        state = self._present()
+        best = self._value(self._plan)
         for _ in range(self._settings.plans - 1):
             candidate = self._candidate()
-            value = self._value(start, candidate)
+            value = self._value(candidate)
             if value > best:
                 best, self._plan = value, candidate
-        env.set_state(state)
+        if state is not None:
+            self._env.set_state(state)
+
+    # Where candidates are tried
+
+    def _open_trial(self) -> TaskEnv:
+        """Returns the environment in which candidates are tried: the episode's own."""
+        return self._env
+
+    def _present(self) -> dict[str, np.ndarray] | None:
+        """Notes the present state, and returns it if it has to be restored after the trials."""
+        state = self._env.get_state()
+        generator = np.random.default_rng(self._rng.integers(2**63))
+        # The same unreal future for all candidates, so that they differ by their actions only.
+        self._start = {**state, "env/rng": pack_generator(generator)}
+        return state
+
+    def _go_back(self) -> None:
+        """Brings the trial to the present state."""
+        self._trial.set_state(self._start)
+
+    # Candidates
 
     def _sample(self, count: int) -> np.ndarray:
         return self._rng.uniform(-1.0, 1.0, (count, self._shape[1]))
@@ -142,10 +163,10 @@ class MPC(Expert):
         noise = rng.choice((0.1, 0.3, 1.0)) * rng.standard_normal(self._shape)
         return np.clip(self._plan + changed * noise, -1.0, 1.0)
 
-    def _value(self, start: dict[str, np.ndarray], plan: np.ndarray) -> float:
-        """Returns what a plan earns from a state, discounted."""
-        env, settings = self._env, self._settings
-        env.set_state(start)
+    def _value(self, plan: np.ndarray) -> float:
+        """Returns what a plan earns from the present state, discounted."""
+        env, settings = self._trial, self._settings
+        self._go_back()
         left = env.task.max_episode_steps - self._step
         actions = np.repeat(on_grid(plan).astype(np.float32), settings.hold, axis=0)[:left]
         total, weight = 0.0, 1.0
@@ -158,3 +179,38 @@ class MPC(Expert):
             total += weight * reward
             weight *= settings.discount
         return total
+
+
+class TwinMPC(MPC):
+    """Box2D's walker: tries its plans out in a second world, into which the bodies are copied.
+
+    Once it has fallen it is punished for the rest of the episode. So a plan in which it falls is
+    worse than any other, and where all are such, more are tried.
+    """
+
+    ROUNDS = 8  # of candidates, at most
+    FALLEN = -100.0  # more than two metres of walking, which no plan is long enough for
+
+    def _open_trial(self) -> TaskEnv:
+        twin = TaskEnv(self._env.task, unify=False)
+        twin.reset(options={"rng": self._env.episode_rng})  # the same ground
+        return twin
+
+    def _present(self) -> None:
+        pass
+
+    def _go_back(self) -> None:
+        walker: Any = self._trial.simulator
+        walker.copy_bodies(self._env.simulator)
+        self._trial.carry_on(self._step)
+
+    def _value(self, plan: np.ndarray) -> float:
+        value = super()._value(plan)
+        walker: Any = self._trial.simulator
+        return value + self.FALLEN * walker.crashed
+
+    def _decide(self) -> None:
+        for _ in range(self.ROUNDS):
+            super()._decide()
+            if self._value(self._plan) > self.FALLEN / 2:
+                break
