@@ -156,7 +156,7 @@ def test_a_walker_that_is_copied_goes_on_as_the_first_does() -> None:
             twin.simulator.copy_bodies(original.simulator)
         elif not astray:
             pose = [0, 1, 2, 3, 4, 6, 9, 11]  # not the speeds of joints, which jump at their stops
-            np.testing.assert_allclose(near[pose], obs[pose], atol=0.02)
+            np.testing.assert_allclose(near[pose], obs[pose], atol=0.05)
             assert close == pytest.approx(reward, abs=0.05)
             assert twin.simulator.crashed == original.simulator.crashed
     assert original.simulator.crashed
