@@ -147,6 +147,10 @@ def test_a_walker_that_is_copied_goes_on_as_the_first_does() -> None:
     original.reset(seed=1)
     for env in (untouched, twin):
         env.reset(options={"rng": original.episode_rng})
+    for action in actions:
+        twin.step(-action)
+    twin.carry_on(0)
+    assert twin.simulator.crashed
     for i, action in enumerate(actions):
         obs, reward, *_ = original.step(action)
         np.testing.assert_array_equal(untouched.step(action)[0], obs)
