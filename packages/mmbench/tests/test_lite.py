@@ -45,7 +45,7 @@ if method == "ppo":
 with open(os.path.join(folder, "metrics.csv"), "w") as file:
     file.write("step,phase,task,score,success,return,length,seconds\\n")
     file.write("100,train,mw-reach,0.5,1.0,1.0,100,30.0\\n")
-json.dump({{"step": 100, "tasks": {{"mw-reach": {{"score": 0.5, "episodes": 2}}}}}},
+json.dump({{"step": {steps}, "tasks": {tasks}}},
     open(os.path.join(folder, "eval.json"), "w"))
 """
 
@@ -57,7 +57,9 @@ def learners(tmp_path, monkeypatch):
     bin.mkdir()
     block = tmp_path / "block"
     for name in ("newt-train", "baselines-train"):
-        text = LEARNER.format(python=sys.executable, version=LITE.version, block=str(block))
+        tasks = {task.name: {"score": 0.5, "episodes": LITE.episodes} for task in TASKS}
+        about = {"version": LITE.version, "steps": LITE.steps, "tasks": tasks}
+        text = LEARNER.format(python=sys.executable, block=str(block), **about)
         (bin / name).write_text(text)
         (bin / name).chmod(0o755)
     monkeypatch.setattr("mmbench.lite.jobs._program", lambda name: str(bin / name))

@@ -2,16 +2,19 @@
 
 import csv
 import json
+import math
 import re
 
 import pytest
 
+from mmbench.catalog import select
 from mmbench.cli import main
 from mmbench.evaluation.report import FORMAT, Comparison, read_result, tables
 from mmbench.evaluation.report.tables import shown
 from mmbench.runs import METRIC_FIELDS, RunError, RunFolder
 
 VERSIONS = {"mmbench": "0.1.0"}
+POINT = {"step": 0, "seconds": 0, "score": 0}
 
 
 def write_file(path, method="ours", seed=0, scores=(0.5, 0.7), **changes):
@@ -27,7 +30,7 @@ def write_file(path, method="ours", seed=0, scores=(0.5, 0.7), **changes):
     return str(path)
 
 
-def write_run(path, seed=0, steps=1000, protocol=None):
+def write_run(path, seed=0, steps=1000, protocol=None, evaluated=None):
     config = {"method": "ppo", "config": {"seed": seed, "steps": steps}, "versions": VERSIONS}
     rows = [
         {
@@ -45,7 +48,7 @@ def write_run(path, seed=0, steps=1000, protocol=None):
         folder.write_config(config if protocol is None else {**config, "protocol": protocol})
         folder.metrics.begin()
         folder.metrics.append(rows)
-        folder.write_eval({"step": 1000, "tasks": tasks})
+        folder.write_eval({"step": evaluated or steps, "tasks": tasks})
     return str(path)
 
 
@@ -139,6 +142,32 @@ def test_whole_domains_have_the_papers_numbers_beside_them(tmp_path):
         ({"protocol": {"name": "huge", "version": 1}}, "unknown protocol 'huge'"),
         ({"protocol": {"name": "lite", "version": 99}}, "version 99 of the protocol 'lite'"),
         ({"time": 3}, "unknown entry 'time'"),
+        ({"protocol": {"name": "lite", "version": 1, "chnaged": []}}, "unknown entry 'chnaged'"),
+        ({"protocol": {"name": "lite", "version": 1, "changed": [1]}}, "changed holds 1"),
+        ({"tasks": {"mw-reach": {"score": 1, "episodes": 1, "std": 0}}}, "unknown entry 'std'"),
+        ({"curve": [{**POINT, "std": 0}]}, "a point of curve: unknown entry 'std'"),
+        ({"curve": [{**POINT, "score": math.nan}]}, "score is nan"),
+        ({"curve": [{**POINT, "score": 1.1}]}, "score is 1.1; it has to lie between 0 and 1"),
+        ({"curve": [{**POINT, "score": -0.1}]}, "score is -0.1"),
+        ({"curve": [{**POINT, "seconds": math.inf}]}, "seconds is beyond all measure"),
+        ({"curve": [{**POINT, "step": 10**400}]}, "step is beyond all measure"),
+        ({"curve": [{**POINT, "step": 100}, POINT]}, "curve has step 0 after 100"),
+        ({"steps": -5}, "steps is -5; it has to be from 0"),
+        ({"steps": 10**400}, "steps is beyond all measure"),
+        ({"seconds": -1}, "seconds is -1"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": 2**32}, "seed is 4294967296; it has to be less than 4,294,967,296"),
+        (
+            {"tasks": {"mw-reach": {"score": 10**400, "episodes": 1}}},
+            "it has to lie between 0 and 1",
+        ),
+        ({"versions": {"mmbench": ["0.1"]}}, "versions of 'mmbench' is ['0.1']"),
+        ({"missing": [["a"]]}, "missing holds ['a']"),
+        ({"method": ""}, "method is ''; it has to be a name"),
+        ({"method": "a\nb"}, "method is 'a\\nb'"),
+        ({"method": " a"}, "method is ' a'"),
+        ({"method": "\ud800"}, "method is '\\ud800'"),
+        ({"method": "m" * 65}, "it has to be a name of 1 to 64 printable characters"),
     ],
 )
 def test_files_are_validated(tmp_path, change, complaint):
@@ -160,6 +189,9 @@ def test_an_unfinished_run_is_refused(tmp_path):
     (tmp_path / "run" / "eval.json").unlink()
     with pytest.raises(RunError, match="is not finished"):
         read_result(path)
+    longer = write_run(tmp_path / "longer", steps=5000, evaluated=1000)
+    with pytest.raises(RunError, match="is not finished: it was evaluated at 1,000 of 5,000"):
+        read_result(longer)
 
 
 def test_two_versions_of_a_protocol_are_never_in_one_report(tmp_path, monkeypatch):
@@ -176,10 +208,65 @@ def test_two_versions_of_a_protocol_are_never_in_one_report(tmp_path, monkeypatc
 
 
 def test_a_run_that_changed_the_protocol_is_labelled(tmp_path):
-    label = {"name": "lite", "version": 1, "row": "ppo", "changed": ["steps"]}
+    changed = ["tasks", "steps", "eval_episodes"]
+    label = {"name": "lite", "version": 1, "row": "ppo", "changed": changed}
     comparison = compared(write_run(tmp_path / "run", protocol=label))
-    assert total(comparison)["ppo"]["protocol"] == "not lite: steps"
-    assert "ppo is not lite: steps." in comparison.notes
+    assert total(comparison)["ppo"]["protocol"] == "not lite: tasks, steps, eval_episodes"
+    assert "ppo is not lite: tasks, steps, eval_episodes." in comparison.notes
+
+
+LITE_LABEL = {"name": "lite", "version": 1, "row": "mine", "changed": []}
+LITE_TASKS = [task.name for task in select("lite")]
+
+
+@pytest.mark.parametrize(
+    "change, told",
+    [
+        ({}, "lite 1"),
+        ({"steps": 30_000}, "lite 1"),  # updates of a method that does not act
+        ({"steps": 200_001}, "not lite: steps"),
+        ({"protocol": {**LITE_LABEL, "row": "ppo"}, "steps": 30_000}, "not lite: steps"),
+        ({"protocol": {**LITE_LABEL, "row": "bc"}, "steps": 30_000}, "lite 1"),
+        ({"protocol": {**LITE_LABEL, "changed": ["updates"]}, "steps": 10**6}, "not lite: updates"),
+        ({"tasks": LITE_TASKS[1:]}, "not lite: tasks"),
+        ({"tasks": LITE_TASKS[1:], "missing": LITE_TASKS[:1]}, "lite 1"),
+        ({"tasks": [*LITE_TASKS, "walker-walk"]}, "not lite: tasks"),
+        ({"episodes": 5}, "not lite: eval_episodes"),
+    ],
+)
+def test_who_claims_a_protocol_has_its_tasks_steps_and_episodes(tmp_path, change, told):
+    given = {
+        "tasks": LITE_TASKS,
+        "steps": 200_000,
+        "protocol": LITE_LABEL,
+        "episodes": 10,
+        **change,
+    }
+    row = {"score": 0.5, "episodes": given.pop("episodes")}
+    path = write_file(tmp_path / "a.json", **{**given, "tasks": dict.fromkeys(given["tasks"], row)})
+    assert str(read_result(path).protocol) == told
+
+
+def test_a_task_without_a_score_is_missing(tmp_path):
+    rows = {
+        "mw-reach": {"score": 1, "episodes": 10},
+        "walker-walk": {"score": None, "episodes": 10},
+    }
+    result = read_result(write_file(tmp_path / "a.json", tasks=rows))
+    assert list(result.tasks) == ["mw-reach"] and result.missing == ("walker-walk",)
+    assert compared(write_file(tmp_path / "a.json", tasks=rows)).asked == 2
+
+
+def test_a_task_has_one_name(tmp_path):
+    row = {"score": 1, "episodes": 10}
+    one = write_file(
+        tmp_path / "a.json", "a", tasks={"mw-reach-v0": row}, missing=["walker-walk-v0"]
+    )
+    other = write_file(tmp_path / "b.json", "b", tasks={"mw-reach": row}, missing=["walker-walk"])
+    comparison = compared(one, other)
+    assert list(comparison.tasks) == ["mw-reach"] and comparison.asked == 2
+    with pytest.raises(RunError, match="'mw-reach-v0': it is there under another name too"):
+        read_result(write_file(tmp_path / "c.json", tasks={"mw-reach": row, "mw-reach-v0": row}))
 
 
 def test_mixed_versions_are_told(tmp_path):
@@ -193,6 +280,11 @@ def test_runs_that_are_no_seeds_of_one_method_need_names(tmp_path):
     one, two = write_run(tmp_path / "a"), write_run(tmp_path / "b", seed=1, steps=2000)
     with pytest.raises(RunError, match="with steps 1000 and 2000"):
         compared(one, two)
+    file = write_file(tmp_path / "0.json", "ppo", seed=5, steps=1000)  # of no settings
+    with pytest.raises(RunError, match="with steps 1000 and 2000"):
+        compared(file, one, two)
+    with pytest.raises(RunError, match="with steps 1000 and 7"):
+        compared(file, write_file(tmp_path / "1.json", "ppo", seed=6, steps=7))
     assert set(total(compared(one, f"long={two}"))) == {"ppo", "long"}
     with pytest.raises(RunError, match="are both ppo with seed 0"):
         compared(one, one)

@@ -32,6 +32,8 @@ class Protocol:
         version: Rises with every change that changes a number. Results of two versions are never
             in one table.
         tasks: The preset of tasks.
+        steps: Agent steps of the methods that act, at most.
+        episodes: Of each task in the evaluation at the end.
         seeds: Of the training runs.
         minutes: What a run may take on one core.
         settings: Of each method, on top of those of its preset ``machine``.
@@ -40,10 +42,20 @@ class Protocol:
 
     version: int
     tasks: str
+    steps: int
+    episodes: int
     seeds: tuple[int, ...]
     minutes: float
     settings: Mapping[str, Mapping[str, Any]]
     entrants: Mapping[str, Entrant]
+
+    def length(self, row: str) -> int | None:
+        """How long a run of a row is, in steps or updates; None of a row that is not here."""
+        entrant = self.entrants.get(row)
+        if entrant is None:
+            return None
+        settings = {**self.settings[entrant.method], **entrant.flags}
+        return int(settings["updates"] if "updates" in settings else settings["steps"])
 
 
 @dataclass(frozen=True)
@@ -76,12 +88,15 @@ class ProtocolLabel:
 STEPS = 200_000
 """Agent steps of every online method, 10,000 of each task."""
 
+EPISODES = 10
+"""Of each task, in the evaluation at the end."""
+
 _COMMON = {
     "tasks": "lite",
     "size": "XS",
     "envs_per_task": 1,
     "eval_every": 0,  # the training episodes are the curve
-    "eval_episodes": 10,
+    "eval_episodes": EPISODES,
     "checkpoint_every": 20_000,
     "threads": 1,
     "num_workers": 0,
@@ -98,6 +113,8 @@ _SHORT_RUN = {"lr": 1e-3, "encoder_lr_scale": 1.0, "policy_eps": 1e-8, "target_t
 LITE = Protocol(
     version=1,
     tasks="lite",
+    steps=STEPS,
+    episodes=EPISODES,
     seeds=(0, 1, 2),
     minutes=25,
     settings={

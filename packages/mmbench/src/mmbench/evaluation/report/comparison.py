@@ -196,12 +196,17 @@ def _check_runs(method: str, runs: Sequence[Result]) -> None:
                 f"{twice.source} and {run.source} are both {method} with seed {run.seed}: leave "
                 "one out, or give it another name, NAME=PATH"
             )
-    first = runs[0]
-    for run in runs[1:]:
-        both = set(first.settings) | set(run.settings) if first.settings and run.settings else ()
-        differ = sorted(n for n in both if first.settings.get(n) != run.settings.get(n))
+    # Only folders tell their settings; the length is always told.
+    known = [run for run in runs if run.settings]
+    pairs = [(known[0], run) for run in known[1:]] + [(runs[0], run) for run in runs[1:]]
+    for first, run in pairs:
+        told = [{**one.settings, "steps": one.steps} for one in (first, run)]
+        if not (first.settings and run.settings):
+            told = [{"steps": one.steps} for one in (first, run)]
+        ours, theirs = told
+        differ = sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
         if differ:
-            one, other = first.settings.get(differ[0]), run.settings.get(differ[0])
+            one, other = ours.get(differ[0]), theirs.get(differ[0])
             raise RunError(
                 f"{first.source} and {run.source} are both {method}, with {differ[0]} {one!r} and "
                 f"{other!r}: they are no seeds of one method. Give one another name, NAME=PATH"

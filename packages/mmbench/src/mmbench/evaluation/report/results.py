@@ -9,12 +9,14 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mmbench.catalog import select
 from mmbench.catalog.registry import find
 from mmbench.evaluation.protocol import PROTOCOLS, ProtocolLabel
 from mmbench.evaluation.report.curve import Curve, curve_of
@@ -28,6 +30,10 @@ _FREE = (
     *("skip_missing", "imports"),
 )
 """Settings in which two runs of one method may differ."""
+
+_LONGEST_NAME = 64
+_LARGEST = 10**15  # steps, seconds, episodes: more than anybody runs
+_SEEDS = 2**32
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,8 @@ class Result:
         source: Where it was read.
         method: What the tables call it.
         seed: Of the training.
-        tasks: Those that ran, by name.
-        missing: Those that could not run there.
+        tasks: Those that have a score, by name.
+        missing: Those that could not run there, or have none.
         protocol: The protocol it followed, or claims to; None of no protocol.
         steps: Length of the run; updates, of a method that does not act.
         seconds: Of the run, with its evaluations; NaN where nobody knows.
@@ -116,10 +122,18 @@ def read_result(source: str) -> Result:
         name, path = "", source
     place = Path(path).expanduser()
     if place.is_dir():
-        return _read_folder(place, name)
-    if not place.exists():
+        result = _read_folder(place, name)
+    elif place.exists():
+        result = _read_file(place, name)
+    else:
         raise RunError(f"{path}: there is no such file or folder")
-    return _read_file(place, name)
+    fits = 0 < len(result.method) <= _LONGEST_NAME and result.method.isprintable()
+    if not fits or result.method != result.method.strip():
+        raise RunError(
+            f"{path}: method is {result.method[:80]!r}; it has to be a name of 1 to "
+            f"{_LONGEST_NAME} printable characters"
+        )
+    return result
 
 
 def _read_folder(path: Path, name: str) -> Result:
@@ -127,64 +141,76 @@ def _read_folder(path: Path, name: str) -> Result:
     config = folder.read_config()
     if not (folder.path / "eval.json").is_file():
         raise RunError(f"{path} is not finished: it holds no eval.json. Leave it out, or resume it")
-    evaluation = read_json(folder.path / "eval.json")
     rows = folder.metrics.rows()
     given = _Entries(f"{path}/config.json", config)
+    evaluation = _Entries(f"{path}/eval.json", read_json(folder.path / "eval.json"))
     settings = given.take("config", dict)
+    step = evaluation.count("step", 0)
+    length = settings.get("updates", settings.get("steps"))
+    if isinstance(length, int) and step < length:
+        raise RunError(
+            f"{path} is not finished: it was evaluated at {step:,} of {length:,}. Leave it out, or "
+            "resume it"
+        )
     label = given.take("protocol", dict, None)
     protocol = None if label is None else _protocol(_Entries(f"{path}/config.json", label))
     method = name or (protocol.row if protocol else "") or given.take("method", str)
-    return Result(
+    tasks, unscored = _tasks(evaluation)
+    result = Result(
         source=str(path),
         method=method,
         seed=_Entries(f"{path}/config.json", settings).take("seed", int),
-        tasks=_tasks(_Entries(f"{path}/eval.json", evaluation)),
-        missing=tuple(given.take("missing", list, [])),
+        tasks=tasks,
+        missing=_missing(given, unscored),
         protocol=protocol,
-        steps=_Entries(f"{path}/eval.json", evaluation).take("step", int, 0),
+        steps=step,
         seconds=max((float(row["seconds"]) for row in rows), default=math.nan),
         curve=curve_of(rows),
-        versions=given.take("versions", dict, {}),
+        versions=given.texts("versions"),
         commit=given.take("commit", str, None),
         settings={key: value for key, value in settings.items() if key not in _FREE},
     )
+    return _as_it_is(result)
 
 
 def _read_file(path: Path, name: str) -> Result:
-    content = read_json(path)
-    given = _Entries(str(path), content)
+    given = _Entries(str(path), read_json(path))
     found = given.take("format", str)
     if found != FORMAT:
         raise RunError(f"{path}: format is {found!r}; this version reads {FORMAT!r}")
+    method = given.take("method", str)
+    seed = given.count("seed")
+    if seed >= _SEEDS:
+        raise RunError(f"{path}: seed is {seed}; it has to be less than {_SEEDS:,}")
     label = given.take("protocol", dict, None)
+    tasks, unscored = _tasks(given, strict=True)
+    points = [_point(path, point) for point in given.take("curve", list, [])]
+    for one, next_one in itertools.pairwise(points):
+        if next_one[0] < one[0]:
+            raise RunError(
+                f"{path}: curve has step {next_one[0]:g} after {one[0]:g}; points have to be in "
+                "the order of steps"
+            )
     result = Result(
         source=str(path),
-        method=name or given.take("method", str),
-        seed=given.take("seed", int),
-        tasks=_tasks(given),
-        missing=tuple(given.take("missing", list, [])),
-        protocol=None if label is None else _protocol(_Entries(str(path), label)),
-        steps=given.take("steps", int),
-        seconds=given.take("seconds", float, math.nan),
-        curve=tuple(_point(path, point) for point in given.take("curve", list, [])),
-        versions=given.take("versions", dict, {}),
+        method=name or method,
+        seed=seed,
+        tasks=tasks,
+        missing=_missing(given, unscored),
+        protocol=None if label is None else _protocol(_Entries(str(path), label), strict=True),
+        steps=given.count("steps"),
+        seconds=given.amount("seconds", math.nan),
+        curve=tuple(points),
+        versions=given.texts("versions"),
         commit=given.take("commit", str, None),
     )
-    known = {
-        *("format", "method", "seed", "tasks", "missing", "protocol", "steps", "seconds"),
-        *("curve", "versions", "commit", "machine"),
-    }
-    if unknown := sorted(set(content) - known):
-        raise RunError(
-            f"{path}: unknown entry {unknown[0]!r}; known are {', '.join(sorted(known))}"
-        )
-    if both := sorted(set(result.tasks) & set(result.missing)):
-        raise RunError(f"{path}: {both[0]!r} is in tasks and in missing; it is one of both")
-    return result
+    given.no_more("machine")
+    return _as_it_is(result)
 
 
-def _tasks(given: _Entries) -> dict[str, TaskResult]:
-    tasks = {}
+def _tasks(given: _Entries, strict: bool = False) -> tuple[dict[str, TaskResult], list[str]]:
+    """Reads the scores, by the name that tables use, and which tasks have none."""
+    tasks, unscored, names = {}, [], set()
     for name, row in given.take("tasks", dict).items():
         where = f"{given.where}: task {name!r}"
         if not isinstance(row, dict):
@@ -196,26 +222,54 @@ def _tasks(given: _Entries) -> dict[str, TaskResult]:
             raise RunError(
                 f"{where}: mmbench has no such task; give its domain where it is your own"
             )
+        own = _name(name)
+        if own in names:
+            raise RunError(f"{where}: it is there under another name too, {own!r} is")
+        names.add(own)
         score = entries.take("score", float, math.nan)  # null: the task has none
         if not math.isnan(score) and not -1e-6 <= score <= 1 + 1e-6:
             raise RunError(f"{where}: score is {score:g}; it has to lie between 0 and 1")
-        episodes = entries.take("episodes", int)
+        episodes = entries.count("episodes")
         if episodes < 1:
             raise RunError(f"{where}: episodes is {episodes}; at least 1")
-        if not math.isnan(score):
-            tasks[name] = TaskResult(task.domain if task else str(domain), score, episodes)
+        if strict:
+            entries.no_more()
+        if math.isnan(score):
+            unscored.append(own)
+        else:
+            tasks[own] = TaskResult(task.domain if task else str(domain), score, episodes)
     if not tasks:
         raise RunError(f"{given.where}: no task has a score")
-    return tasks
+    return tasks, unscored
 
 
-def _protocol(given: _Entries) -> ProtocolLabel:
+def _name(task: str) -> str:
+    """What tables call a task: ``mw-reach-v0`` is ``mw-reach``."""
+    known = find(task)
+    return task if known is None else known.versioned_name
+
+
+def _missing(given: _Entries, unscored: list[str]) -> tuple[str, ...]:
+    names = given.take("missing", list, [])
+    if wrong := [name for name in names if not isinstance(name, str)]:
+        raise RunError(f"{given.where}: missing holds {wrong[0]!r}; each has to be a task's name")
+    return tuple(dict.fromkeys([*map(_name, names), *unscored]))
+
+
+def _protocol(given: _Entries, strict: bool = False) -> ProtocolLabel:
+    changed = given.take("changed", list, [])
+    if wrong := [name for name in changed if not isinstance(name, str)]:
+        raise RunError(
+            f"{given.where}: changed holds {wrong[0]!r}; each has to be a setting's name"
+        )
     label = ProtocolLabel(
         given.take("name", str),
         given.take("version", int),
         given.take("row", str, ""),
-        tuple(given.take("changed", list, [])),
+        tuple(changed),
     )
+    if strict:
+        given.no_more()
     known = PROTOCOLS.get(label.name)
     if known is None:
         raise RunError(f"{given.where}: unknown protocol {label.name!r}: {', '.join(PROTOCOLS)}")
@@ -227,11 +281,46 @@ def _protocol(given: _Entries) -> ProtocolLabel:
     return label
 
 
+def _as_it_is(result: Result) -> Result:
+    """Adds to what a run changed of its protocol what its numbers show.
+
+    Raises:
+        RunError: A task has a score and is missing.
+    """
+    if both := sorted(set(result.tasks) & set(result.missing)):
+        raise RunError(
+            f"{result.source}: {both[0]!r} is in tasks and in missing; it is one of both"
+        )
+    label = result.protocol
+    if label is None or label.version != PROTOCOLS[label.name].version:
+        return result  # nobody knows here what an older version asked for
+    protocol = PROTOCOLS[label.name]
+    own = {task.versioned_name for task in select(protocol.tasks)}
+    length = protocol.length(label.row)
+    # The length of an outsider's run may be told in updates, which are free.
+    fits = result.steps <= protocol.steps if length is None else result.steps == length
+    left = {
+        "tasks": {*result.tasks, *result.missing} != own,
+        "steps": not fits,
+        "eval_episodes": any(row.episodes != protocol.episodes for row in result.tasks.values()),
+    }
+    told = {*label.changed, *(("steps",) if "updates" in label.changed else ())}
+    changed = (
+        *label.changed,
+        *(name for name, it_is in left.items() if it_is and name not in told),
+    )
+    return dataclasses.replace(result, protocol=dataclasses.replace(label, changed=changed))
+
+
 def _point(path: Path, point: Any) -> tuple[float, float, float]:
     if not isinstance(point, dict):
         raise RunError(f"{path}: curve holds {point!r}; each point is an object")
     given = _Entries(f"{path}: a point of curve", point)
-    return given.take("step", float), given.take("seconds", float), given.take("score", float)
+    step, seconds, score = (given.amount(name) for name in ("step", "seconds", "score"))
+    given.no_more()
+    if score > 1 + 1e-6:
+        raise RunError(f"{given.where}: score is {score:g}; it has to lie between 0 and 1")
+    return step, seconds, score
 
 
 _REQUIRED = object()
@@ -244,9 +333,11 @@ class _Entries:
     def __init__(self, where: str, values: Mapping[str, Any]) -> None:
         self.where = where
         self._values = values
+        self._taken: set[str] = set()
 
     def take(self, name: str, kind: type, default: Any = _REQUIRED) -> Any:
         """Returns an entry; null and what is not there are the default."""
+        self._taken.add(name)
         value = self._values.get(name)
         if value is None:
             if default is _REQUIRED:
@@ -255,7 +346,41 @@ class _Entries:
         fits = isinstance(value, (int, float) if kind is float else kind)
         if not fits or (isinstance(value, bool) and kind in (int, float)):
             raise RunError(f"{self.where}: {name} is {value!r}; it has to be {_CALLED[kind]}")
+        if kind is float and isinstance(value, int):
+            value = min(max(value, -_LARGEST), _LARGEST)  # a float holds no integer of 400 digits
         return float(value) if kind is float else value
+
+    def count(self, name: str, default: Any = _REQUIRED) -> int:
+        """Returns an integer that is neither negative nor beyond all measure."""
+        value: int = self.take(name, int, default)
+        return int(self._measured(name, value))
+
+    def amount(self, name: str, default: Any = _REQUIRED) -> float:
+        """The same of a number; the default may be NaN."""
+        value: float = self.take(name, float, default)
+        return value if value is default else self._measured(name, value)
+
+    def _measured(self, name: str, value: float) -> float:
+        if not 0 <= value < _LARGEST:
+            told = "beyond all measure" if abs(value) >= _LARGEST else value
+            raise RunError(f"{self.where}: {name} is {told}; it has to be from 0 to {_LARGEST:.0e}")
+        return value
+
+    def texts(self, name: str) -> dict[str, str]:
+        """Returns an object whose values are text, empty by default."""
+        values: dict[str, str] = self.take(name, dict, {})
+        for key, value in values.items():
+            if not isinstance(value, str):
+                raise RunError(f"{self.where}: {name} of {key!r} is {value!r}; it has to be text")
+        return values
+
+    def no_more(self, *others: str) -> None:
+        """Refuses entries that nothing has taken, ``others`` aside."""
+        known = {*self._taken, *others}
+        if unknown := sorted(set(self._values) - known):
+            raise RunError(
+                f"{self.where}: unknown entry {unknown[0]!r}; known are {', '.join(sorted(known))}"
+            )
 
 
 def to_csv(header: list[str], rows: list[list[Any]]) -> str:
