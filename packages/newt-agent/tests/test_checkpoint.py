@@ -343,12 +343,18 @@ def test_stopped_before_the_first_checkpoint(tmp_path, capsys, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_evaluate", die)
         with pytest.raises(MemoryError):
-            train_main([*SMALL.split(), "--out", str(folder)])
+            train_main(
+                [*SMALL.split(), "--preset", "lite", "--demos", "none", "--out", str(folder)]
+            )
+    began = json.loads((folder / "config.json").read_text())
+    assert began["preset"] == began["protocol"]["name"] == "lite"
     message = error(eval_main, capsys, "--checkpoint", folder)
     assert str(folder) in message and "checkpoint" in message
     train_main(["--resume", str(folder)])
     assert "starts again from the beginning" in " ".join(capsys.readouterr().out.split())
     assert RunFolder.open(folder).last_checkpoint().name == "000000600"
+    ended = json.loads((folder / "config.json").read_text())
+    assert {**ended, "commit": began["commit"]} == began
 
 
 @pytest.mark.parametrize("what", ["the folder", "its checkpoints", "the metrics"])

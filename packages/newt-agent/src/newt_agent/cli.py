@@ -330,8 +330,9 @@ def _resume(arguments: ResumeConfig) -> None:
         resume = folder.has_checkpoint
         if not resume:
             display.say("it holds no checkpoint yet, and starts again from the beginning")
+        preset = folder.read_config().get("preset", "")
         with _saying_how_to_go_on(method, folder):
-            _run(method, config, folder, device, display, resume=resume)
+            _run(method, config, folder, device, display, resume, preset)
 
 
 def _stored(folder: RunFolder) -> tuple[type[Method], RunConfig, str]:
