@@ -111,7 +111,20 @@ def test_a_task_that_could_not_run_is_counted(tmp_path):
     few = write_file(tmp_path / "a.json", "few", scores=(0.9,), missing=["mw-reach"])
     comparison = compared(few, write_file(tmp_path / "b.json"))
     assert total(comparison)["few"]["tasks"] == "1 of 2"
-    assert "few has scores of 1 of 2 tasks; its means are over those alone." in comparison.notes
+    told = "Scores of 1 of 2 tasks (not mw-reach), over which their means are: few."
+    assert told in comparison.notes
+    assert "Methods differ in their tasks; improvement is over those that both have." in (
+        comparison.notes
+    )
+    same = compared(write_file(tmp_path / "b.json"), write_file(tmp_path / "c.json", "c"))
+    assert not any("tasks" in note for note in same.notes)
+
+
+def test_methods_with_the_same_tasks_are_told_together(tmp_path):
+    few = [write_file(tmp_path / f"{n}.json", n, scores=(0.9,)) for n in ("a", "b", "c")]
+    notes = compared(*few, write_file(tmp_path / "whole.json", "whole")).notes
+    (note,) = [note for note in notes if "Scores of" in note]
+    assert note.endswith("not mw-reach), over which their means are: a, b, c.")
 
 
 def test_whole_domains_have_the_papers_numbers_beside_them(tmp_path):

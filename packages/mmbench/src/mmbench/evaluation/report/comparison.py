@@ -148,13 +148,19 @@ class Comparison:
         )
 
     def _notes(self, results: Sequence[Result]) -> Iterable[str]:
+        partial: dict[tuple[str, ...], list[str]] = {}
         for entry in self.entries:
-            left = self.asked - len(entry.tasks)
-            if left:
-                yield (
-                    f"{entry.method} has scores of {len(entry.tasks)} of {self.asked} tasks; its "
-                    "means are over those alone."
-                )
+            if len(entry.tasks) < self.asked:
+                partial.setdefault(entry.tasks, []).append(entry.method)
+        for tasks, methods in partial.items():
+            absent = [name for name in self.tasks if name not in tasks]
+            but = f" (not {_some(absent)})" if absent else ""
+            yield (
+                f"Scores of {len(tasks)} of {self.asked} tasks{but}, over which their means are: "
+                f"{', '.join(methods)}."
+            )
+        if len({entry.tasks for entry in self.entries}) > 1:
+            yield "Methods differ in their tasks; improvement is over those that both have."
         few = [entry for entry in self.entries if len(entry.runs) < LEAST_RUNS]
         if few:
             counts = ", ".join(f"{entry.method} {len(entry.runs)}" for entry in few)
