@@ -4,6 +4,9 @@ import csv
 import json
 import math
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -301,3 +304,17 @@ def test_runs_that_are_no_seeds_of_one_method_need_names(tmp_path):
     assert set(total(compared(one, f"long={two}"))) == {"ppo", "long"}
     with pytest.raises(RunError, match="are both ppo with seed 0"):
         compared(one, one)
+
+
+def test_the_example_of_the_page_writes_a_result(tmp_path, monkeypatch, capsys):
+    page = (Path(__file__).parents[3] / "docs" / "lite.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    tasks = "mw-reach,og-point-maze"
+    assert 'tasks="lite"' in code
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(
+        [sys.executable, "-c", code.replace('tasks="lite"', f"tasks={tasks!r}")], check=True
+    )
+    main(["report", "--check", "mine-0.json"])
+    assert "mine, seed 0, 2 tasks, protocol not lite: tasks" in capsys.readouterr().out
+    assert set(read_result("mine-0.json").tasks) == set(tasks.split(","))
