@@ -8,6 +8,7 @@ import torch
 from tiny import TINY
 
 from mmbench import catalog
+from mmbench.evaluation.report import Comparison, read_result
 from mmbench.runs import RunFolder
 from newt_agent import PlanningAgent
 
@@ -48,6 +49,19 @@ def test_the_examples_run(path, is_whole_episode, run, monkeypatch, capsys):
         printed = float(capsys.readouterr().out)
         assert printed == names["info"]["score"] and 0.0 <= printed <= 1.0
         assert names["truncated"], "the episode is over"
+
+
+def test_the_tables_of_lite_say_what_its_result_files_say():
+    files = sorted((ROOT / "docs" / "results" / "lite").glob("*.json"))
+    entries = Comparison([read_result(str(path)) for path in files]).entries
+    scores = [(entry.method, entry.mean.value) for entry in entries]
+    readme = re.findall(
+        r"^\| ([a-z0-9_-]+) \| (\d\.\d\d) \|", (ROOT / "README.md").read_text(), re.M
+    )
+    assert readme == [(method, f"{score:.2f}") for method, score in scores]
+    page = (ROOT / "docs" / "results" / "lite.md").read_text()
+    for method, score in scores:
+        assert f"| {method} | {score:.3f} |" in page
 
 
 def test_the_container_installs_what_the_readme_says():
