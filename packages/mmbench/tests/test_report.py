@@ -1,7 +1,6 @@
 """`mmbench report`: run folders and files of others in one table."""
 
 import csv
-import json
 import math
 import re
 import subprocess
@@ -9,59 +8,20 @@ import sys
 from pathlib import Path
 
 import pytest
+from reported import compared, write_file, write_run
 
 from mmbench.catalog import select
 from mmbench.cli import main
-from mmbench.evaluation.report import FORMAT, Comparison, read_result, tables
+from mmbench.evaluation.report import read_result, tables
 from mmbench.evaluation.report.tables import shown
-from mmbench.runs import METRIC_FIELDS, RunError, RunFolder
+from mmbench.runs import RunError
 
-VERSIONS = {"mmbench": "0.1.0"}
 POINT = {"step": 0, "seconds": 0, "score": 0}
-
-
-def write_file(path, method="ours", seed=0, scores=(0.5, 0.7), **changes):
-    names = ("walker-walk", "mw-reach")[: len(scores)]
-    tasks = {n: {"score": s, "episodes": 10} for n, s in zip(names, scores, strict=True)}
-    content = {
-        **{"format": FORMAT, "method": method, "seed": seed, "tasks": tasks, "steps": 100},
-        **{"versions": VERSIONS, "seconds": 60.0},
-        "curve": [{"step": 0, "seconds": 0, "score": 0}, {"step": 100, "seconds": 60, "score": 1}],
-        **changes,
-    }
-    path.write_text(json.dumps(content))
-    return str(path)
-
-
-def write_run(path, seed=0, steps=1000, protocol=None, evaluated=None):
-    config = {"method": "ppo", "config": {"seed": seed, "steps": steps}, "versions": VERSIONS}
-    rows = [
-        {
-            **dict.fromkeys(METRIC_FIELDS, 0.0),
-            **{"step": step, "phase": "train", "task": task, "score": score, "seconds": step / 10},
-        }
-        for step in (500, 1000)
-        for task, score in (("walker-walk", step / 2000), ("mw-reach", 0.0))
-    ]
-    tasks = {
-        "walker-walk": {"domain": "dmcontrol", "score": 0.5, "episodes": 2},
-        "mw-reach": {"domain": "metaworld", "score": 0.25, "episodes": 2},
-    }
-    with RunFolder.create(path, "ppo") as folder:
-        folder.write_config(config if protocol is None else {**config, "protocol": protocol})
-        folder.metrics.begin()
-        folder.metrics.append(rows)
-        folder.write_eval({"step": evaluated or steps, "tasks": tasks})
-    return str(path)
 
 
 def total(comparison):
     table = tables(comparison)[0]
     return {row[0]: dict(zip(table.header, map(shown, row), strict=True)) for row in table.rows}
-
-
-def compared(*sources):
-    return Comparison([read_result(source) for source in sources])
 
 
 def test_a_run_folder_holds_all_that_a_report_needs(tmp_path):

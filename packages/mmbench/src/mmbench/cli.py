@@ -7,6 +7,7 @@ command starts fast.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -59,6 +60,8 @@ def main(args: Sequence[str] | None = None) -> None:
         args: The arguments, by default those of the process.
     """
     args = sys.argv[1:] if args is None else args
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may hold what cannot be printed
+        sys.stdout.reconfigure(errors="backslashreplace")
     with report_errors("mmbench", UnknownTaskError, InvalidTaskError, TaskUnavailableError):
         answer_version("mmbench", __version__, args)
         command = tyro.extras.subcommand_cli_from_dict(

@@ -54,8 +54,11 @@ def _is_complete(folder: Path) -> bool:
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Writes a file through a hidden name: readers see the old content or all of the new."""
-    data = content.encode() if isinstance(content, str) else content
+    """Writes a file through a hidden name: readers see the old content or all of the new.
+
+    Text is UTF-8. What has no place in it, as in some names of files, gets a backslash instead.
+    """
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     temporary = hidden_name(path)
     try:
         with temporary.open("xb") as file:

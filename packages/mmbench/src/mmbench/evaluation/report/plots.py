@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +27,8 @@ _COLOURS = (
 _DASHES = ("-", "--", ":")
 _SIZE = (7.2, 4.2)
 _POINTS = 60
+_LONGEST = 28
+"""Characters of a method's name; the tables have all of it."""
 
 
 def require_matplotlib() -> None:
@@ -40,17 +44,23 @@ def require_matplotlib() -> None:
         raise RunError(f"the pictures need matplotlib: {install}") from error
 
 
-def figures(comparison: Comparison) -> dict[str, Figure]:
-    """Draws the pictures, by the name of their file."""
-    drawn = {"aggregate": _aggregate(comparison)}
-    for name, label, column in (
-        ("curve_steps", "agent steps (updates, where none are taken)", 0),
-        ("curve_time", "minutes of the clock", 1),
-    ):
-        figure = _curves(comparison, label, column)
-        if figure is not None:
-            drawn[name] = figure
-    return drawn
+def pictures(comparison: Comparison) -> dict[str, bytes]:
+    """Draws the pictures: PNG files, by the names that they shall have."""
+    drawn: dict[str, Figure | None] = {
+        "aggregate": _aggregate(comparison),
+        "curve_steps": _curves(comparison, "agent steps (updates, where none are taken)", 0),
+        "curve_time": _curves(comparison, "minutes of the clock", 1),
+    }
+    return {name: _png(figure) for name, figure in drawn.items() if figure is not None}
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # A sign that the font lacks is a box; the tables have the name.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.savefig(buffer, format="png", dpi=130)
+    return buffer.getvalue()
 
 
 def _figure(height: float = _SIZE[1]) -> tuple[Figure, Axes]:
@@ -75,7 +85,8 @@ def _aggregate(comparison: Comparison) -> Figure:
                 axes.plot(own.interval, [at + shift] * 2, color=colour, linewidth=2.5, alpha=0.5)
             axes.plot(own.value, at + shift, marker, color=colour, markersize=6)
         axes.plot([], [], marker, color="#555555", linestyle="none", label=name)
-    axes.set_yticks(range(len(entries)), [entry.method for entry in entries])
+    names = [_short(entry.method) for entry in entries]
+    axes.set_yticks(range(len(entries)), names, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.set_xlabel("score over all runs and tasks")
@@ -100,7 +111,7 @@ def _curves(comparison: Comparison, label: str, column: int) -> Figure | None:
             color=colour,
             linestyle=dash,
             marker="o" if len(x) == 1 else "",
-            label=entry.method,
+            label=str(at),  # its name comes below: matplotlib leaves out those that begin with _
         )
         if len(values) >= LEAST_RUNS:
             low, high = values.min(axis=0), values.max(axis=0)
@@ -110,8 +121,16 @@ def _curves(comparison: Comparison, label: str, column: int) -> Figure | None:
     axes.set_ylim(bottom=0)
     axes.set_xlim(left=0)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, fontsize="small", ncols=2)
+    legend = axes.legend(frameon=False, fontsize="small", ncols=2)
+    for text, (_, entry) in zip(legend.get_texts(), drawn, strict=True):
+        text.set(text=_short(entry.method), parse_math=False)
     return figure
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for the picture."""
+    half = (_LONGEST - 1) // 2
+    return name if len(name) <= _LONGEST else f"{name[:half]}…{name[-half:]}"
 
 
 def _has_curves(entry: Entry) -> bool:

@@ -15,6 +15,8 @@ from mmbench.evaluation.report.results import to_csv
 Cell = str | int | float | Statistic | None
 """A number that is not known is None or NaN."""
 
+_ESCAPES = str.maketrans({"<": "&lt;", ">": "&gt;", **{sign: f"\\{sign}" for sign in "\\|*`"}})
+
 
 @dataclass(frozen=True)
 class Table:
@@ -74,11 +76,16 @@ def shown(cell: Cell) -> str:
     return f"{cell:,}" if isinstance(cell, int) else cell
 
 
+def escaped(text: str) -> str:
+    """Returns text that Markdown shows as it is, on one line."""
+    return " ".join(text.split()).translate(_ESCAPES)
+
+
 def tables(comparison: Comparison) -> list[Table]:
     """Returns the tables of a report, in its order."""
     several = len(comparison.entries) > 1
     return [
-        _total(comparison),
+        total(comparison),
         *([_improvement(comparison)] if several else []),
         _domains(comparison),
         _tasks(comparison),
@@ -86,7 +93,8 @@ def tables(comparison: Comparison) -> list[Table]:
     ]
 
 
-def _total(comparison: Comparison) -> Table:
+def total(comparison: Comparison) -> Table:
+    """Returns the first table: what each method scored in all."""
     rows = [
         (
             entry.method,
@@ -142,10 +150,10 @@ def _domains(comparison: Comparison) -> Table:
             row = PAPER[domain] if whole.get(domain) else None
             cells += [row.newt, row.specialists] if row else [None, None]
         rows.append(cells)
-    total: list[Cell] = ["total", len(comparison.tasks), *(entry.mean for entry in entries)]
+    last: list[Cell] = ["total", len(comparison.tasks), *(entry.mean for entry in entries)]
     if paper:
         everything = len(whole) == len(PAPER) and all(whole.values())
-        total += [PAPER_TOTAL.newt, PAPER_TOTAL.specialists] if everything else [None, None]
+        last += [PAPER_TOTAL.newt, PAPER_TOTAL.specialists] if everything else [None, None]
     text = "Mean over the domain's tasks and the runs."
     if paper:
         text += (
@@ -159,7 +167,7 @@ def _domains(comparison: Comparison) -> Table:
         )
     header = ["domain", "tasks", *(entry.method for entry in entries)]
     header += ["paper: Newt", "paper: TD-MPC2"] if paper else []
-    return Table("domains", "Domains", text, header, [*rows, total])
+    return Table("domains", "Domains", text, header, [*rows, last])
 
 
 def _tasks(comparison: Comparison) -> Table:
@@ -212,4 +220,4 @@ def _three(cell: Cell) -> list[Any]:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(map(escaped, cells)) + " |"
