@@ -61,8 +61,9 @@ class Entry:
 
     def score(self, task: str) -> float:
         """Mean of one task over runs; NaN where it did not run."""
-        own = self.mean_of([task])
-        return np.nan if own is None else own.value
+        if task not in self.tasks:
+            return np.nan
+        return float(self.scores[:, self.tasks.index(task)].mean())
 
     @property
     def seconds(self) -> float:
@@ -153,8 +154,8 @@ class Comparison:
             if len(entry.tasks) < self.asked:
                 partial.setdefault(entry.tasks, []).append(entry.method)
         for tasks, methods in partial.items():
-            absent = [name for name in self.tasks if name not in tasks]
-            but = f" (not {_some(absent)})" if absent else ""
+            others = [name for name in self.tasks if name not in tasks]
+            but = f" (not {_some(others)})" if others else ""
             yield (
                 f"Scores of {len(tasks)} of {self.asked} tasks{but}, over which their means are: "
                 f"{', '.join(methods)}."
