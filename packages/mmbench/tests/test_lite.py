@@ -32,10 +32,18 @@ os.makedirs(folder, exist_ok=True)
 config = os.path.join(folder, "config.json")
 if "--resume" not in given:
     row = os.path.basename(folder).rpartition("-")[0]
-    label = {{"name": "lite", "version": {version}, "row": row, "changed": []}}
-    json.dump({{"method": method, "config": {{"seed": int(given["--seed"])}}, "protocol": label,
-        "versions": {{"mmbench": "0.1.0"}}, "commit": "abc", "words": sys.argv[1:]}},
-        open(config, "w"))
+    own = {{"tasks": "lite", "steps": {steps}, "demos": "auto", "optimizer": {{"lr": 0.001}}}}
+    settings = {{**own, **{{n: type(v)(given.get("--" + n, v)) for n, v in own.items()}}}}
+    if "--optimizer.lr" in given:
+        settings["optimizer"] = {{"lr": float(given["--optimizer.lr"])}}
+    changed = [n for n in own if settings[n] != own[n]]
+    if "demos" in changed:
+        row = "newt-no-demos"
+        changed.remove("demos")
+    label = {{"name": "lite", "version": {version}, "row": row, "changed": changed}}
+    json.dump({{"method": method, "config": {{"seed": int(given["--seed"]), **settings}},
+        "protocol": label, "versions": {{"mmbench": "0.1.0"}}, "commit": "abc",
+        "words": sys.argv[1:]}}, open(config, "w"))
 if os.path.exists({block!r}):
     print("learning", flush=True)
     time.sleep(60)
@@ -45,7 +53,8 @@ if method == "ppo":
 with open(os.path.join(folder, "metrics.csv"), "w") as file:
     file.write("step,phase,task,score,success,return,length,seconds\\n")
     file.write("100,train,mw-reach,0.5,1.0,1.0,100,30.0\\n")
-json.dump({{"step": {steps}, "tasks": {tasks}}},
+steps = json.load(open(config))["config"]["steps"]
+json.dump({{"step": steps, "tasks": {tasks}}},
     open(os.path.join(folder, "eval.json"), "w"))
 """
 
@@ -225,25 +234,161 @@ def test_what_a_kill_left_before_the_run_began_makes_way(tmp_path, learners, cap
     left = tmp_path / "out" / "brc-0"
     left.mkdir(parents=True)
     (left / ".run.lock").touch()
+    (left / ".config.json-0123abcd").touch()
     lite(tmp_path / "out", "--methods", "brc", "--seeds", "0")
     assert "all 1 run done" in capsys.readouterr().out
+
+
+def test_a_trial_is_not_taken_for_the_run(tmp_path, learners, capsys):
+    out, words = tmp_path / "out", ("--methods", "brc,newt", "--seeds", "0")
+    trial = "--flags=--tasks pygame-cowboy --steps 600 --optimizer.lr 1e-4"
+    lite(out, *words, trial)
+    told = capsys.readouterr().out
+    assert "minutes, not lite: tasks, steps, optimizer" in told
+    # Finished or half-way, the real call and another trial refuse it, and the same one does not.
+    for half_way in (False, True):
+        if half_way:
+            (out / "brc-0" / "eval.json").unlink()
+        others = "tasks, steps, optimizer"
+        assert f"brc-0 was begun with other {others}: choose" in refusal(capsys, out, *words)
+        other = trial.replace("600", "700").replace("1e-4", "3e-4")
+        expected = "brc-0 was begun with other steps, optimizer.lr: choose"
+        assert expected in refusal(capsys, out, *words, other)
+        assert "begun with other optimizer: choose" in refusal(
+            capsys, out, *words, "--flags=--tasks pygame-cowboy --steps 600"
+        )
+        lite(out, *words, trial)
+        told = capsys.readouterr().out
+        assert "all 2 runs done" in told and "not lite: tasks, steps, optimizer" in told
+        assert ("brc-0 goes on" in told) == half_way
+
+
+def test_a_real_run_is_not_taken_for_a_trial(tmp_path, learners, capsys):
+    out, words = tmp_path / "out", ("--methods", "newt", "--seeds", "0")
+    lite(out, *words)
+    assert "other steps: " in refusal(capsys, out, *words, "--flags=--steps 600")
+    assert "other demos: " in refusal(capsys, out, *words, "--flags=--demos none")
+    lite(out, *words, "--flags=--steps 200_000 --checkpoint-every=5 --wandb")  # changes nothing
+    assert "done already" in capsys.readouterr().out
+
+
+def test_flags_that_make_a_run_another_row_are_no_reason_to_refuse_it(tmp_path, learners, capsys):
+    words = ("--methods", "newt", "--seeds", "0", "--flags=--demos none")
+    lite(tmp_path / "out", *words)
+    lite(tmp_path / "out", *words)
+    assert "1 of 1 runs are done already" in capsys.readouterr().out
+    assert "other demos: " in refusal(capsys, tmp_path / "out", *words[:4])
+
+
+def test_a_run_of_another_seed_or_method_is_refused(tmp_path, learners, capsys):
+    out = tmp_path / "out"
+    lite(out, "--methods", "brc", "--seeds", "5")
+    (out / "brc-5").rename(out / "brc-0")
+    expected = "brc-0 is a run with seed 5: choose another --out"
+    assert expected in refusal(capsys, out, "--methods", "brc", "--seeds", "0")
+    (out / "brc-0").rename(out / "ppo-5")
+    expected = "ppo-5 is a run of 'brc': choose another --out"
+    assert expected in refusal(capsys, out, "--methods", "ppo", "--seeds", "5")
+
+
+def test_a_run_that_was_made_longer_is_not_done(tmp_path, learners, capsys):
+    out, words = tmp_path / "out", ("--methods", "brc", "--seeds", "0", "--flags=--steps 900")
+    lite(out, *words[:4], "--flags=--steps 600")
+    path = out / "brc-0" / "config.json"
+    path.write_text(path.read_text().replace("600", "900"))  # as --resume --steps 900 does
+    capsys.readouterr()
+    lite(out, *words)
+    told = capsys.readouterr().out
+    assert "already" not in told and "brc-0 goes on" in told and "all 1 run done" in told
+
+
+def refusal(capsys, out, *words):
+    """What a call says that begins nothing."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        lite(out, *words)
+    told = capsys.readouterr()
+    assert ended.value.code == 2 and not told.out
+    return told.err
+
+
+@pytest.mark.parametrize("left", ["notes.txt", ".env", ".config.json-old"])
+def test_what_is_not_a_run_is_refused_before_anything_begins(tmp_path, learners, capsys, left):
+    strange = tmp_path / "out" / "bc-0"
+    strange.mkdir(parents=True)
+    (strange / left).write_text("mine")
+    told = refusal(capsys, tmp_path / "out", "--methods", "brc,bc", "--seeds", "0")
+    assert "bc-0 is not the folder of a run: choose another --out" in told
+    assert (strange / left).read_text() == "mine" and not (tmp_path / "out" / "brc-0").exists()
+
+
+def test_a_damaged_run_is_told_before_anything_begins(tmp_path, learners, capsys):
+    out = tmp_path / "out"
+    lite(out, "--methods", "brc", "--seeds", "0")
+    (out / "brc-0" / "eval.json").write_text("{")
+    told = refusal(capsys, out, "--methods", "fast_td3,brc", "--seeds", "0")
+    assert "brc-0/eval.json is damaged: " in told and "brc-0 away, or choose another --out" in told
+
+
+def test_what_others_keep_in_the_folder_stops_nothing(tmp_path, learners, capsys):
+    out = tmp_path / "out"
+    lite(out, "--methods", "brc,fast_td3", "--seeds", "0")
+    (out / "brc-0").rename(out / "zz-0")
+    (out / "zz-0" / "metrics.csv").unlink()
+    (out / "zz-0" / "metrics.csv").mkdir()
+    lite(out, "--methods", "brc", "--seeds", "0")
+    assert "all 1 run done" in capsys.readouterr().out
+    with (out / "runs.csv").open() as file:
+        assert [row["method"] for row in csv.DictReader(file)] == ["brc", "fast_td3"]
+
+
+def test_a_run_that_cannot_start_or_be_read_fails_alone(tmp_path, learners, capsys):
+    out = tmp_path / "out"
+    (out / "logs" / "brc-0.txt").mkdir(parents=True)
+    program = tmp_path / "bin" / "baselines-train"
+    damage = '\nif method == "tdmpc2": open(os.path.join(folder, "eval.json"), "w").write("{")\n'
+    program.write_text(program.read_text() + damage)
+    with pytest.raises(SystemExit) as ended:
+        lite(out, "--methods", "brc,tdmpc2,fast_td3", "--seeds", "0", "--workers", "3")
+    told = capsys.readouterr().out
+    assert ended.value.code == 1
+    assert "brc-0 failed: a folder is where a file should be" in told
+    assert "eval.json is damaged" in told and "fast_td3-0 is done" in told
+    assert "2 runs failed: brc-0, tdmpc2-0." in told
 
 
 @pytest.mark.parametrize(
     "words, complaint",
     [
         (["--methods", "sac"], "unknown method 'sac': one of newt, "),
-        (["--seeds", "0,x"], "--seeds 0,x: 'x' is no number of 0 or more"),
+        (["--seeds", "0,x"], "--seeds: 'x' is no number from 0 to 4294967295"),
+        (["--seeds", "0,4294967296"], "--seeds: '4294967296' is no number from 0 to 4294967295"),
+        (["--seeds", "9" * 5000], "9' is no number from 0 to 4294967295"),
         (["--workers", "0"], "--workers 0: at least 1"),
         (["--flags", "'"], '--flags "\'": No closing quotation'),
+        (["--flags=--seed 5"], "--flags '--seed 5': --seed is not for --flags; leave it out"),
+        (["--flags=--steps 9 --out=x"], "--out is not for --flags; leave it out"),
+        (["--flags=--help"], "--help is not for --flags; leave it out"),
     ],
 )
 def test_bad_input_is_one_message(tmp_path, capsys, words, complaint):
-    with pytest.raises(SystemExit) as ended:
-        lite(tmp_path / "out", *words)
-    assert ended.value.code == 2
-    assert complaint in capsys.readouterr().err
+    assert complaint in refusal(capsys, tmp_path / "out", *words)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "out, complaint",
+    [
+        ("~no-such-user/x", "--out '~no-such-user/x': "),
+        ("/dev/null/x", "--out /dev/null/x: no folder can be made there (Not a directory)"),
+        ("a\udcff", "--out 'a\\udcff': "),
+        ("", "--out '': name a folder"),
+    ],
+)
+def test_a_folder_that_cannot_be_made_is_one_message(tmp_path, monkeypatch, capsys, out, complaint):
+    monkeypatch.chdir(tmp_path)
+    assert complaint in refusal(capsys, out, "--methods", "ppo", "--seeds", "0")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_absent_package_is_one_message(tmp_path, capsys, monkeypatch):

@@ -7,12 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmbench.catalog import Task, select
-from mmbench.evaluation.protocol import PROTOCOLS, Entrant, Protocol
+from mmbench.evaluation.protocol import FREE, PROTOCOLS, Entrant, Protocol
 from newt_agent.config import RunConfig
 from newt_agent.method import Method
-
-FREE = ("seed", "out", "skip_missing", "imports", "on_error", "checkpoint_every", "wandb")
-"""Settings that a protocol leaves to the user."""
 
 
 def preset_names(method: type[Method]) -> tuple[str, ...]:

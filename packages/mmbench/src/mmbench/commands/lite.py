@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,9 @@ from mmbench.catalog import select
 from mmbench.evaluation.protocol import LITE
 from mmbench.runs import RunError, to_json
 from mmbench.shell import command, plural
+
+_LARGEST_SEED = 2**32 - 1
+"""What the methods take."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,16 +53,13 @@ class LiteRun:
                 else.
             SystemExit: Runs failed; their last lines are printed.
         """
-        from mmbench.lite import Runner, make_jobs
+        from mmbench.lite import Runner, make_jobs, split_flags
 
         if self.workers < 1:
             raise RunError(f"--workers {self.workers}: at least 1")
-        out = Path(self.out).expanduser().absolute()
+        out = self._folder()
         rows = list(dict.fromkeys(part.strip() for part in self.methods.split(",")))
-        try:
-            flags = shlex.split(self.flags)
-        except ValueError as error:
-            raise RunError(f"--flags {self.flags!r}: {error}") from error
+        flags = split_flags(self.flags)
         if self.skip_missing:
             flags.append("--skip-missing")
         jobs = make_jobs("lite", LITE, rows, self._seeds(), out, flags)
@@ -77,11 +76,22 @@ class LiteRun:
         report = command("mmbench", "report", out, "--out", out / "report")
         print(f"all {plural(len(jobs), 'run')} done: {report}")
 
+    def _folder(self) -> Path:
+        if not self.out:
+            raise RunError("--out '': name a folder")
+        try:
+            folder = Path(self.out).expanduser().absolute()
+            str(folder).encode()  # not every name can be printed
+        except (OSError, RuntimeError, ValueError) as error:
+            raise RunError(f"--out {self.out!r}: {error}; choose another") from error
+        return folder
+
     def _seeds(self) -> list[int]:
         seeds = []
-        for part in self.seeds.split(","):
-            if not part.strip().isdecimal():
-                raise RunError(f"--seeds {self.seeds}: {part.strip()!r} is no number of 0 or more")
+        for part in map(str.strip, self.seeds.split(",")):
+            # Python reads no number of thousands of digits.
+            if not part.isdecimal() or len(part) > 10 or int(part) > _LARGEST_SEED:
+                raise RunError(f"--seeds: {part!r} is no number from 0 to {_LARGEST_SEED}")
             seeds.append(int(part))
         return list(dict.fromkeys(seeds))
 

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+FREE = ("seed", "out", "skip_missing", "imports", "on_error", "checkpoint_every", "wandb")
+"""Settings that a protocol leaves to the user."""
+
 
 @dataclass(frozen=True)
 class Entrant:

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from mmbench.evaluation.protocol import Protocol
-from mmbench.evaluation.report import read_result
 from mmbench.evaluation.report.results import Result, to_csv
-from mmbench.lite.jobs import Job
-from mmbench.runs import RunError, write_atomically
+from mmbench.lite.jobs import Job, read_run
+from mmbench.runs import RunError, explain, write_atomically
 from mmbench.runs.folder import EVAL
 from mmbench.runs.lock import FolderLock
 
@@ -65,11 +64,15 @@ class Runner:
             The runs that failed.
 
         Raises:
-            RunError: Another process works in the folder.
+            RunError: Another process works in the folder, or no folder can be made there.
         """
-        self._out.mkdir(parents=True, exist_ok=True)
-        (self._out / "logs").mkdir(exist_ok=True)
-        lock = FolderLock(self._out)
+        try:
+            (self._out / "logs").mkdir(parents=True, exist_ok=True)
+            lock = FolderLock(self._out)
+        except OSError as error:
+            raise RunError(
+                f"--out {self._out}: no folder can be made there ({error.strerror}); choose another"
+            ) from error
         try:
             with _interrupting():
                 return self._run()
@@ -79,29 +82,38 @@ class Runner:
 
     def _run(self) -> list[Job]:
         waiting = [job for job in self._jobs if not job.done]
-        if len(waiting) < len(self._jobs):
-            self._say(
-                f"{len(self._jobs) - len(waiting)} of {len(self._jobs)} runs are done already"
-            )
+        self._results = {job: job.result() for job in self._jobs if job not in waiting}
+        if self._results:
+            self._say(f"{len(self._results)} of {len(self._jobs)} runs are done already")
+        for job, result in self._results.items():
+            if result.protocol is not None and not result.protocol.kept:
+                self._say(f"{job.name} is {result.protocol}")
         self._others = list(self._finished_before())
         self._write_table()
         failed: list[Job] = []
         told = time.monotonic()
         while waiting or self._running:
             while waiting and len(self._running) < self._workers:
-                self._start(waiting.pop(0))
+                job = waiting.pop(0)
+                try:
+                    self._start(job)
+                except (RunError, OSError) as error:
+                    failed.append(job)
+                    reason = explain(error) if isinstance(error, OSError) else None
+                    self._say(f"{job.name} failed: {reason or error}")
             time.sleep(_POLL_SECONDS)
             for job, process in list(self._running.items()):
                 if process.poll() is None:
                     continue
                 del self._running[job]
-                if process.returncode == 0 and job.done:
+                problem = self._take_in(job, process.returncode)
+                if problem:
+                    failed.append(job)
+                    self._say(f"{job.name} failed ({problem}):")
+                    self._say(_last_lines(self._log(job)))
+                else:
                     self._write_table()
                     self._say(f"{job.name} is done: {self._score(job)}; {self._left(waiting)}")
-                else:
-                    failed.append(job)
-                    self._say(f"{job.name} failed (exit code {process.returncode}):")
-                    self._say(_last_lines(self._log(job)))
             if self._running and time.monotonic() - told > _TELL_SECONDS:
                 told = time.monotonic()
                 self._say(self._left(waiting))
@@ -118,9 +130,21 @@ class Runner:
         words = job.words()
         self._say(f"{job.name} {'goes on' if job.begun else 'begins'}")
         with self._log(job).open("ab") as log:
-            log.write(f"$ {' '.join(words)}\n".encode())
+            log.write(f"$ {' '.join(words)}\n".encode(errors="backslashreplace"))
             log.flush()
             self._running[job] = _spawn(words, log)
+
+    def _take_in(self, job: Job, code: int) -> str:
+        """Reads what a run that has ended scored; returns why it cannot be, or nothing."""
+        if code != 0:
+            return f"exit code {code}"
+        try:
+            if not job.done:
+                return "it ended before it was done"
+            self._results[job] = job.result()
+        except RunError as error:
+            return str(error)
+        return ""
 
     def _stop(self) -> None:
         """Asks the runs to save and to end, and waits for them."""
@@ -136,9 +160,10 @@ class Runner:
     def _score(self, job: Job) -> str:
         result = self._results[job]
         scores = [row.score for row in result.tasks.values()]
+        other = f", {result.protocol}" if result.protocol and not result.protocol.kept else ""
         return (
             f"score {sum(scores) / len(scores):.3f} on {len(scores)} of {result.asked} tasks in "
-            f"{result.seconds / 60:.1f} minutes"
+            f"{result.seconds / 60:.1f} minutes{other}"
         )
 
     def _left(self, waiting: Sequence[Job]) -> str:
@@ -165,15 +190,13 @@ class Runner:
         own = {job.folder for job in self._jobs}
         for evaluation in sorted(self._out.glob(f"*/{EVAL}")):
             if evaluation.parent not in own:
-                with contextlib.suppress(RunError):  # no run, or of another protocol
-                    yield read_result(str(evaluation.parent))
+                with contextlib.suppress(RunError):  # no run, or one that is not finished
+                    yield read_run(evaluation.parent)
 
     def _write_table(self) -> None:
-        """Writes ``runs.csv`` anew, from the folders of the finished runs."""
-        for job in self._jobs:
-            if job not in self._results and job.done:
-                self._results[job] = read_result(str(job.folder))
-        results = [*(self._results[job] for job in self._jobs if job.done), *self._others]
+        """Writes ``runs.csv`` anew."""
+        done = [self._results[job] for job in self._jobs if job in self._results]
+        results = [*done, *self._others]
         packages = sorted({name for result in results for name in result.versions})
         header = [
             *("method", "seed", "protocol", "score", "tasks", "missing", "steps", "minutes"),
@@ -226,5 +249,8 @@ def _interrupting() -> Iterator[None]:
 
 
 def _last_lines(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        return f"  no log ({error.strerror}): {path}"
     return "\n".join(f"  {line}" for line in [*lines[-_LAST_LINES:], f"all of it: {path}"])
