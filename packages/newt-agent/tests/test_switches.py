@@ -55,8 +55,12 @@ SWITCHES = {
     "part of demonstrations": ({"demo_fraction": 0.25}, {"batch"}),
     "no oversampling": ({"demo_fraction": 0.0}, {"batch"}),
     "no imitation": (part("loss", bc_coef=0.0), {"gradient of the policy"}),
+    "imitation": (
+        part("loss", pretrain_bc_coef=3.0),  # later it counts as much
+        GRADIENTS - {"gradient of the model"},
+    ),
     "imitation in pretraining": (
-        part("loss", pretrain_bc_coef=3.0),
+        part("loss", bc_coef=1.0, pretrain_bc_coef=3.0),
         {"gradient of the model in pretraining", "gradient of the policy in pretraining"},
     ),
     "no demonstrations": (
