@@ -59,10 +59,11 @@ class Report(TaskCommand):
 
 def _sources(given: str) -> list[str]:
     """Returns what is meant by a path, or by NAME=PATH: all runs that lie there."""
-    name, named, path = given.partition("=")
-    if not named or Path(given).exists():
-        name, named, path = "", "", given
-    return [f"{name}{named}{run}" for run in _runs_in(user_path(path, "the path of a run"))]
+    from mmbench.evaluation.report.results import split_name
+
+    name, path = split_name(given)
+    runs = _runs_in(user_path(path, "the path of a run"))
+    return [f"{name}={run}" if name else str(run) for run in runs]
 
 
 def _runs_in(place: Path) -> list[Path]:

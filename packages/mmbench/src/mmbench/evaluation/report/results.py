@@ -108,6 +108,12 @@ class Result:
         }
 
 
+def split_name(source: str) -> tuple[str, str]:
+    """Takes ``NAME=PATH`` apart; the name is empty where none is given."""
+    name, given, path = source.partition("=")
+    return ("", source) if not given or Path(source).exists() else (name, path)
+
+
 def read_result(source: str) -> Result:
     """Reads a run's folder or a result file.
 
@@ -117,9 +123,7 @@ def read_result(source: str) -> Result:
     Raises:
         RunError: It is neither, is not complete, or an entry is not what it has to be.
     """
-    name, given, path = source.partition("=")
-    if not given or Path(source).exists():
-        name, path = "", source
+    name, path = split_name(source)
     place = Path(path).expanduser()
     if place.is_dir():
         result = _read_folder(place, name)
