@@ -148,6 +148,7 @@ def test_runs_are_done_and_counted_once(tmp_path, learners, capsys):
     begun = [line.split()[0] for line in told.splitlines() if line.endswith(" begins")]
     assert begun == ["newt-no-demos-1", "fast_td3-1", "newt-no-demos-0", "fast_td3-0"]
     assert "4 of 4 runs done, about 0 min left" in told
+    assert "4 runs to do, 2 at a time; stop with Ctrl-C, and the same command goes on" in told
     with (tmp_path / "out" / "runs.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["method"], row["seed"]) for row in rows] == [
@@ -187,16 +188,19 @@ def test_a_killed_comparison_goes_on(tmp_path, learners, capsys, signal_sent):
         f"cli.main(['lite', 'run', '--out', {str(out)!r}, '--methods', 'brc,fast_td3', "
         "'--seeds', '0'])"
     )
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL)
+    with (tmp_path / "told").open("w") as told:
+        process = subprocess.Popen([sys.executable, "-c", script], stdout=told)
     logs = [out / "logs" / f"{name}-0.txt" for name in ("brc", "fast_td3")]
     wait_for(lambda: all(log.is_file() and "learning" in log.read_text() for log in logs))
     process.send_signal(signal_sent)
     process.wait()
+    if signal_sent == signal.SIGTERM:
+        assert "the same command goes on" in (tmp_path / "told").read_text().splitlines()[-1]
     wait_for(lambda: not learners_alive(out))
     learners.unlink()
     lite(out, "--methods", "brc,fast_td3", "--seeds", "0")
     told = capsys.readouterr().out
-    assert told.count(" goes on") == 2 and "all 2 runs done" in told
+    assert told.count("-0 goes on") == 2 and "all 2 runs done" in told
 
 
 def wait_for(condition):

@@ -12,7 +12,10 @@ from reported import compared, write_file, write_run
 
 from mmbench.catalog import select
 from mmbench.cli import main
+from mmbench.evaluation.protocol import LITE
 from mmbench.evaluation.report import read_result, tables
+from mmbench.evaluation.report.curve import curve_of
+from mmbench.evaluation.report.plots import styles
 from mmbench.evaluation.report.tables import shown
 from mmbench.runs import RunError
 
@@ -32,6 +35,19 @@ def test_a_run_folder_holds_all_that_a_report_needs(tmp_path):
         "mw-reach": 0.25,
     }
     assert run.curve == ((520.0, 50.0, 0.125), (1000.0, 100.0, 0.25))
+
+
+def test_what_only_pretrains_has_a_curve_from_before_to_after():
+    rows = [
+        {"step": "0", "phase": phase, "task": task, "score": score, "seconds": seconds}
+        for phase, score, seconds in (
+            ("random", "0.9", "1"),
+            ("before", "0", "2"),
+            ("after", "0.5", "9"),
+        )
+        for task in ("walker-walk", "mw-reach")
+    ]
+    assert curve_of(rows) == ((0.0, 2.0, 0.0), (0.0, 9.0, 0.5))
 
 
 def test_folders_and_files_of_others_stand_in_one_report(tmp_path, capsys):
@@ -160,6 +176,16 @@ def test_check_writes_nothing(tmp_path, capsys, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
+def test_check_tells_of_every_run(tmp_path, capsys):
+    damaged = [write_file(tmp_path / f"{seed}.json", seed=seed, format=0) for seed in range(2)]
+    with pytest.raises(SystemExit):
+        main(["report", "--check", *damaged, write_file(tmp_path / "good.json")])
+    told = capsys.readouterr()
+    assert "ours, seed 0, 2 tasks" in told.out
+    assert all(f"{path}: format is 0" in told.err for path in damaged)
+    assert "2 of 3 runs cannot be read" in told.err
+
+
 def test_an_unfinished_run_is_refused(tmp_path):
     path = write_run(tmp_path / "run")
     (tmp_path / "run" / "eval.json").unlink()
@@ -168,6 +194,41 @@ def test_an_unfinished_run_is_refused(tmp_path):
     longer = write_run(tmp_path / "longer", steps=5000, evaluated=1000)
     with pytest.raises(RunError, match="is not finished: it was evaluated at 1,000 of 5,000"):
         read_result(longer)
+
+
+def test_an_unfinished_run_stops_no_report_of_the_folder_around_it(tmp_path, capsys):
+    write_run(tmp_path / "runs" / "done")
+    write_run(tmp_path / "runs" / "longer", seed=1, steps=5000, evaluated=1000)
+    main(["report", str(tmp_path / "runs"), "--out", str(tmp_path / "out")])
+    told = capsys.readouterr()
+    assert "| ppo | 0.375 | 0.375 | 2 of 2 | 1 |" in told.out
+    assert re.search("left out: .*longer is not finished", told.err)
+    with pytest.raises(SystemExit):
+        main(["report", str(tmp_path / "runs" / "longer"), "--out", str(tmp_path / "out")])
+
+
+def test_a_method_has_its_colour_in_every_report():
+    def colours(*methods):
+        return {name: colour for name, (colour, _) in styles(methods).items()}
+
+    assert colours("newt", "bc")["bc"] == colours("ppo", "bc", "mine")["bc"]
+    assert colours("a", "newt", "b") == colours("b", "a", "newt")
+    every = styles([*LITE.entrants, *map(str, range(18))])
+    assert len(set(every.values())) == len(every)
+
+
+def test_pictures_have_captions_that_say_what_is_drawn(tmp_path):
+    def captions(runs):
+        main(["report", *runs, "--out", str(tmp_path / "out")])
+        texts = [(tmp_path / "out" / f"report.{kind}").read_text() for kind in ("md", "html")]
+        found = re.findall(r"^!\[\w+\]\(\w+\.png\)\n\n(.+)$", texts[0], re.MULTILINE)
+        assert len(found) == 3
+        assert all(f"<figcaption>{caption}</figcaption>" in texts[1] for caption in found)
+        return " ".join(found)
+
+    runs = [write_run(tmp_path / f"run{seed}", seed) for seed in range(3)]
+    assert "A band" not in captions(runs[:2]) and "intervals" not in captions(runs[:2])
+    assert "A band" in captions(runs) and "95 % intervals" in captions(runs)
 
 
 def test_two_versions_of_a_protocol_are_never_in_one_report(tmp_path, monkeypatch):

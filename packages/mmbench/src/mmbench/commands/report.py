@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from mmbench.commands import TaskCommand, user_path
 from mmbench.runs import RunError
 from mmbench.shell import plural
+
+if TYPE_CHECKING:
+    from mmbench.evaluation.report import Result
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,16 +39,13 @@ class Report(TaskCommand):
         Raises:
             RunError: A run cannot be read, or two cannot stand in one report.
         """
-        from mmbench.evaluation.report import Comparison, read_result, total, write_report
+        from mmbench.evaluation.report import Comparison, total, write_report
 
         if not self.runs:
             raise RunError("no run: give the folders of finished runs, or result files")
         out = user_path(self.out, "--out")
-        results = [read_result(source) for run in self.runs for source in _sources(run)]
+        results = list(_read(self.runs, self.check))
         if self.check:
-            for result in results:
-                told = f"{result.method}, seed {result.seed}, {len(result.tasks)} tasks"
-                print(f"{result.source}: {told}, protocol {result.protocol or 'none'}")
             return
         methods = plural(len({result.method for result in results}), "method")
         print(f"comparing {plural(len(results), 'run')} of {methods} ...", file=sys.stderr)
@@ -57,23 +57,49 @@ class Report(TaskCommand):
         print(f"\n{files[0]} and {len(files) - 1} more files")
 
 
+def _read(given: Sequence[str], check: bool) -> Iterator[Result]:
+    """Reads all runs; to check, also past those that cannot be read, and says what each is.
+
+    Raises:
+        RunError: A run cannot be read; to check, how many cannot, once all were tried.
+    """
+    from mmbench.evaluation.report import UnfinishedError, read_result
+
+    problems = count = 0
+    for run in given:
+        sources = _sources(run)
+        for source in sources:
+            count += 1
+            try:
+                result = read_result(source)
+            except UnfinishedError as error:
+                if source == run and not check:
+                    raise
+                print(f"left out: {error}", file=sys.stderr)
+                problems += source == run
+                continue
+            except RunError as error:
+                if not check:
+                    raise
+                print(error, file=sys.stderr)
+                problems += 1
+                continue
+            if check:
+                told = f"{result.method}, seed {result.seed}, {plural(len(result.tasks), 'task')}"
+                print(f"{result.source}: {told}, protocol {result.protocol or 'none'}")
+            yield result
+    if problems:
+        raise RunError(f"{problems} of {plural(count, 'run')} cannot be read")
+
+
 def _sources(given: str) -> list[str]:
     """Returns what is meant by a path, or by NAME=PATH: all runs that lie there."""
     from mmbench.evaluation.report.results import split_name
 
     name, path = split_name(given)
-    runs = _runs_in(user_path(path, "the path of a run"))
-    return [f"{name}={run}" if name else str(run) for run in runs]
-
-
-def _runs_in(place: Path) -> list[Path]:
-    """Returns the finished runs, or the result files, in a folder; elsewhere what was given."""
+    place = user_path(path, "the path of a run")
     if (place / "config.json").is_file():
-        return [place]
+        return [given]
     runs = sorted(path.parent for path in place.glob("*/config.json"))
-    if not runs:
-        return sorted(place.glob("[!.]*.json")) or [place]
-    for run in runs:
-        if not (run / "eval.json").is_file():
-            print(f"left out, as it is not finished: {run}", file=sys.stderr)
-    return [run for run in runs if (run / "eval.json").is_file()]
+    runs = runs or sorted(place.glob("[!.]*.json"))
+    return [f"{name}={run}" if name else str(run) for run in runs] or [given]

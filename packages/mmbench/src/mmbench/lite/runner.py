@@ -19,11 +19,13 @@ from mmbench.lite.jobs import Job, read_run
 from mmbench.runs import RunError, explain, write_atomically
 from mmbench.runs.folder import EVAL
 from mmbench.runs.lock import FolderLock
+from mmbench.shell import plural
 
 TABLE = "runs.csv"
 _POLL_SECONDS = 0.2
+_FIRST_SECONDS = 30.0
 _TELL_SECONDS = 300.0
-"""Between two lines that say how far the runs are."""
+"""Until the first line that says how far the runs are, and between two."""
 _BUSY_SECONDS = 120.0
 """How long a run of an earlier call may take to save and to end."""
 _LAST_LINES = 5
@@ -76,6 +78,9 @@ class Runner:
         try:
             with _interrupting():
                 return self._run()
+        except KeyboardInterrupt:
+            self._say("stopping: the runs save what they have; the same command goes on")
+            raise
         finally:
             self._stop()
             lock.close()
@@ -91,7 +96,13 @@ class Runner:
         self._others = list(self._finished_before())
         self._write_table()
         failed: list[Job] = []
-        told = time.monotonic()
+        if waiting:
+            at_once = min(self._workers, len(waiting))
+            self._say(
+                f"{plural(len(waiting), 'run')} to do, {at_once} at a time; stop with Ctrl-C, and "
+                f"the same command goes on. What they print: {self._out / 'logs'}"
+            )
+        tell = time.monotonic() + _FIRST_SECONDS
         while waiting or self._running:
             while waiting and len(self._running) < self._workers:
                 job = waiting.pop(0)
@@ -114,8 +125,8 @@ class Runner:
                 else:
                     self._write_table()
                     self._say(f"{job.name} is done: {self._score(job)}; {self._left(waiting)}")
-            if self._running and time.monotonic() - told > _TELL_SECONDS:
-                told = time.monotonic()
+            if self._running and time.monotonic() > tell:
+                tell = time.monotonic() + _TELL_SECONDS
                 self._say(self._left(waiting))
         return failed
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from mmbench.evaluation.report.comparison import Comparison
 from mmbench.evaluation.report.folder import PAGE, make_folder, publish, result_files
 from mmbench.evaluation.report.page import page
-from mmbench.evaluation.report.plots import pictures, require_matplotlib
-from mmbench.evaluation.report.results import FORMAT, Result, read_result
+from mmbench.evaluation.report.plots import Picture, pictures, require_matplotlib
+from mmbench.evaluation.report.results import FORMAT, Result, UnfinishedError, read_result
 from mmbench.evaluation.report.tables import Table, escaped, tables, total
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Comparison",
     "Result",
     "Table",
+    "UnfinishedError",
     "read_result",
     "tables",
     "total",
@@ -54,7 +55,7 @@ def write_report(comparison: Comparison, out: Path, title: str = "Comparison") -
         PAGE: page(title, comparison.notes, shown, drawn),
         "report.md": _markdown(title, comparison.notes, shown, drawn),
         **{f"{table.name}.csv": table.csv() for table in shown},
-        **{f"{name}.png": picture for name, picture in drawn.items()},
+        **{f"{name}.png": picture.png for name, picture in drawn.items()},
         **result_files(results),
     }
     publish(out, content)
@@ -62,11 +63,13 @@ def write_report(comparison: Comparison, out: Path, title: str = "Comparison") -
 
 
 def _markdown(
-    title: str, notes: Sequence[str], shown: Sequence[Table], drawn: dict[str, bytes]
+    title: str, notes: Sequence[str], shown: Sequence[Table], drawn: dict[str, Picture]
 ) -> str:
     parts = [f"# {escaped(title)}\n"]
     if notes:
         parts.append("\n".join(f"* {escaped(note)}" for note in notes) + "\n")
     first, *others = (table.markdown() for table in shown)
-    links = "\n".join(f"![{name}]({name}.png)" for name in drawn) + "\n"
+    links = "".join(
+        f"![{name}]({name}.png)\n\n{picture.caption}\n\n" for name, picture in drawn.items()
+    )
     return "\n".join([*parts, first, links, *others])

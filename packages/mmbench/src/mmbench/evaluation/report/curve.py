@@ -45,12 +45,14 @@ def curve_of(rows: Sequence[dict[str, str]]) -> Curve:
 
 
 def _evaluations(rows: Sequence[dict[str, str]]) -> Curve:
-    points: dict[float, list[dict[str, str]]] = {}
+    # What only pretrains is evaluated twice at step 0, before and after.
+    points: dict[tuple[float, int], list[dict[str, str]]] = {}
     for row in rows:
         if row["phase"] in _EVALUATIONS:
-            points.setdefault(float(row["step"]), []).append(row)
+            point = (float(row["step"]), _EVALUATIONS.index(row["phase"]))
+            points.setdefault(point, []).append(row)
     curve = []
-    for step, own in sorted(points.items()):
+    for (step, _), own in sorted(points.items()):
         scores: dict[str, list[float]] = {}
         for row in own:
             scores.setdefault(row["task"], []).append(float(row["score"]))

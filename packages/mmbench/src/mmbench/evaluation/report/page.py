@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from mmbench.evaluation.report.comparison import Statistic
+from mmbench.evaluation.report.plots import Picture
 from mmbench.evaluation.report.tables import Cell, Table, shown
 
 _STYLE = """
@@ -60,15 +61,9 @@ for (const table of document.querySelectorAll("table")) {
 }
 """
 
-_CAPTIONS = {
-    "aggregate": "Mean and interquartile mean with 95 % intervals",
-    "curve_steps": "Mean score against steps; the band is from the least to the best run",
-    "curve_time": "Mean score against the time of the clock",
-}
-
 
 def page(
-    title: str, notes: Sequence[str], tables: Sequence[Table], pictures: Mapping[str, bytes]
+    title: str, notes: Sequence[str], tables: Sequence[Table], pictures: Mapping[str, Picture]
 ) -> str:
     """Builds the page.
 
@@ -76,7 +71,7 @@ def page(
         title: Its heading.
         notes: What a reader has to know first.
         tables: In their order.
-        pictures: PNG files by name; they are put into the page.
+        pictures: By name; they are put into the page.
     """
     first, *others = map(_section, tables)
     listed = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
@@ -86,7 +81,7 @@ def page(
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>\n"
         f"<h1>{html.escape(title)}</h1>\n"
         f"{f'<ul>{listed}</ul>' if notes else ''}\n{first}\n"
-        f'<div class="pictures">{"".join(map(_picture, pictures.items()))}</div>\n'
+        f'<div class="pictures">{"".join(map(_picture, pictures.values()))}</div>\n'
         f"{''.join(others)}<script>{_SCRIPT}</script></body></html>\n"
     )
 
@@ -128,10 +123,9 @@ def _heat(score: float) -> str:
     )
 
 
-def _picture(named: tuple[str, bytes]) -> str:
-    name, content = named
-    caption = html.escape(_CAPTIONS[name])
-    data = base64.b64encode(content).decode()
+def _picture(picture: Picture) -> str:
+    caption = html.escape(picture.caption)
+    data = base64.b64encode(picture.png).decode()
     return (
         f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
         f"<figcaption>{caption}</figcaption></figure>"

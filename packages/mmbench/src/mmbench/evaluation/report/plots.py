@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import math
 import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mmbench.evaluation.aggregate import LEAST_RUNS
+from mmbench.evaluation.protocol import PROTOCOLS
 from mmbench.evaluation.report.comparison import Comparison, Entry
 from mmbench.evaluation.report.curve import Curve
 from mmbench.runs import RunError
@@ -25,6 +28,7 @@ _COLOURS = (
 )
 """Okabe and Ito's, which the colour-blind can tell apart, and two more."""
 _DASHES = ("-", "--", ":")
+_KNOWN = tuple(dict.fromkeys(row for one in PROTOCOLS.values() for row in one.entrants))
 _SIZE = (7.2, 4.2)
 _POINTS = 60
 _LONGEST = 28
@@ -44,14 +48,40 @@ def require_matplotlib() -> None:
         raise RunError(f"the pictures need matplotlib: {install}") from error
 
 
-def pictures(comparison: Comparison) -> dict[str, bytes]:
-    """Draws the pictures: PNG files, by the names that they shall have."""
-    drawn: dict[str, Figure | None] = {
-        "aggregate": _aggregate(comparison),
-        "curve_steps": _curves(comparison, "agent steps (updates, where none are taken)", 0),
-        "curve_time": _curves(comparison, "minutes of the clock", 1),
+@dataclass(frozen=True)
+class Picture:
+    """A picture.
+
+    Attributes:
+        caption: What it shows, as a sentence.
+        png: The content of its file.
+    """
+
+    caption: str
+    png: bytes
+
+
+def pictures(comparison: Comparison) -> dict[str, Picture]:
+    """Draws the pictures, by the names that their files shall have."""
+    several = any(len(entry.runs) >= LEAST_RUNS for entry in comparison.entries)
+    whole = "Mean and interquartile mean"
+    whole += f", with 95 % intervals of {LEAST_RUNS} or more runs." if several else "."
+    along = (
+        " Training episodes of the methods that act while they learn, evaluations of the others."
+    )
+    if any(len(entry.runs) >= LEAST_RUNS and _has_curves(entry) for entry in comparison.entries):
+        along += " A band goes from the least to the best run."
+    steps, clock = "agent steps (updates, where none are taken)", "minutes of the clock"
+    drawn = {
+        "aggregate": (whole, _aggregate(comparison)),
+        "curve_steps": (f"Mean score against steps.{along}", _curves(comparison, steps, 0)),
+        "curve_time": (f"Mean score against time.{along}", _curves(comparison, clock, 1)),
     }
-    return {name: _png(figure) for name, figure in drawn.items() if figure is not None}
+    return {
+        name: Picture(caption, _png(figure))
+        for name, (caption, figure) in drawn.items()
+        if figure is not None
+    }
 
 
 def _png(figure: Figure) -> bytes:
@@ -75,12 +105,12 @@ def _figure(height: float = _SIZE[1]) -> tuple[Figure, Axes]:
 
 def _aggregate(comparison: Comparison) -> Figure:
     """Mean and interquartile mean of each method, with intervals where there are any."""
-    entries = comparison.entries
+    entries, styles = comparison.entries, _styles(comparison)
     figure, axes = _figure(1.3 + 0.42 * len(entries))
     for shift, name, marker in ((-0.13, "mean", "o"), (0.13, "IQM", "D")):
         for at, entry in enumerate(entries):
             own = entry.mean if name == "mean" else entry.iqm
-            colour = _style(at)[0]
+            colour = styles[entry.method][0]
             if not math.isnan(own.interval[0]):
                 axes.plot(own.interval, [at + shift] * 2, color=colour, linewidth=2.5, alpha=0.5)
             axes.plot(own.value, at + shift, marker, color=colour, markersize=6)
@@ -101,8 +131,9 @@ def _curves(comparison: Comparison, label: str, column: int) -> Figure | None:
     if not drawn:
         return None
     figure, axes = _figure()
+    styles = _styles(comparison)
     for at, entry in drawn:
-        colour, dash = _style(at)
+        colour, dash = styles[entry.method]
         x, values = _on_grid([run.curve for run in entry.runs], column)
         scale = 1 / 60 if column else 1
         axes.plot(
@@ -149,5 +180,19 @@ def _on_grid(curves: list[Curve], column: int) -> tuple[np.ndarray, np.ndarray]:
     return x, np.array(values)
 
 
-def _style(at: int) -> tuple[str, str]:
-    return _COLOURS[at % len(_COLOURS)], _DASHES[at // len(_COLOURS) % len(_DASHES)]
+def _styles(comparison: Comparison) -> dict[str, tuple[str, str]]:
+    """Colour and dash of each method."""
+    return styles(entry.method for entry in comparison.entries)
+
+
+def styles(methods: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Returns colour and dash of each method.
+
+    A method of a protocol has its own, in every report; the others share what is left, by name.
+    """
+    every = [(colour, dash) for dash in _DASHES for colour in _COLOURS]
+    names = set(methods)
+    own = {name: every[_KNOWN.index(name)] for name in _KNOWN if name in names}
+    left = [style for style in every if style not in own.values()]
+    others = sorted(names - set(own))
+    return own | {name: left[at % len(left)] for at, name in enumerate(others)}

@@ -114,6 +114,10 @@ def split_name(source: str) -> tuple[str, str]:
     return ("", source) if not given or Path(source).exists() else (name, path)
 
 
+class UnfinishedError(RunError):
+    """A run that has not reached its end."""
+
+
 def read_result(source: str) -> Result:
     """Reads a run's folder or a result file.
 
@@ -121,7 +125,8 @@ def read_result(source: str) -> Result:
         source: Its path; ``NAME=PATH`` gives the method another name in the tables.
 
     Raises:
-        RunError: It is neither, is not complete, or an entry is not what it has to be.
+        UnfinishedError: It is the folder of a run that has not reached its end.
+        RunError: It is neither, or an entry is not what it has to be.
     """
     name, path = split_name(source)
     place = Path(path).expanduser()
@@ -144,7 +149,9 @@ def _read_folder(path: Path, name: str) -> Result:
     folder = RunFolder.open(path)
     config = folder.read_config()
     if not (folder.path / "eval.json").is_file():
-        raise RunError(f"{path} is not finished: it holds no eval.json. Leave it out, or resume it")
+        raise UnfinishedError(
+            f"{path} is not finished: it holds no eval.json. Leave it out, or resume it"
+        )
     rows = folder.metrics.rows()
     given = _Entries(f"{path}/config.json", config)
     evaluation = _Entries(f"{path}/eval.json", read_json(folder.path / "eval.json"))
@@ -152,7 +159,7 @@ def _read_folder(path: Path, name: str) -> Result:
     step = evaluation.count("step", 0)
     length = settings.get("updates", settings.get("steps"))
     if isinstance(length, int) and step < length:
-        raise RunError(
+        raise UnfinishedError(
             f"{path} is not finished: it was evaluated at {step:,} of {length:,}. Leave it out, or "
             "resume it"
         )
