@@ -1,12 +1,14 @@
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from batches import noise_batch
 
 from mmbench import catalog
 from newt_agent.learner import Learner, OptimizerConfig
-from newt_agent.losses import LossConfig
+from newt_agent.losses import LossConfig, update_noise
+from newt_agent.maths import two_heads
 from newt_agent.planner import PlannerConfig
 from newt_agent.planning_agent import PlanningAgent
 
@@ -55,6 +57,26 @@ def test_learning_rates_fall_at_the_end_only():
     constant = make(lr=1e-3)
     constant.set_progress(1.0)
     assert constant.optimizer.param_groups[-1]["lr"].item() == pytest.approx(1e-3)
+
+
+def test_scale_can_begin_with_the_spread_of_the_policy_s_values():
+    learner, batch = make(), noise_batch(3, seed=0)
+    for head in learner.model.q_net.parameters():
+        torch.nn.init.normal_(head, std=0.3, generator=torch.Generator().manual_seed(1))
+    before = {name: value.clone() for name, value in learner.model.state_dict().items()}
+    learner.start_scale(batch, torch.Generator().manual_seed(0))
+    # The same draws: the first states' values, of two heads, by the policy's actions.
+    noise = update_noise(learner.model, batch)
+    noise.draw(torch.Generator().manual_seed(0), 1.0)
+    context = learner.model.context(batch.task)
+    z = learner.model.encode(batch.obs[0], context)
+    action, _ = learner.model.sample_action(z, context, noise.action[0])
+    logits = learner.model.Q(z, action, context, heads=two_heads(noise.heads))
+    q = learner.model.decode(logits).mean(0).detach().numpy()
+    low, high = np.percentile(q, [5, 95])
+    assert high - low > 1.5
+    assert learner.scale.value.item() == pytest.approx(high - low, rel=1e-4)
+    assert all(torch.equal(value, before[n]) for n, value in learner.model.state_dict().items())
 
 
 def test_saved_and_loaded_continues_the_same():

@@ -129,3 +129,10 @@ def test_running_scale_never_falls_below_one_and_ignores_nan():
     other = RunningScale()
     other.load_state_dict(scale.state_dict())
     assert other.value == 3
+
+
+@pytest.mark.parametrize(("spread", "value"), [(300.0, 300), (0.1, 1), (math.nan, 1)])
+def test_running_scale_can_begin_with_a_spread(spread, value):
+    scale = RunningScale()
+    scale.start(torch.tensor(spread))
+    assert scale.value == value

@@ -136,6 +136,22 @@ def test_the_policy_takes_the_first_steps_where_it_was_pretrained(
     assert len(drawn) == bool(updates)
 
 
+@pytest.mark.parametrize(("updates", "first"), [(10, 7), (0, 1)])
+def test_a_pretrained_policy_s_values_are_scaled_from_its_first_update_on(
+    make_trainer, updates, first, monkeypatch
+):
+    trainer = make_trainer(config=settings(pretrain_updates=updates, demo_fraction=0.5))
+    learner, seen = trainer.method.learner, []
+    monkeypatch.setattr(learner.scale, "spread", lambda values: torch.tensor(7.0))
+    update = learner.update
+    monkeypatch.setattr(
+        learner, "update", lambda *args: seen.append(float(learner.scale.value)) or update(*args)
+    )
+    trainer.run()
+    assert seen[0] == first
+    assert seen[-1] == pytest.approx(7 - (7 - first) * 0.99 ** (len(seen) - 1))
+
+
 @pytest.mark.parametrize("fraction", [0.0, 0.25, 1.0])
 def test_a_part_of_each_batch_is_of_demonstrations(make_trainer, fraction, monkeypatch):
     config = settings(demo_fraction=fraction, pretrain_updates=0, batch_size=8)
@@ -185,11 +201,16 @@ def test_plans_are_constrained_where_the_policy_knows_something(make_trainer, ch
     assert method.prior_weight(100) == weight
 
 
-def test_a_checkpoint_s_policy_knows_something_too(make_trainer):
+def test_a_checkpoint_s_policy_knows_something_too(make_trainer, monkeypatch):
     first = make_trainer("first", settings(steps=80))
     first.run()
     config = settings(checkpoint=str(first.folder.path), demos="none", pretrain_updates=0)
-    assert make_trainer("second", config).method.prior_weight(0) == 1
+    trainer = make_trainer("second", config)
+    assert trainer.method.prior_weight(0) == 1
+    scale = trainer.method.learner.scale
+    monkeypatch.setattr(scale, "spread", lambda values: torch.tensor(7.0))
+    trainer.run()
+    assert scale.value == 7
 
 
 @pytest.mark.parametrize(("coefficient", "used"), [(None, 1.0), (0.0, 0.0), (0.3, 0.3)])

@@ -138,6 +138,22 @@ class Learner:
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"].fill_(factor * rate)
 
+    @torch.no_grad()
+    def start_scale(self, batch: Batch, generator: torch.Generator) -> None:
+        """Sets the scale that divides values to their spread; for a model that has values already.
+
+        From 1, the scale follows in some hundred updates, in which the values of a pretrained
+        model, a few hundred apart, would drown all else that the policy learns from.
+
+        Args:
+            batch: As of :meth:`update`.
+            generator: The same.
+        """
+        noise = self._noise(batch, generator)
+        zs = self.model.encode(batch.obs, self.model.context(batch.task), batch.image)
+        *_, values = self._plain_policy_loss(zs, batch, noise)
+        self.scale.start(self._spread(values))
+
     def update(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Takes one step of both optimizers.
 
@@ -183,6 +199,10 @@ class Learner:
         noise.draw(generator, self._keep)
         return noise if share is None else noise.part(share.begin, share.end)
 
+    def _spread(self, values: Tensor) -> Tensor:
+        """The spread of values over the whole batch."""
+        return self.scale.spread(values if self._share is None else self._share.union(values))
+
     def _average(self, parameters: list[nn.Parameter], metrics: dict[str, Tensor]) -> None:
         """Averages gradients and what is logged over the parts of a batch."""
         if self._share is not None:
@@ -205,9 +225,7 @@ class Learner:
         self._average(self._policy, policy_metrics)
         metrics["policy_grad_norm"] = nn.utils.clip_grad_norm_(self._policy, clip)
         self.policy_optimizer.step()
-        metrics["q_spread"] = self.scale.spread(
-            values if self._share is None else self._share.union(values)
-        )
+        metrics["q_spread"] = self._spread(values)
         self.scale.update(metrics["q_spread"])
         metrics |= policy_metrics
         self._metrics = list(metrics)

@@ -185,8 +185,15 @@ class RunningScale(nn.Module):
     @torch.no_grad()
     def update(self, spread: Tensor) -> None:
         """Move a fraction `tau` towards ``max(spread, 1)``; a NaN or infinity changes nothing."""
-        target = torch.where(torch.isfinite(spread), spread.clamp(min=1.0), self.value)
-        self.value.lerp_(target, self.tau)
+        self.value.lerp_(self._bounded(spread), self.tau)
+
+    @torch.no_grad()
+    def start(self, spread: Tensor) -> None:
+        """Begin with ``max(spread, 1)`` instead of 1; a NaN or infinity changes nothing."""
+        self.value.copy_(self._bounded(spread))
+
+    def _bounded(self, spread: Tensor) -> Tensor:
+        return torch.where(torch.isfinite(spread), spread.clamp(min=1.0), self.value)
 
     def forward(self, x: Tensor) -> Tensor:
         """Divide `x` by the current estimate."""

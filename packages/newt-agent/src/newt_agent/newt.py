@@ -213,7 +213,10 @@ class Newt(ModelBased):
     def update(self) -> dict[str, Tensor]:
         if self.demos is None or self.updates >= self.pretraining:
             self.agent.only_pretrained = False
-            return self.learner.update(self._batch(), self._chance.torch)
+            batch = self._batch()
+            if self._knows and self.updates == self.pretraining:
+                self.learner.start_scale(batch, self._chance.torch)
+            return self.learner.update(batch, self._chance.torch)
         self.learner.set_pretraining((self.updates + 1) / self.pretraining)
         self.agent.only_pretrained = True
         batch = self.demos.sample(self.share.size, self._chance.numpy)
