@@ -271,21 +271,6 @@ def test_policy_imitates_samples_not_means():
     assert metrics["bc_loss"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_only_what_is_worth_it_is_imitated():
-    model, batch = make_model(), make_batch()
-    zs = imagined(model, batch)
-    chosen = torch.arange(len(batch.task)) % 2 == 0
-
-    def imitation(imitated):
-        own = batch._replace(imitated=imitated)
-        metrics = [policy_call(model, own, zs, pretrain, 0.0)[1] for pretrain in (False, True)]
-        return np.array([each["bc_loss"].item() for each in metrics])
-
-    assert (imitation(~chosen & chosen) == 0).all()
-    assert imitation(chosen) + imitation(~chosen) == pytest.approx(imitation(None), rel=1e-5)
-    assert (imitation(chosen) > 0).all() and (imitation(~chosen) > 0).all()
-
-
 def test_scale_follows_the_values_of_the_first_step():
     model, batch = make_model(), make_batch()
     zs = imagined(model, batch)

@@ -166,22 +166,6 @@ def test_a_part_of_each_batch_is_of_demonstrations(make_trainer, fraction, monke
         assert batch.task.shape == (8,)
         assert (batch.reward[:, : int(8 * fraction)] == 0).all()  # those of the demonstrations
         assert (batch.reward[:, int(8 * fraction) :] != 0).all()
-        assert batch.imitated is None
-
-
-def test_demonstrations_alone_are_imitated_if_so_wished(make_trainer, monkeypatch):
-    config = settings(pretrain_updates=0, batch_size=8, imitate_own=False)
-    trainer = make_trainer(config=config)
-    batches = []
-    update = trainer.method.learner.update
-    monkeypatch.setattr(
-        trainer.method.learner, "update", lambda batch, g: batches.append(batch) or update(batch, g)
-    )
-    trainer.run()
-    assert batches
-    for batch in batches:
-        assert batch.imitated.tolist() == [True] * 4 + [False] * 4
-        assert ((batch.reward == 0) == batch.imitated).all()  # those of the demonstrations
 
 
 def test_plans_are_constrained_less_and_less(make_trainer, monkeypatch):

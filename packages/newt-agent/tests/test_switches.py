@@ -55,7 +55,6 @@ SWITCHES = {
     "part of demonstrations": ({"demo_fraction": 0.25}, {"batch"}),
     "no oversampling": ({"demo_fraction": 0.0}, {"batch"}),
     "no imitation": (part("loss", bc_coef=0.0), {"gradient of the policy"}),
-    "no imitation of its own actions": ({"imitate_own": False}, {"what is imitated"}),
     "imitation": (
         part("loss", pretrain_bc_coef=3.0),  # later it counts as much
         GRADIENTS - {"gradient of the model"},
@@ -149,7 +148,6 @@ def what_it_does(trainer):
     again()
     batch = method._batch()
     done["batch"] = torch.cat([batch.obs.flatten(), batch.task.float(), batch.reward.flatten()])
-    done["what is imitated"] = torch.tensor([]) if batch.imitated is None else batch.imitated
 
     learner.set_pretraining(0.2)
     done["rates of pretraining"] = rates()

@@ -97,7 +97,7 @@ class DemoReplay:
 
 
 def join(batches: Sequence[Batch]) -> Batch:
-    """Puts batches of windows beside each other; without images, and all are imitated."""
+    """Puts batches of windows beside each other; without images."""
     ends = [batch.terminated for batch in batches if batch.terminated is not None]
     return Batch(
         obs=torch.cat([batch.obs for batch in batches], 1),

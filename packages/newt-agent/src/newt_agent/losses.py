@@ -39,8 +39,6 @@ class Batch(NamedTuple):
     images."""
     terminated: Tensor | None = None
     """``[H, B]`` bool, where a step ended its episode, if any episodes terminate."""
-    imitated: Tensor | None = None
-    """``[B]`` bool, windows whose actions are imitated; None is all."""
 
 
 @dataclass(frozen=True)
@@ -213,14 +211,10 @@ def world_model_loss(
     return loss, {name: x.detach() for name, x in metrics.items()}, zs
 
 
-def _imitation(action: Tensor, mask: Tensor, batch: Batch) -> Tensor:
-    """Squared distance to the replayed actions, a mean over each task's own entries, ``[H, B]``.
-
-    It is 0 in windows that are not imitated.
-    """
-    error = torch.where(mask, action[: len(batch.action)] - batch.action, 0.0)
-    distance = error.square().sum(-1) / mask.sum(-1).clamp(min=1)
-    return distance if batch.imitated is None else torch.where(batch.imitated, distance, 0.0)
+def _imitation(action: Tensor, mask: Tensor, replayed: Tensor) -> Tensor:
+    """Squared distance to the replayed actions, a mean over each task's own entries."""
+    error = torch.where(mask, action[: len(replayed)] - replayed, 0.0)
+    return error.square().sum(-1) / mask.sum(-1).clamp(min=1)
 
 
 def _policy_metrics(info: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -251,7 +245,7 @@ def policy_loss(
     Args:
         model: The model.
         zs: ``[H + 1, B, latent_dim]`` from `world_model_loss`; treated as constant.
-        batch: The windows they were imagined from; the actions are imitated, by default all.
+        batch: The windows they were imagined from; the actions are imitated.
         scale: Divides the values; not changed here.
         config: Coefficients.
         noise: Of the actions and heads, on the model's device.
@@ -268,7 +262,7 @@ def policy_loss(
     q = model.decode(logits).mean(0)
 
     horizon = batch.action.shape[0]
-    bc = _imitation(action, info["mask"], batch).mean(1) @ weights[:horizon]
+    bc = _imitation(action, info["mask"], batch.action).mean(1) @ weights[:horizon]
     value = scale(q).mean(1) @ weights
     entropy = info["scaled_entropy"].mean(1) @ weights
     loss = config.imitation * bc - value - config.entropy_coef * entropy
@@ -309,7 +303,7 @@ def pretrain_policy_loss(
     weights = config.time_weights(horizon + 1, zs.device)[:horizon] / horizon
     context = model.context(batch.task)
     action, info = model.sample_action(zs[:horizon], context, noise.action[:horizon])
-    bc = _imitation(action, info["mask"], batch).mean(1) @ weights
+    bc = _imitation(action, info["mask"], batch.action).mean(1) @ weights
     entropy = info["scaled_entropy"].mean(1) @ weights
     loss = config.pretrain_bc_coef * bc - config.entropy_coef * entropy
     metrics = {"pi_loss": loss, "bc_loss": bc, **_policy_metrics(info)}

@@ -38,8 +38,6 @@ class NewtConfig(ModelBasedConfig):
     """Updates on demonstrations before the first step; 0 where there are none."""
     demo_fraction: Annotated[float, Range(0, 1)] = 0.5
     """Part of each later batch that is from demonstrations."""
-    imitate_own: bool = True
-    """Imitate also what the agent itself did; off, demonstrations alone."""
     constrain_plans: bool = True
     """Start plans from what the policy would do, at first; with demonstrations or a checkpoint."""
     constraint_start: Annotated[float, Range(0, 1)] = 0.02
@@ -105,17 +103,12 @@ def fit_to_machine(device: str, num_tasks: int) -> NewtConfig:
     if device == "cuda":
         size: Size = "L" if num_tasks > 20 else "B"
         return dataclasses.replace(PAPER, size=size, **common)
-    common |= {
-        "size": "S",
-        "batch_size": 256,
-        "planner": QUICKSTART.planner,
-        # In few updates, rewards and values shape small networks more than demonstrators do,
-        # unless imitation weighs more; and plans of so small a budget are poor teachers
-        # (docs/results/lite.md).
-        "loss": LossConfig(pretrain_bc_coef=10.0),
-        "imitate_own": False,
-    }
-    return dataclasses.replace(PAPER, **common)
+    # In few updates, rewards and values shape small networks more than demonstrators do, unless
+    # imitation weighs more (docs/results/lite.md).
+    loss = LossConfig(pretrain_bc_coef=10.0)
+    return dataclasses.replace(
+        PAPER, size="S", batch_size=256, planner=QUICKSTART.planner, loss=loss, **common
+    )
 
 
 class Newt(ModelBased):
@@ -238,10 +231,7 @@ class Newt(ModelBased):
             for source, count in ((self.demos, from_demos), (self.replay, size - from_demos))
             if source is not None and count
         ]
-        batch = parts[0] if len(parts) == 1 else join(parts)
-        if self.config.imitate_own or self.demos is None:
-            return batch
-        return batch._replace(imitated=torch.arange(size, device=batch.obs.device) < from_demos)
+        return parts[0] if len(parts) == 1 else join(parts)
 
     def phase(self) -> tuple[str, int, int] | None:
         if self.updates >= self.pretraining:
