@@ -11,7 +11,7 @@ import pytest
 from miniarcade.snapshot import pack_generator, unpack_generator
 from mmbench import catalog
 from mmbench.demos.experts import TABLE, NoExpertError, expert_for, on_grid, tasks_with_expert
-from mmbench.demos.experts.mpc import MPC, SETTINGS, Settings, TwinMPC
+from mmbench.demos.experts.mpc import MPC, SETTINGS, GameMPC, Settings, TwinMPC
 from mmbench.env import TaskEnv
 
 # One of each kind of expert. Handle-press needs the slower policy and the hold, the point-maze
@@ -192,6 +192,36 @@ def test_a_walker_s_plans_do_not_fall(monkeypatch: pytest.MonkeyPatch) -> None:
         expert = TwinMPC()
         expert.begin(Rut(), np.zeros(24), np.random.default_rng(seed))
         assert expert.act(np.zeros(24))[0] >= 0.5
+
+
+class Ambush:
+    """A game whose points cost lives, but for those who turn right."""
+
+    def __init__(self) -> None:
+        self.task = catalog.get("atari-pong")
+        self.simulator = self
+        self.lives = 3
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        return {"lives": np.array(self.lives)}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        self.lives = int(state["lives"])
+
+    def advance(self, action: np.ndarray) -> tuple[float, ...]:
+        right = bool(action[0] > 0.5)
+        self.lives -= not right
+        return (0.0 if right else 1000.0), False, False, 0.0, 0.0
+
+
+def test_a_game_s_plans_lose_no_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do the trials, however many it takes."""
+    monkeypatch.setitem(SETTINGS, "atari-pong", Settings(plans=20, horizon=10))
+    for seed in range(8):
+        game, expert = Ambush(), GameMPC()
+        expert.begin(game, np.zeros(128), np.random.default_rng(seed))
+        assert expert.act(np.zeros(128))[0] > 0.5
+        assert game.lives == 3
 
 
 @pytest.mark.usefixtures("few_plans")

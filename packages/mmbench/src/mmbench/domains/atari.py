@@ -122,6 +122,11 @@ class AtariSimulator(Simulator):
         self._ale.getRAM(self._ram)
         return float(reward), math.nan
 
+    @property
+    def lives(self) -> int:
+        """Lives that are left; 0 in games without."""
+        return int(self._ale.lives())
+
     def observe(self, out: np.ndarray) -> None:
         """Writes the RAM, divided by 255."""
         np.divide(self._ram, _BYTE, out=out)

@@ -43,7 +43,7 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("walker-walk-backward", "mpc:MPC"),
     ("walker-stand-incline", "mpc:MPC"),
     ("walker-walk-incline", "mpc:MPC"),
-    ("atari-*", "mpc:MPC"),
+    ("atari-*", "mpc:GameMPC"),
     ("ms-reach", "maniskill:Reach"),
     ("ms-reach-eepose", "maniskill:Reach"),
     ("ms-push-cube", "maniskill:Push"),

@@ -119,8 +119,8 @@ class MPC(Expert):
         self._step += 1
         return self._plan[since // settings.hold]
 
-    def _decide(self) -> None:
-        """Improves the plan, from the present state of the environment."""
+    def _decide(self) -> float:
+        """Improves the plan, from the present state of the environment; returns its value."""
         state = self._present()
         best = self._value(self._plan)
         for _ in range(self._settings.plans - 1):
@@ -130,6 +130,7 @@ class MPC(Expert):
                 best, self._plan = value, candidate
         if state is not None:
             self._env.set_state(state)
+        return best
 
     # Where candidates are tried
 
@@ -181,15 +182,31 @@ class MPC(Expert):
         return total
 
 
-class TwinMPC(MPC):
-    """Box2D's walker: tries its plans out in a second world, into which the bodies are copied.
+class CarefulMPC(MPC):
+    """Avoids what ends an episode's rewards, though nothing else punishes it: falls, lost lives.
 
-    Once it has fallen it is punished for the rest of the episode. So a plan in which it falls is
-    worse than any other, and where all are such, more are tried.
+    A plan in which that happens is worse than any other, the worse the sooner; and where all are
+    such, more are tried.
     """
 
     ROUNDS = 8  # of candidates, at most
-    FALLEN = -100.0  # more than two metres of walking, which no plan is long enough for
+    LOST: float  # more than a plan can earn
+
+    def _decide(self) -> float:
+        for _ in range(self.ROUNDS):
+            best = super()._decide()
+            if best > self.LOST / 2:
+                break
+        return best
+
+
+class TwinMPC(CarefulMPC):
+    """Box2D's walker: tries its plans out in a second world, into which the bodies are copied.
+
+    Once it has fallen it is punished for the rest of the episode.
+    """
+
+    LOST = -100.0  # more than two metres of walking, which no plan is long enough for
 
     def _open_trial(self) -> TaskEnv:
         twin = TaskEnv(self._env.task, unify=False)
@@ -207,10 +224,25 @@ class TwinMPC(MPC):
     def _value(self, plan: np.ndarray) -> float:
         value = super()._value(plan)
         walker: Any = self._trial.simulator
-        return value + self.FALLEN * walker.crashed
+        return value + self.LOST * walker.crashed
 
-    def _decide(self) -> None:
-        for _ in range(self.ROUNDS):
-            super()._decide()
-            if self._value(self._plan) > self.FALLEN / 2:
-                break
+
+class GameMPC(CarefulMPC):
+    """Plays Atari, where a lost life costs nothing, but a game that is over brings no points."""
+
+    LOST = -1e6
+
+    def _value(self, plan: np.ndarray) -> float:
+        self._go_back()
+        game: Any = self._trial.simulator
+        lives = game.lives
+        settings = self._settings
+        left = self._trial.task.max_episode_steps - self._step
+        actions = np.repeat(on_grid(plan).astype(np.float32), settings.hold, axis=0)[:left]
+        total, weight = 0.0, 1.0
+        for action in actions:
+            total += weight * self._trial.advance(action)[0]
+            if game.lives < lives:
+                return total + weight * self.LOST
+            weight *= settings.discount
+        return total
