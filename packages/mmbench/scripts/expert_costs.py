@@ -8,29 +8,28 @@ Tasks that have a row are left out; remove the row of an expert that has changed
 """
 
 import argparse
-import csv
-import io
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
+from rows import fill
 
-from mmbench.catalog import TASKS, Task, select
+from mmbench.catalog import Task
 from mmbench.demos.collection import attempt
 from mmbench.demos.experts import find_expert
 from mmbench.demos.jobs import Job, environments
 from mmbench.demos.places import shipped_tape
 from mmbench.demos.recording import processor
 from mmbench.demos.tape import read_tape
-from mmbench.runs.files import write_atomically
 
 COSTS = Path(__file__).parents[3] / "docs" / "results" / "demo_costs.csv"
 FIELDS = ("task", "core_seconds", "as_recorded", "processor")
 
 
-def measure(task: Task) -> dict[str, object]:
+def measure(task: Task) -> dict[str, object] | None:
     """Plays the first episode of a task's tape, and once more its actions, as `collect` does."""
+    if not shipped_tape(task).exists():
+        return None
     recorded = read_tape(shipped_tape(task), task).episodes[0]
     for env in environments(task, 2):
         env.reset(seed=0)  # what loads once is not the episode's
@@ -48,20 +47,7 @@ def main() -> None:
     """Measures the tapes that have no row yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", help="by default every task that has a tape")
-    chosen = parser.parse_args().tasks
-    rows = {}
-    if COSTS.exists():
-        rows = {row["task"]: row for row in csv.DictReader(COSTS.open())}
-    for task in TASKS if chosen is None else select(chosen):
-        if task.versioned_name in rows or not shipped_tape(task).exists():
-            continue
-        rows[task.versioned_name] = measure(task)
-        text = io.StringIO()
-        writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows[t.versioned_name] for t in TASKS if t.versioned_name in rows)
-        write_atomically(COSTS, text.getvalue())
-        print(*rows[task.versioned_name].values(), file=sys.stderr, flush=True)
+    fill(COSTS, FIELDS, parser.parse_args().tasks, measure)
 
 
 if __name__ == "__main__":

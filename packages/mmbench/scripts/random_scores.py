@@ -7,25 +7,26 @@ interrupted run goes on where it stopped. All tasks take about half an hour of o
 """
 
 import argparse
-import csv
-import io
 import sys
 import zlib
 
 import numpy as np
+from rows import fill
 
-from mmbench.catalog import TASKS, Task, select
+from mmbench.catalog import Task
 from mmbench.demos.bars import RANDOM_SCORES
 from mmbench.domains import unavailable
 from mmbench.env import TaskEnv
-from mmbench.runs.files import write_atomically
 
 EPISODES = 20
 FIELDS = ("task", "episodes", "score", "score_std", "return")
 
 
-def measure(task: Task) -> dict[str, object]:
+def measure(task: Task) -> dict[str, object] | None:
     """Plays the episodes of one task; the seeds and actions are functions of its name."""
+    if unavailable(task) is not None:
+        print(f"{task.versioned_name}: cannot run here", file=sys.stderr)
+        return None
     env = TaskEnv(task, unify=False)
     rng = np.random.default_rng(zlib.crc32(task.versioned_name.encode()))
     scores, returns = [], []
@@ -53,23 +54,7 @@ def main() -> None:
     """Measures the tasks that have no row yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", help="by default every task, corrected versions too")
-    chosen = parser.parse_args().tasks
-    rows = {}
-    if RANDOM_SCORES.exists():
-        rows = {row["task"]: row for row in csv.DictReader(RANDOM_SCORES.open())}
-    for task in TASKS if chosen is None else select(chosen):
-        if task.versioned_name in rows:
-            continue
-        if unavailable(task) is not None:
-            print(f"{task.versioned_name}: cannot run here", file=sys.stderr)
-            continue
-        rows[task.versioned_name] = measure(task)
-        text = io.StringIO()
-        writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows[t.versioned_name] for t in TASKS if t.versioned_name in rows)
-        write_atomically(RANDOM_SCORES, text.getvalue())
-        print(rows[task.versioned_name], flush=True)
+    fill(RANDOM_SCORES, FIELDS, parser.parse_args().tasks, measure)
 
 
 if __name__ == "__main__":
