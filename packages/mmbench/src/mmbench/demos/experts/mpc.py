@@ -3,9 +3,9 @@
 A plan is a row of actions that are each held for some steps. At every decision the rest of the
 last plan is the first candidate; each further one is random or varies the best so far. Every
 candidate starts from the present state, by ``set_state``; Box2D's, which cannot be saved, in a
-second world. What the simulator draws from its
-generator while a candidate is tried comes from another generator than the episode's, so nothing of
-the episode's future is known.
+second world. What the simulator draws from its generator while a candidate is tried comes from
+another generator than the episode's, so nothing of the episode's future is known. Atari's games
+draw nothing: a plan that was tried comes out as it did.
 """
 
 from __future__ import annotations
@@ -68,7 +68,13 @@ def _tip_to_target(obs: np.ndarray) -> float:
 _WALK = Settings(plans=40, horizon=20, hold=4, replan=4)
 _TURN = Settings(plans=30, horizon=24, hold=3, replan=3, shaping=_tip_to_target)
 
+_GAME = Settings(plans=12, horizon=25, random=0.5)
+# Long enough to see the life go that a hit costs: the counter follows a second later.
+_LONG_GAME = replace(_GAME, horizon=48, hold=6, replan=6)
+
 SETTINGS: dict[str, Settings] = {
+    "atari-asterix": _LONG_GAME,
+    "atari-space-invaders": replace(_LONG_GAME, hold=3, replan=3),
     "pygame-spaceship": Settings(horizon=30, hold=3, replan=3, shaping=_level_with_coin),
     "cup-catch": Settings(plans=24, horizon=40, hold=4, replan=8, shaping=_ball_to_cup),
     "finger-turn-easy": _TURN,
@@ -84,7 +90,7 @@ SETTINGS: dict[str, Settings] = {
 
 DOMAINS: dict[str, Settings] = {
     # A game has no random numbers: what differs between episodes is the search's own.
-    "atari": Settings(plans=12, horizon=25, random=0.5),
+    "atari": _GAME,
     "box2d": Settings(horizon=35),  # the walker
 }
 """By domain."""
