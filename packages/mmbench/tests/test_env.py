@@ -1,8 +1,10 @@
 """TaskEnv: what it adds to a simulator, with two cheap ones."""
 
+import gc
 import math
 import subprocess
 import sys
+import weakref
 
 import gymnasium as gym
 import numpy as np
@@ -166,3 +168,27 @@ def test_id_with_the_module_needs_no_import():
     )
     assert result.stdout.strip() == "(128,)", result.stderr
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        *("pygame-pong", "mujoco-reacher", "og-point-maze", "og-ant", "lunarlander-hover"),
+        *("bipedal-walker-flat", "atari-pong", "rd-push-red"),
+    ],
+)
+def test_what_is_in_no_cycles_is_freed_with_its_last_reference(task):
+    env = TaskEnv(task, unify=False)
+    assert not env.simulator.in_cycles
+    env.reset(seed=0)
+    env.step(np.zeros(env.task.action_dim, np.float32))
+    gc.collect()
+    gc.disable()
+    try:
+        env.close()
+        simulator = weakref.ref(env.simulator)
+        del env
+        assert simulator() is None
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -52,6 +52,8 @@ class DMControlSimulator(Simulator):
         camera: Number or name of the camera of the frames.
     """
 
+    in_cycles = True
+
     def __init__(
         self, environment: control.Environment, action_repeat: int, camera: int | str = 0
     ) -> None:

@@ -69,6 +69,8 @@ class GymnasiumSimulator(Simulator):
         task: Its task.
     """
 
+    in_cycles = True
+
     def __init__(self, env: gymnasium.Env, task: Task) -> None:
         self._env = env
         self._name = task.name

@@ -30,6 +30,8 @@ class ManiSkillSimulator(Simulator):
         frames: Whether the environment was built to be drawn.
     """
 
+    in_cycles = True
+
     def __init__(self, environment: Any, action_repeat: int, frames: bool) -> None:
         self._environment = environment
         self._action_repeat = action_repeat

@@ -101,6 +101,8 @@ class MetaWorldSimulator(Simulator):
         action_repeat: Raw steps (0.0125 s each) per agent step.
     """
 
+    in_cycles = True
+
     def __init__(self, environment: Any, native: str, action_repeat: int) -> None:
         self._env = environment
         self._native = native

@@ -23,11 +23,14 @@ class Simulator(abc.ABC):
         truncated: Whether the last step has to be the episode's last though its length is not
             reached. Never in the benchmark.
         required_state: The arrays without which a state cannot be restored.
+        in_cycles: Whether its objects hold on to each other, so that its memory comes back only
+            when Python collects garbage.
     """
 
     terminated = False
     truncated = False
     required_state: tuple[str, ...] = ("state",)
+    in_cycles = False
 
     @abc.abstractmethod
     def reset(self, rng: np.random.Generator) -> None:

@@ -254,9 +254,11 @@ class EnvironmentSet:
 
     def close(self) -> None:
         """Closes every environment."""
+        in_cycles = any(env.simulator.in_cycles for env in self._envs.values())
         while self._envs:
             self._envs.popitem()[1].close()
-        gc.collect()  # Meta-World's environments hold on to themselves
+        if in_cycles:
+            gc.collect()
         _give_memory_back()
 
     def _targets(self, i: int, env: TaskEnv, final: bool = False) -> tuple[Any, Any]:
