@@ -316,7 +316,13 @@ def scores(make_trainer, points, **changes):
     return [tasks[task.name]["score"] for task in (RIGHT, LEFT)]
 
 
-@pytest.mark.parametrize("changes", [{}, PLAIN | {"tau": 0.02}], ids=["fast", "plain"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="fast"),
+        pytest.param(PLAIN | {"tau": 0.02}, id="plain", marks=pytest.mark.slow),
+    ],
+)
 def test_learns_what_the_instruction_says(make_trainer, points, changes):
     assert min(scores(make_trainer, points, **changes)) > 0.92
 

@@ -123,7 +123,7 @@ def rows_of(checkpoint: Path) -> dict[str, list]:
     return rewards
 
 
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("count", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_another_number_of_processes_goes_on_with_the_same_rows(two, tmp_path, count):
     subprocess.run(["cp", "-a", two / "whole", tmp_path / "run"], check=True)
     before = rows_of(RunFolder.open(tmp_path / "run").last_checkpoint())
