@@ -68,6 +68,10 @@ def _tip_to_target(obs: np.ndarray) -> float:
 _WALK = Settings(plans=40, horizon=20, hold=4, replan=4)
 _TURN = Settings(plans=30, horizon=24, hold=3, replan=3, shaping=_tip_to_target)
 
+_RUN = Settings(plans=60, horizon=24, hold=3, replan=3)
+_SPIN = Settings(plans=50, horizon=24, hold=4, replan=4)
+_JUMP = Settings(plans=60, horizon=36, hold=4, replan=4)
+
 _GAME = Settings(plans=12, horizon=25, random=0.5)
 # Long enough to see the life go that a hit costs: the counter follows a second later.
 _LONG_GAME = replace(_GAME, horizon=48, hold=6, replan=6)
@@ -76,10 +80,18 @@ SETTINGS: dict[str, Settings] = {
     "atari-asterix": _LONG_GAME,
     "atari-space-invaders": replace(_LONG_GAME, hold=3, replan=3),
     "pygame-spaceship": Settings(horizon=30, hold=3, replan=3, shaping=_level_with_coin),
+    "cheetah-jump": _JUMP,
+    "cheetah-run": _RUN,
     "cup-catch": Settings(plans=24, horizon=40, hold=4, replan=8, shaping=_ball_to_cup),
+    "cup-spin": _SPIN,
     "finger-turn-easy": _TURN,
     "finger-turn-hard": _TURN,
+    "jumper-jump": _JUMP,
     "rd-open-drawer": Settings(plans=10, horizon=10, hold=5, replan=5),
+    "spinner-jump": _JUMP,
+    "spinner-jump-four": _JUMP,
+    "spinner-spin": _SPIN,
+    "spinner-spin-backward": _SPIN,
     "walker-stand": replace(_WALK, plans=24),
     "walker-stand-incline": replace(_WALK, plans=24),
     "walker-walk": _WALK,
