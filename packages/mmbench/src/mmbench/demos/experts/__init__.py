@@ -41,6 +41,8 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("cheetah-*", "mpc:MPC"),
     ("jumper-jump", "mpc:MPC"),
     ("spinner-*", "mpc:MPC"),
+    ("quadruped-*", "mpc:MPC"),
+    ("mujoco-walker", "mpc:MPC"),
     ("finger-turn-*", "mpc:MPC"),
     ("walker-stand", "mpc:MPC"),
     ("walker-walk", "mpc:MPC"),

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from miniarcade.games import point_maze
+from mmbench.catalog import Task
 from mmbench.demos.experts import Expert
 from mmbench.domains import ogbench_mazes
 from mmbench.env import TaskEnv
@@ -92,6 +93,13 @@ class Maze:
         return self._origin + self._unit * (np.array((j, i)) + 0.5)
 
 
+def ogbench_maze(task: Task, radius: float) -> Maze:
+    """Returns the maze of one of OGBench's tasks, for a body of this radius (m)."""
+    rows = ogbench_mazes.MAPS[task.native.partition("/")[2]].split()
+    walls = [[mark == "#" for mark in row] for row in rows]
+    return Maze(walls, ogbench_mazes.UNIT, origin=-1.5 * ogbench_mazes.UNIT, radius=radius)
+
+
 class MazeRunner(Expert):
     """Heads for the farthest visible point of the shortest way, at full speed; stops there."""
 
@@ -128,9 +136,7 @@ class OGBenchPoint(MazeRunner):
 
         self._scale = PointMaze.SCALE
         self.stride = PointMaze.STRIDE * env.task.action_repeat
-        rows = ogbench_mazes.MAPS[env.task.native.partition("/")[2]].split()
-        walls = [[mark == "#" for mark in row] for row in rows]
-        return Maze(walls, ogbench_mazes.UNIT, origin=-1.5 * ogbench_mazes.UNIT, radius=0.8)
+        return ogbench_maze(env.task, radius=0.8)
 
     def _read(self, obs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return obs[:2] * self._scale, obs[4:6] * self._scale, np.zeros(2)

@@ -65,6 +65,11 @@ def _tip_to_target(obs: np.ndarray) -> float:
     return -float(obs[-1])
 
 
+def _upright(obs: np.ndarray) -> float:
+    """Quadruped: half of how upright its torso is, in [-1, 1]."""
+    return 0.5 * float(obs[47])
+
+
 _WALK = Settings(plans=40, horizon=20, hold=4, replan=4)
 _TURN = Settings(plans=30, horizon=24, hold=3, replan=3, shaping=_tip_to_target)
 
@@ -87,6 +92,9 @@ SETTINGS: dict[str, Settings] = {
     "finger-turn-easy": _TURN,
     "finger-turn-hard": _TURN,
     "jumper-jump": _JUMP,
+    "mujoco-walker": Settings(plans=50, horizon=48, hold=4, replan=4),
+    "quadruped-run": Settings(plans=30, horizon=20, hold=4, replan=4, shaping=_upright),
+    "quadruped-walk": Settings(plans=20, horizon=20, hold=4, replan=4, shaping=_upright),
     "rd-open-drawer": Settings(plans=10, horizon=10, hold=5, replan=5),
     "spinner-jump": _JUMP,
     "spinner-jump-four": _JUMP,
