@@ -46,6 +46,7 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("finger-turn-*", "mpc:MPC"),
     ("walker-stand", "mpc:MPC"),
     ("walker-walk", "mpc:MPC"),
+    ("walker-run", "mpc:MPC"),
     ("walker-walk-backward", "mpc:MPC"),
     ("walker-stand-incline", "mpc:MPC"),
     ("walker-walk-incline", "mpc:MPC"),

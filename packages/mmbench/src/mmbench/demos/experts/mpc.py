@@ -33,6 +33,7 @@ class Settings:
         replan: Steps from one decision to the next; a multiple of ``hold``.
         discount: Of a plan's rewards, per step.
         random: Share of the candidates that are wholly random.
+        repeat: Share of the candidates that repeat what was done last, over and over: for gaits.
         shaping: Added to the reward of every step of a candidate: a function of the observation
             after it, (obs_dim,).
     """
@@ -43,6 +44,7 @@ class Settings:
     replan: int = 5
     discount: float = 0.99
     random: float = 0.25
+    repeat: float = 0.0
     shaping: Callable[[np.ndarray], float] | None = None
 
 
@@ -70,6 +72,8 @@ def _upright(obs: np.ndarray) -> float:
     return 0.5 * float(obs[47])
 
 
+_PERIODS = (2, 16)  # of gaits: held actions, from the first number up to the second
+
 _WALK = Settings(plans=40, horizon=20, hold=4, replan=4)
 _TURN = Settings(plans=30, horizon=24, hold=3, replan=3, shaping=_tip_to_target)
 
@@ -87,6 +91,7 @@ SETTINGS: dict[str, Settings] = {
     "pygame-spaceship": Settings(horizon=30, hold=3, replan=3, shaping=_level_with_coin),
     "cheetah-jump": _JUMP,
     "cheetah-run": _RUN,
+    "cheetah-run-backward": replace(_RUN, repeat=0.3),
     "cup-catch": Settings(plans=24, horizon=40, hold=4, replan=8, shaping=_ball_to_cup),
     "cup-spin": _SPIN,
     "finger-turn-easy": _TURN,
@@ -100,6 +105,7 @@ SETTINGS: dict[str, Settings] = {
     "spinner-jump-four": _JUMP,
     "spinner-spin": _SPIN,
     "spinner-spin-backward": _SPIN,
+    "walker-run": replace(_RUN, repeat=0.3),
     "walker-stand": replace(_WALK, plans=24),
     "walker-stand-incline": replace(_WALK, plans=24),
     "walker-walk": _WALK,
@@ -131,6 +137,7 @@ class MPC(Expert):
         )
         self._shape = (self._settings.horizon // self._settings.hold, env.task.action_dim)
         self._plan = rng.uniform(-1.0, 1.0, self._shape)
+        self._done: list[np.ndarray] = []  # the actions that were held so far
         self._step = 0  # of the episode
 
     def act(self, obs: np.ndarray) -> np.ndarray:
@@ -143,7 +150,10 @@ class MPC(Expert):
                 self._plan = np.concatenate((self._plan[done:], self._sample(done)))
             self._decide()
         self._step += 1
-        return self._plan[since // settings.hold]
+        action = self._plan[since // settings.hold]
+        if since % settings.hold == 0:
+            self._done.append(action)
+        return action
 
     def _decide(self) -> float:
         """Improves the plan, from the present state of the environment; returns its value."""
@@ -182,13 +192,27 @@ class MPC(Expert):
         return self._rng.uniform(-1.0, 1.0, (count, self._shape[1]))
 
     def _candidate(self) -> np.ndarray:
-        """Returns a random plan, or the best so far with some of its actions changed."""
-        rng = self._rng
+        """Returns a random plan, a repetition, or the best so far with some actions changed."""
+        rng, repeat = self._rng, self._settings.repeat
+        if repeat and len(self._done) >= _PERIODS[1] and rng.random() < repeat:
+            return self._repetition()
         if rng.random() < self._settings.random:
             return self._sample(self._shape[0])
         changed = rng.random((self._shape[0], 1)) < rng.choice((0.15, 0.4, 1.0))
         noise = rng.choice((0.1, 0.3, 1.0)) * rng.standard_normal(self._shape)
         return np.clip(self._plan + changed * noise, -1.0, 1.0)
+
+    def _repetition(self) -> np.ndarray:
+        """Returns the last actions again and again, some changed, after the plan's beginning."""
+        rng, count = self._rng, self._shape[0]
+        period = rng.integers(*_PERIODS)
+        plan = np.array(self._done[-period:])[np.arange(count) % period]
+        if rng.random() < 0.6:
+            plan = plan + rng.choice((0.1, 0.3)) * rng.standard_normal(self._shape)
+        if rng.random() < 0.5:
+            begun = rng.integers(count // 2)
+            plan = np.concatenate((self._plan[:begun], plan[: count - begun]))
+        return np.clip(plan, -1.0, 1.0)
 
     def _value(self, plan: np.ndarray) -> float:
         """Returns what a plan earns from the present state, discounted."""
