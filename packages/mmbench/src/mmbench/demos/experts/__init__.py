@@ -21,6 +21,8 @@ from mmbench.runs import RunError
 TABLE: tuple[tuple[str, str], ...] = (
     ("mw-*", "metaworld:ScriptedPolicy"),
     ("og-point-*", "maze:OGBenchPoint"),
+    ("og-ant", "mpc:GuidedMPC"),
+    ("og-ant-*", "mpc:GuidedMPC"),
     ("pygame-point-maze-*", "maze:ArcadePoint"),
     ("pygame-cartpole-*", "balance:ArcadeCartPole"),
     ("pygame-coinrun", "arcade:CoinRun"),

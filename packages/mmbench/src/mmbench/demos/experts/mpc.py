@@ -19,6 +19,7 @@ import numpy as np
 
 from miniarcade.snapshot import pack_generator
 from mmbench.demos.experts import Expert, on_grid
+from mmbench.demos.experts.linear import body_of, policy_name, read_policy
 from mmbench.env import TaskEnv
 
 
@@ -89,7 +90,7 @@ SETTINGS: dict[str, Settings] = {
     "atari-asterix": _LONG_GAME,
     "atari-space-invaders": replace(_LONG_GAME, hold=3, replan=3),
     "pygame-spaceship": Settings(horizon=30, hold=3, replan=3, shaping=_level_with_coin),
-    "cheetah-jump": _JUMP,
+    "cheetah-jump": replace(_JUMP, plans=100, horizon=44, repeat=0.2),
     "cheetah-run": _RUN,
     "cheetah-run-backward": replace(_RUN, repeat=0.3),
     "cup-catch": Settings(plans=24, horizon=40, hold=4, replan=8, shaping=_ball_to_cup),
@@ -98,6 +99,7 @@ SETTINGS: dict[str, Settings] = {
     "finger-turn-hard": _TURN,
     "jumper-jump": _JUMP,
     "mujoco-walker": Settings(plans=50, horizon=48, hold=4, replan=4),
+    "og-ant": Settings(plans=12, horizon=16, hold=4, replan=4),
     "quadruped-run": Settings(plans=30, horizon=20, hold=4, replan=4, shaping=_upright),
     "quadruped-walk": Settings(plans=20, horizon=20, hold=4, replan=4, shaping=_upright),
     "rd-open-drawer": Settings(plans=10, horizon=10, hold=5, replan=5),
@@ -118,6 +120,7 @@ DOMAINS: dict[str, Settings] = {
     # A game has no random numbers: what differs between episodes is the search's own.
     "atari": _GAME,
     "box2d": Settings(horizon=35),  # the walker
+    "ogbench": Settings(plans=12, horizon=8, hold=2, replan=2),  # the mazes' ant
 }
 """By domain."""
 
@@ -228,6 +231,54 @@ class MPC(Expert):
                 env.observe(obs)
                 reward += settings.shaping(obs)
             total += weight * reward
+            weight *= settings.discount
+        return total
+
+
+class GuidedMPC(MPC):
+    """Plans what is added to the actions of a linear policy (see ``linear.py``)."""
+
+    name = "sampling MPC about a linear policy"
+    NOISE = 0.3  # of what is added
+
+    def begin(self, env: TaskEnv, obs: np.ndarray, rng: np.random.Generator) -> None:
+        """Starts by adding nothing."""
+        super().begin(env, obs, rng)
+        self._plan = self._sample(self._shape[0])
+        self._body = body_of(env.task)
+        self._policy = read_policy(policy_name(env.task))
+        self._seen = np.empty(env.task.obs_dim, np.float32)
+
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """Follows the policy, and the plan."""
+        step, added = self._step, super().act(obs)
+        return self._act(obs, step, added)
+
+    def _act(self, obs: np.ndarray, step: int, added: np.ndarray) -> np.ndarray:
+        seen = self._body.see(obs, self._policy.phase(step))
+        return np.clip(self._body.act(self._policy.outputs(seen)) + added, -1.0, 1.0)
+
+    def _sample(self, count: int) -> np.ndarray:
+        return np.zeros((count, self._shape[1]))
+
+    def _candidate(self) -> np.ndarray:
+        """Returns the best plan so far, or none, with noise on some of its actions."""
+        rng = self._rng
+        plan = self._plan if rng.random() > self._settings.random else np.zeros(self._shape)
+        changed = rng.random((self._shape[0], 1)) < rng.choice((0.3, 1.0))
+        noise = self.NOISE * rng.choice((0.3, 1.0, 2.0)) * rng.standard_normal(self._shape)
+        return np.clip(plan + changed * noise, -2.0, 2.0)
+
+    def _value(self, plan: np.ndarray) -> float:
+        """Returns what a plan earns from the present state, discounted."""
+        env, settings, obs = self._trial, self._settings, self._seen
+        self._go_back()
+        left = env.task.max_episode_steps - self._step
+        total, weight = 0.0, 1.0
+        for i, added in enumerate(np.repeat(plan, settings.hold, axis=0)[:left]):
+            env.observe(obs)
+            action = on_grid(self._act(obs, self._step + i, added)).astype(np.float32)
+            total += weight * (env.advance(action)[0] + self._body.bonus)
             weight *= settings.discount
         return total
 
