@@ -90,6 +90,7 @@ SETTINGS: dict[str, Settings] = {
     "atari-asterix": _LONG_GAME,
     "atari-pong": replace(_GAME, plans=16, horizon=50),
     "atari-space-invaders": replace(_LONG_GAME, hold=3, replan=3),
+    "atari-yars-revenge": replace(_LONG_GAME, plans=16),
     "pygame-spaceship": Settings(horizon=30, hold=3, replan=3, shaping=_level_with_coin),
     "cheetah-jump": replace(_JUMP, plans=100, horizon=44, repeat=0.2),
     "cheetah-run": _RUN,
