@@ -1,26 +1,26 @@
-"""Searches linear policies for tasks, and saves their weights.
+"""Searches linear policies, and saves their weights.
 
-    OMP_NUM_THREADS=1 uv run packages/mmbench/scripts/search_policies.py TASK ... [--minutes M]
+    OMP_NUM_THREADS=1 uv run packages/mmbench/scripts/search_policies.py POLICY ... [--minutes M]
 
 Augmented random search (Mania, Guy and Recht 2018, "Simple random search provides a competitive
-approach to reinforcement learning", algorithm 2, V2-t): each iteration tries the weights with random
-directions added and taken away, and moves along those of the best. Every half minute the policy
+approach to reinforcement learning", algorithm 2, V2-t): each iteration tries the weights with
+random directions added and taken away, and moves along the best ones. Every half minute the policy
 plays a few new episodes; the best so far is what is saved, in ``--out``. A search goes on from the
-weights that are there, unless --anew.
+weights that are there, unless ``--anew``.
 """
 
 import argparse
 import io
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mmbench.catalog import get
 from mmbench.demos.experts import on_grid
-from mmbench.demos.experts.linear import POLICIES, Body, Policy, body_of
+from mmbench.demos.experts.linear import MAZES, POLICIES, Body, Policy, body_of
 from mmbench.env import TaskEnv
 from mmbench.runs.files import write_atomically
 
@@ -30,18 +30,22 @@ _CHECK_EPISODES = 4
 
 @dataclass(frozen=True)
 class Settings:
-    """How one task is searched.
+    """How one policy is searched.
 
     Attributes:
+        task: In which it is searched; by default the one whose name it has.
+        start: The policy from whose weights it begins; by default all are 0.
         directions: Tried in an iteration, each forward and backward.
         best: Of them, along which the weights move.
         step: Of the weights.
         noise: Standard deviation of what is added to the weights for a trial.
-        frequency: Of the policy's clock, periods per agent step.
+        frequency: Of the policy's clock, periods per action.
         length: Agent steps of a trial; by default the whole episode.
         hold: Agent steps that an action is held.
     """
 
+    task: str | None = None
+    start: str | None = None
     directions: int = 24
     best: int = 12
     step: float = 0.02
@@ -51,11 +55,11 @@ class Settings:
     hold: int = 1
 
 
-_FEW_WEIGHTS = Settings(directions=16, best=8, step=0.1, noise=0.1)
-
 SETTINGS: dict[str, Settings] = {
-    "spinner-spin": _FEW_WEIGHTS,
+    "og-ant": Settings(step=0.04, noise=0.04, frequency=0.2, length=300),
+    MAZES: Settings(task="og-ant", start="og-ant", frequency=0.4, length=200, hold=2),
 }
+"""By policy; a task's own policy has its name and, without a row here, the defaults."""
 
 
 class Statistics:
@@ -86,15 +90,22 @@ class Statistics:
 
 
 class Search:
-    """The search for the policy of one task."""
+    """The search for one policy.
+
+    Args:
+        name: Of the policy.
+        settings: How it is searched.
+        seed: Of all random numbers.
+    """
 
     def __init__(self, name: str, settings: Settings, seed: int) -> None:
-        self.task = get(name)
+        self.task = get(settings.task or name)
         self._settings = settings
         self._env = TaskEnv(self.task, unify=False)
         self.body: Body = body_of(self.task)
         self._rng = np.random.default_rng(seed)
         self._statistics = Statistics(self.body.features)
+        self._seen: list[np.ndarray] = []
         self.weights = np.zeros((self.body.outputs, self.body.features + 1))
         self.trials = 0
 
@@ -106,7 +117,7 @@ class Search:
         return Policy(weights, self._statistics.mean, scale, self._settings.frequency)
 
     def play(self, policy: Policy, seed: int, length: int | None = None) -> tuple[float, float]:
-        """Plays an episode; returns its shaped return and its score."""
+        """Plays an episode; returns what it earns, with the body's bonus, and its score."""
         env, body, hold = self._env, self.body, self._settings.hold
         obs, _ = env.reset(seed=seed)
         obs = obs.copy()
@@ -127,7 +138,7 @@ class Search:
         settings = self._settings
         directions = self._rng.standard_normal((settings.directions, *self.weights.shape))
         returns = np.empty((settings.directions, 2))
-        self._seen: list[np.ndarray] = []
+        self._seen = []
         for i, direction in enumerate(directions):
             seed = int(self._rng.integers(2**31))
             for j, sign in enumerate((1.0, -1.0)):
@@ -149,9 +160,8 @@ class Search:
         returns, scores = zip(*played, strict=True)
         return float(np.mean(returns)), float(np.mean(scores))
 
-
     def go_on_from(self, path: Path) -> float:
-        """Takes up saved weights; returns the score that they had."""
+        """Takes up saved weights; returns what they earned."""
         with np.load(path) as stored:
             self.weights = stored["weights"].astype(np.float64)
             self.trials = int(stored["trials"])
@@ -175,24 +185,33 @@ class Search:
         write_atomically(path, file.getvalue())
 
 
-def search(name: str, minutes: float, seed: int, path: Path, settings: Settings) -> None:
-    """Searches the policy of one task, and tells how it goes."""
+def search(name: str, minutes: float, seed: int, folder: Path, anew: bool) -> None:
+    """Searches one policy, and tells how it goes."""
+    settings = SETTINGS.get(name, Settings())
     found = Search(name, settings, seed)
-    best = found.go_on_from(path) if path.exists() else -math.inf
+    path, best = folder / f"{name}.npz", -math.inf
+    if path.exists() and not anew:
+        best = found.go_on_from(path)
+    elif settings.start is not None:
+        start = folder / f"{settings.start}.npz"
+        found.go_on_from(start if start.exists() else POLICIES / start.name)
+        found.trials = 0
+    folder.mkdir(parents=True, exist_ok=True)
     began = checked = time.monotonic()
-    while time.monotonic() - began < 60 * minutes:
+    over = False
+    while not over:
         mean = found.improve()
-        if time.monotonic() - checked < _CHECK_EVERY:
+        over = time.monotonic() - began >= 60 * minutes
+        if time.monotonic() - checked < _CHECK_EVERY and not over:
             continue
-        value, score = found.check()
-        seconds = time.monotonic() - began
+        earned, score = found.check()
         print(
-            f"{name}: {found.trials} trials, {seconds:.0f} s, mean return {mean:.1f}, "
-            f"now {value:.1f}, score {score:.3f}",
+            f"{name}: {found.trials} trials, {time.monotonic() - began:.0f} s, trials earn "
+            f"{mean:.1f}, the policy {earned:.1f}, its score {score:.3f}",
             flush=True,
         )
-        if value > best:
-            best = value
+        if earned > best:
+            best = earned
             found.save(path, best)
         checked = time.monotonic()
 
@@ -200,19 +219,14 @@ def search(name: str, minutes: float, seed: int, path: Path, settings: Settings)
 def main() -> None:
     """Searches the policies that are asked for, one after another."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("tasks", nargs="+")
-    parser.add_argument("--minutes", type=float, default=10.0, help="for each task")
+    parser.add_argument("policies", nargs="+", help="tasks, or rows of SETTINGS")
+    parser.add_argument("--minutes", type=float, default=10.0, help="for each policy")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=POLICIES)
+    parser.add_argument("--out", type=Path, default=POLICIES, help="the folder of the weights")
     parser.add_argument("--anew", action="store_true", help="not from the weights that are there")
-    parser.add_argument("--set", default="", help="try settings: step=0.05,frequency=0.1")
-    arguments = parser.parse_args()
-    for name in arguments.tasks:
-        path = arguments.out / f"{name}.npz"
-        if arguments.anew:
-            path.unlink(missing_ok=True)
-        changes = eval(f"dict({arguments.set})")
-        search(name, arguments.minutes, arguments.seed, path, replace(SETTINGS.get(name, Settings()), **changes))
+    given = parser.parse_args()
+    for name in given.policies:
+        search(name, given.minutes, given.seed, given.out, given.anew)
 
 
 if __name__ == "__main__":

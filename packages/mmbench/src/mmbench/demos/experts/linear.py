@@ -1,7 +1,7 @@
 """Linear policies: an action is a weighted sum of what is observed, and of a clock.
 
 They move bodies that random plans do not; :class:`mmbench.demos.experts.mpc.GuidedMPC` improves
-upon them. Their weights lie in ``policies/<name>.npz``. They were found by random search in the task itself
+upon them. Their weights lie in ``policies/<name>.npz``. They were found by random search
 (``scripts/search_policies.py``), as in Mania, Guy and Recht 2018, "Simple random search provides a
 competitive approach to reinforcement learning".
 
@@ -157,7 +157,10 @@ class Ant(Body):
 
 
 class MazeAnt(Ant):
-    """The ant of the mazes: its way is the shortest one to the goal; going along it is worth 2 s/m."""
+    """The ant of the mazes: its way is the shortest one to the goal.
+
+    A speed of 1 m/s along it is worth 2.
+    """
 
     _SCALE = 20.0  # of observations
     _CLOSE = 1.0  # m, from where on it goes slower
@@ -218,10 +221,10 @@ def policy_name(task: Task) -> str:
     return MAZES if task.name.startswith("og-ant-") else task.versioned_name
 
 
-def read_policy(name: str) -> Policy:
-    """Reads a policy of this name."""
-    with np.load(POLICIES / f"{name}.npz") as stored:
-        return Policy(
-            *(stored[key].astype(np.float64) for key in ("weights", "mean", "scale")),
-            frequency=float(stored["frequency"]),
+def read_policy(name: str, folder: Path = POLICIES) -> Policy:
+    """Reads the policy of this name."""
+    with np.load(folder / f"{name}.npz") as stored:
+        weights, mean, scale = (
+            stored[key].astype(np.float64) for key in ("weights", "mean", "scale")
         )
+        return Policy(weights, mean, scale, float(stored["frequency"]))
