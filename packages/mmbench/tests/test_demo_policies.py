@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmbench.catalog import get
-from mmbench.demos.experts.linear import Ant, Policy, body_of, read_policy
+from mmbench.demos.experts.linear import MAZES, Ant, Policy, body_of, read_policy
 from mmbench.env import TaskEnv
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "search_policies.py"
@@ -102,8 +104,25 @@ def test_a_policy_s_outputs_are_scaled_and_bounded() -> None:
     assert policy.phase(2) == pytest.approx(np.pi)
 
 
-def search(folder: Path, *words: str) -> str:
-    command = (sys.executable, str(SCRIPT), "mujoco-inverted-pendulum", "--out", str(folder))
+@pytest.fixture
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("search_policies", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where its dataclass looks for itself
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_search_finds_better_weights(script: ModuleType) -> None:
+    settings = script.Settings(directions=8, best=4, step=0.2, noise=0.2, length=60)
+    search = script.Search("mujoco-inverted-pendulum", settings, seed=0)
+    first = search.improve()
+    later = [search.improve() for _ in range(25)]
+    assert np.mean(later[-5:]) > 2 * first
+
+
+def run(folder: Path, *words: str, policy: str = "mujoco-inverted-pendulum") -> str:
+    command = (sys.executable, str(SCRIPT), policy, "--out", str(folder))
     done = subprocess.run(
         (*command, "--minutes", "0.001", *words), capture_output=True, text=True, check=True
     )
@@ -111,9 +130,15 @@ def search(folder: Path, *words: str) -> str:
 
 
 def test_a_search_goes_on_where_it_was(tmp_path: Path) -> None:
-    assert " 48 trials," in search(tmp_path)
+    assert " 48 trials," in run(tmp_path)
     policy = read_policy("mujoco-inverted-pendulum", tmp_path)
     assert policy.weights.shape == (1, 7)
     assert np.isfinite(policy.weights).all()
-    assert " 96 trials," in search(tmp_path)
-    assert " 48 trials," in search(tmp_path, "--anew")
+    assert " 96 trials," in run(tmp_path)
+    assert " 48 trials," in run(tmp_path, "--anew")
+
+
+def test_the_mazes_search_begins_with_the_policy_of_open_ground(tmp_path: Path) -> None:
+    told = run(tmp_path, policy=MAZES)
+    assert " 48 trials," in told
+    assert float(told.split("trials earn ")[1].split(",")[0]) > 5.0  # m in 200 steps
