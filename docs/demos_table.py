@@ -1,7 +1,8 @@
 """Writes the tables of docs/results/demos.md: `uv run python docs/demos_table.py`.
 
 A row for every tape that the package ships, from the tape itself; what an episode costs is measured
-by packages/mmbench/scripts/expert_costs.py.
+by packages/mmbench/scripts/expert_costs.py. A row for every task without a tape, from
+docs/results/demo_attempts.csv, which is written by hand: what was tried, and what it scored.
 """
 
 import csv
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmbench.assets.known import required_asset
 from mmbench.catalog import TASKS, Task
 from mmbench.demos import bars
 from mmbench.demos.places import is_held_out, shipped_tape
@@ -18,6 +20,7 @@ from mmbench.demos.tape import read_tape
 
 PAGE = Path(__file__).parent / "results" / "demos.md"
 COSTS = PAGE.with_name("demo_costs.csv")
+ATTEMPTS = PAGE.with_name("demo_attempts.csv")
 START, END = "<!-- from here: docs/demos_table.py -->\n", "<!-- to here -->\n"
 
 
@@ -34,7 +37,49 @@ def tables() -> str:
     taped = [task for task in TASKS if shipped_tape(task).is_file()]
     training = [task for task in taped if not is_held_out(task)]
     held_out = [task for task in taped if is_held_out(task)]
-    return f"### Training tasks\n\n{_table(training)}\n### Held-out tasks\n\n{_table(held_out)}"
+    return (
+        f"{_summary()}\n### Training tasks\n\n{_table(training)}\n"
+        f"### Held-out tasks\n\n{_table(held_out)}\n### Below the bar\n\n{_attempts()}"
+    )
+
+
+def attempts() -> dict[str, list[tuple[str, float]]]:
+    """Returns what was tried of the tasks without a tape: experts, and what they scored."""
+    found: dict[str, list[tuple[str, float]]] = {}
+    with ATTEMPTS.open() as file:
+        for row in csv.DictReader(file):
+            found.setdefault(row["task"], []).append((row["expert"], float(row["score"])))
+    return found
+
+
+def runnable() -> list[Task]:
+    """Returns the published benchmark's tasks that need no downloaded asset."""
+    return [task for task in TASKS if task.version == 0 and required_asset(task) is None]
+
+
+def _summary() -> str:
+    tried, scores = attempts(), []
+    for task in runnable():
+        if shipped_tape(task).is_file():
+            scores.append(read_tape(shipped_tape(task), task).score)
+        else:
+            scores.append(max((score for _, score in tried.get(task.name, [])), default=0.0))
+    count = sum(shipped_tape(task).is_file() for task in runnable())
+    return (
+        f"{count} of the {len(scores)} tasks that run without downloads are above their bars. The "
+        f"mean score of all {len(scores)} is {np.mean(scores):.2f}, each of the others counted "
+        "with the best that was tried.\n"
+    )
+
+
+def _attempts() -> str:
+    lines = ["| task | bar | tried, and its score |", "| --- | ---: | --- |"]
+    tried = attempts()
+    for task in runnable():
+        if not shipped_tape(task).is_file():
+            texts = "; ".join(f"{expert}: {score:.2f}" for expert, score in tried[task.name])
+            lines.append(f"| {task.name} | {bars.bar(task):.3f} | {texts} |")
+    return "\n".join(lines) + "\n"
 
 
 def _table(tasks: Iterable[Task]) -> str:
