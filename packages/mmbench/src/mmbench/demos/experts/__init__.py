@@ -39,6 +39,7 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("reacher-three-*", "arms:ThreeLinkArm"),
     ("reacher-*", "arms:SuiteArm"),
     ("mujoco-reacher", "arms:GymArm"),
+    ("acrobot-swingup", "mpc:MPC"),
     ("cup-catch", "mpc:MPC"),
     ("cup-spin", "mpc:MPC"),
     ("cheetah-*", "mpc:MPC"),

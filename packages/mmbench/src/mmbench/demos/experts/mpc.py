@@ -68,6 +68,11 @@ def _tip_to_target(obs: np.ndarray) -> float:
     return -float(obs[-1])
 
 
+def _arms_up(obs: np.ndarray) -> float:
+    """Acrobot: a tenth of how far up both of its arms point, in [-0.2, 0.2]."""
+    return 0.1 * float(obs[2] + obs[3])
+
+
 def _upright(obs: np.ndarray) -> float:
     """Quadruped: half of how upright its torso is, in [-1, 1]."""
     return 0.5 * float(obs[47])
@@ -87,6 +92,7 @@ _GAME = Settings(plans=12, horizon=25, random=0.5)
 _LONG_GAME = replace(_GAME, horizon=48, hold=6, replan=6)
 
 SETTINGS: dict[str, Settings] = {
+    "acrobot-swingup": Settings(plans=40, horizon=75, hold=3, replan=3, shaping=_arms_up),
     "atari-asterix": _LONG_GAME,
     "atari-pong": replace(_GAME, plans=16, horizon=50),
     "atari-space-invaders": replace(_LONG_GAME, hold=3, replan=3),
