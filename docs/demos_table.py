@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mmbench.assets.known import required_asset
-from mmbench.catalog import TASKS, Task
+from mmbench.catalog import TASKS, Task, tasks
 from mmbench.demos import bars
 from mmbench.demos.places import is_held_out, shipped_tape
 from mmbench.demos.tape import read_tape
@@ -54,7 +54,7 @@ def attempts() -> dict[str, list[tuple[str, float]]]:
 
 def runnable() -> list[Task]:
     """Returns the published benchmark's tasks that need no downloaded asset."""
-    return [task for task in TASKS if task.version == 0 and required_asset(task) is None]
+    return [task for task in tasks() if required_asset(task) is None]
 
 
 def _summary() -> str:
@@ -77,8 +77,9 @@ def _attempts() -> str:
     tried = attempts()
     for task in runnable():
         if not shipped_tape(task).is_file():
-            texts = "; ".join(f"{expert}: {score:.2f}" for expert, score in tried[task.name])
-            lines.append(f"| {task.name} | {bars.bar(task):.3f} | {texts} |")
+            texts = [f"{expert}: {score:.3f}" for expert, score in tried.get(task.name, ())]
+            told = "; ".join(texts) or "nothing yet"
+            lines.append(f"| {task.name} | {bars.bar(task):.3f} | {told} |")
     return "\n".join(lines) + "\n"
 
 

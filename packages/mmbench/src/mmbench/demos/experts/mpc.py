@@ -94,6 +94,7 @@ _LONG_GAME = replace(_GAME, horizon=48, hold=6, replan=6)
 SETTINGS: dict[str, Settings] = {
     "acrobot-swingup": Settings(plans=40, horizon=75, hold=3, replan=3, shaping=_arms_up),
     "atari-asterix": _LONG_GAME,
+    "atari-battle-zone": replace(_LONG_GAME, plans=16),
     "atari-pong": replace(_GAME, plans=16, horizon=50),
     "atari-space-invaders": replace(_LONG_GAME, hold=3, replan=3),
     "atari-yars-revenge": replace(_LONG_GAME, plans=16),
