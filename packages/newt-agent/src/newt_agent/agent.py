@@ -374,7 +374,9 @@ def _read(folder: Path, device: torch.device | str) -> Agent:
                 f"gives {encoder_dim(name)}"
             )
         tasks = [TaskInfo(**task) for task in about["tasks"]]
-        embeddings, action_mask, observation_mask = (tensors[table] for table in TABLES)
+        # Copies: the tensors of a file lie at any address, and where numbers lie decides on some
+        # processors in which order they are summed up.
+        embeddings, action_mask, observation_mask = (tensors[table].clone() for table in TABLES)
         model = kind._networks(about, (embeddings, action_mask, observation_mask))
         model.load_state_dict(tensors)
         agent = kind._build(about, model, tasks, name, str(about["size"]))
