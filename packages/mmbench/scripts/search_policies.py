@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmbench.catalog import get
+from mmbench.catalog import TASKS, get
 from mmbench.demos.experts import on_grid
 from mmbench.demos.experts.linear import MAZES, POLICIES, Body, Policy, body_of
 from mmbench.env import TaskEnv
@@ -225,6 +225,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=POLICIES, help="the folder of the weights")
     parser.add_argument("--anew", action="store_true", help="not from the weights that are there")
     given = parser.parse_args()
+    known = {*SETTINGS, *(task.versioned_name for task in TASKS)}
+    for name in given.policies:
+        if name not in known:
+            parser.error(f"no task or policy {name!r}: `mmbench tasks` lists the tasks")
     for name in given.policies:
         search(name, given.minutes, given.seed, given.out, given.anew)
 

@@ -142,3 +142,11 @@ def test_the_mazes_search_begins_with_the_policy_of_open_ground(tmp_path: Path) 
     told = run(tmp_path, policy=MAZES)
     assert " 48 trials," in told
     assert float(told.split("trials earn ")[1].split(",")[0]) > 5.0  # m in 200 steps
+
+
+def test_a_search_for_what_is_no_task_says_so() -> None:
+    command = (sys.executable, str(SCRIPT), "og-ant", "walker-swim")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "no task or policy 'walker-swim'" in done.stderr
+    assert not done.stdout
