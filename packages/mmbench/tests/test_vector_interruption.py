@@ -3,13 +3,15 @@
 import contextlib
 import os
 import signal
+import sys
 import time
 
 import numpy as np
 import pytest
-from faults import Counting
+from faults import Counting, Fault
 from vectors import GUARD, actions, assert_same, children, make
 
+from mmbench.vector import supervisor
 from mmbench.vector.worker import rows_of
 
 
@@ -142,6 +144,54 @@ def test_another_worker_may_die_where_a_restart_is_interrupted():
     assert env.step(batch)[4]["restarted"].all()
     assert not env.step(batch)[4]["restarted"].any()
     assert env.failures.sum() == 2
+    env.close()
+
+
+def interrupt_at(line, body, *args):
+    """Calls something that an exception ends at the n-th line of the supervisor's code.
+
+    Returns:
+        Whether there were so many lines.
+    """
+    left = [line]
+
+    def trace(frame, event, _):
+        if frame.f_code.co_filename != supervisor.__file__:
+            return None
+        if event == "line":
+            left[0] -= 1
+            if left[0] == 0:
+                raise Alarm
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        body(*args)
+    except Alarm:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.mark.parametrize("fault", ["raise", "nan"])
+def test_a_failure_counts_once_wherever_its_recovery_is_interrupted(workers, fault, monkeypatch):
+    monkeypatch.setattr(supervisor, "MAX_FAILURES", 10_000)
+    env = make("pygame-pong", envs_per_task=2, on_error="restart", workers=workers)
+    env.reset(seed=0)
+    batch = actions(env, 1)[0]
+    times, line = 0, 1
+    while True:
+        env.set_attr("advance", [Fault(fault), Fault("none")])
+        interrupted = interrupt_at(line, env.step, batch)
+        seen = sum(env.step(batch)[4]["restarted"] for _ in range(3))
+        times, line = times + 1, line + 1
+        if not interrupted:
+            break
+        assert seen.tolist() == [True, False]
+        assert env.failures.tolist() == [times, 0]
+    assert times > 50
     env.close()
 
 

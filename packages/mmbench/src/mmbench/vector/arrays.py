@@ -76,7 +76,10 @@ class SharedArrays:
         self.terminated = take(np.bool_, n)  # those of them that ended by themselves
         self.over = take(np.bool_, n)  # episodes that have ended and were not reset yet
         self.failed = take(np.bool_, n)  # raised in its last step
-        self.skip = take(np.bool_, n)  # not stepped next time: an end is still to be reported
+        # Still to be reported: an end, so not stepped next time, and that it was by a restart. They
+        # are one array, in which one assignment marks both or neither as reported.
+        self.unreported = take(np.bool_, 2, n)
+        self.skip, self.restarted = self.unreported
         self.built = take(np.bool_, n)
         self.rng = take(np.uint64, n, 6)  # generators from which the running episodes started
         self.final_rng = take(np.uint64, n, 6)

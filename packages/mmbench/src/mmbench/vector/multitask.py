@@ -61,7 +61,6 @@ class MultitaskVectorEnv(VectorEnv):
         episode_rng: (N, 6) uint64, the generators from which the running episodes started; with
             them and the actions since, an interrupted run is brought back (see ``reset``).
         pool: The worker processes, ended with the last environment that uses them.
-        failures: (N,) int64, how often each environment has been restarted.
         num_workers: Worker processes that it uses; 0 for none.
 
     Args:
@@ -182,7 +181,6 @@ class MultitaskVectorEnv(VectorEnv):
         self._supervisor = Supervisor(self.tasks, modes, self.pool, self._restarts, time_limit)
         self._arrays = self._supervisor.arrays
         self._infos = Infos(self.tasks, info, self.autoreset_mode, self._arrays)
-        self.failures = self._supervisor.failures
         try:
             self._supervisor.build(progress)
         except BaseException:
@@ -194,6 +192,11 @@ class MultitaskVectorEnv(VectorEnv):
         """(N, 6) uint64, the generators from which the running episodes started."""
         self._supervisor.settle()
         return self._arrays.rng.copy()
+
+    @property
+    def failures(self) -> np.ndarray:
+        """(N,) int64, how often each environment has been restarted."""
+        return self._supervisor.failures.copy()
 
     @property
     def owner(self) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium.error import ClosedEnvironmentError, ResetNeeded
@@ -26,6 +26,26 @@ busy machine takes half a minute to import the largest simulators."""
 Failures = dict[int, EnvironmentFailure]
 
 
+class Record(NamedTuple):
+    """What is noted of failures.
+
+    Attributes:
+        failures: (N,) int64, how often each environment has failed.
+        in_a_row: (N,) int64, how often since the last episode that was played to its end.
+        to_rebuild: Environments that failed and were not rebuilt yet.
+    """
+
+    failures: np.ndarray
+    in_a_row: np.ndarray
+    to_rebuild: frozenset[int]
+
+    def counting(self, indices: Iterable[int]) -> Record:
+        """Returns a copy that counts one more failure of some environments."""
+        more = np.zeros_like(self.failures)
+        more[list(indices)] = 1
+        return self._replace(failures=self.failures + more, in_a_row=self.in_a_row + more)
+
+
 class Supervisor:
     """Runs the environments of one vector environment, and rebuilds those that fail.
 
@@ -35,7 +55,6 @@ class Supervisor:
     Attributes:
         arrays: What is shared with the workers.
         owner: (N,) int64, the worker of each environment.
-        failures: (N,) int64, how often each environment has failed.
 
     Args:
         tasks: The task of each environment.
@@ -57,16 +76,18 @@ class Supervisor:
         costs = step_costs(tasks, modes.obs)
         self.owner = group([task.domain for task in tasks], costs, num_workers)
         self.arrays = SharedArrays(count, modes.obs, num_workers, private=pool.size == 0)
-        self.failures = np.zeros(count, np.int64)
+        self._record = Record(np.zeros(count, np.int64), np.zeros(count, np.int64), frozenset())
         self._group = WorkerGroup(pool, self.arrays, self.owner, modes, time_limit)
         self._tasks = tasks
         self._pool = pool
         self._restarts = restarts
-        self._to_rebuild: set[int] = set()  # environments that failed
-        self._restarted = np.zeros(count, bool)  # rebuilt, and not yet reported
         self._same_step = modes.autoreset is AutoresetMode.SAME_STEP
-        self._failures_in_a_row = np.zeros(count, np.int64)
         self._closed = ""
+
+    @property
+    def failures(self) -> np.ndarray:
+        """(N,) int64, how often each environment has failed."""
+        return self._record.failures
 
     @property
     def halves_sent(self) -> set[int]:
@@ -111,7 +132,7 @@ class Supervisor:
             self._discard(half)
         while failures := self._reset(indices, seeds, generators):
             self._recover(failures)
-        self.arrays.skip[indices] = self._restarted[indices] = False
+        self.arrays.unreported[:, indices] = False
 
     def check_running(self, subset: int) -> None:
         """Checks that no environment of a subset waits for a reset.
@@ -155,16 +176,18 @@ class Supervisor:
         failures |= self._raised(subset) | self._unusable(subset)
         if failures:
             self._recover(failures)
-        return self._restarted[rows_of(subset)].copy()
+        return self.arrays.restarted[rows_of(subset)].copy()
 
     def received(self, subset: int) -> None:
         """Marks the results of a step as delivered, failures and ends of episodes included."""
         rows = rows_of(subset)
         ended = self.arrays.truncated[rows]
         if ended.any():
-            self._failures_in_a_row[rows][ended & ~self._restarted[rows]] = 0
-            self.arrays.skip[rows] = self._restarted[rows] = False
+            self._record.in_a_row[rows][ended & ~self.arrays.restarted[rows]] = 0
+        # In this order: an exception in between repeats the report instead of losing it.
         del self._group.sent[subset]
+        if ended.any():
+            self.arrays.unreported[:, rows] = False
 
     def call(self, name: str, args: Any, kwargs: Any) -> list[Any]:
         """Calls a method of every environment, or reads an attribute.
@@ -335,30 +358,43 @@ class Supervisor:
 
     def _recover(self, failures: Failures) -> None:
         """Rebuilds what failed, or closes everything and raises a failure."""
-        self._count(failures)
-        self._end_episodes(failures)
+        self._note(failures)
         self._rebuild()
 
-    def _count(self, failures: Failures) -> None:
-        fatal = None if self._restarts else next(iter(failures.values()))
+    def _note(self, failures: Failures) -> None:
+        """Counts failures and ends the episodes of what failed, or raises a failure.
+
+        What is noted changes in one assignment. An exception comes before it, and the failures
+        are found again, or after it, and they are not counted again.
+        """
+        record = self._record.counting(failures)
+        self._raise_fatal(failures, record.in_a_row)
+        ended = self._end_episodes(failures)
+        self._record = record._replace(to_rebuild=ended)
+
+    def _raise_fatal(self, failures: Failures, in_a_row: np.ndarray) -> None:
+        """Closes everything and raises where a failure is not recovered from."""
+        fatal = None if self._restarts else next(iter(failures.values()), None)
         for i, failure in failures.items():
-            self.failures[i] += 1
-            self._failures_in_a_row[i] += 1
-            if self._restarts and self._failures_in_a_row[i] > MAX_FAILURES:
+            if self._restarts and in_a_row[i] > MAX_FAILURES:
                 times = f"failed {MAX_FAILURES + 1} times in a row; the last time it"
                 fatal = self._failure(i, f"{times} {failure.cause}", failure.lost)
         if fatal:
             self._closed = f"closed after a failure: {fatal}"
             raise fatal
 
-    def _end_episodes(self, indices: Iterable[int]) -> None:
-        """Ends the episodes of environments, and of all that lost workers had."""
-        arrays = self.arrays
+    def _end_episodes(self, indices: Iterable[int]) -> frozenset[int]:
+        """Ends the episodes of environments, and of all that lost workers had.
+
+        Returns:
+            The environments to rebuild, those of before included.
+        """
+        arrays, before = self.arrays, self._record.to_rebuild
         lost = np.flatnonzero(np.isin(self.owner, self._group.lost)).tolist()
-        failed = self._to_rebuild.union(indices, lost)
+        failed = before.union(indices, lost)
         # An end that was not reported yet must stay. It is where the last step of an episode is,
         # and would be overwritten where no new episode has begun.
-        new = sorted(failed - self._to_rebuild)
+        new = sorted(failed - before)
         rows = [i for i in new if not arrays.skip[i]]
         for now, last in arrays.finals:
             kept = rows if self._same_step else new
@@ -368,27 +404,26 @@ class Supervisor:
             arrays.final_state[rows] = np.where(is_usable(final), final, 0.0)
         arrays.reward[rows] = 0.0
         arrays.truncated[rows], arrays.terminated[rows] = True, False
-        self._to_rebuild = failed
+        return failed
 
     def _rebuild(self) -> None:
         """Rebuilds environments that failed. The next step skips each, and reports the restart."""
-        while self._to_rebuild:
-            self._end_episodes(())  # of workers that were lost meanwhile
-            rows = sorted(self._to_rebuild)
+        while self._record.to_rebuild:
+            self._note({})  # of workers that were lost meanwhile
+            rows = sorted(self._record.to_rebuild)
             seeds: list[int | None] = [None] * len(self._tasks)
             for i in rows:  # reproducible, but not the episode that failed
                 seeds[i] = int(np.random.default_rng(self.arrays.rng[i]).integers(2**63))
             if failures := self._build(rows) or self._reset(rows, seeds):
-                self._count(failures)
-                self._end_episodes(failures)
+                self._note(failures)
                 continue
             self.arrays.failed[rows] = False
-            self.arrays.skip[rows] = self._restarted[rows] = True
+            self.arrays.unreported[:, rows] = True
             if not self._same_step:  # report the end with the last observation, then reset
                 for now, last in self.arrays.finals:
                     now[rows] = last[rows]
                 self.arrays.over[rows] = True
-            self._to_rebuild.clear()
+            self._record = self._record._replace(to_rebuild=frozenset())
 
 
 def _usable(values: np.ndarray) -> bool:
