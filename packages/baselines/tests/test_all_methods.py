@@ -90,7 +90,7 @@ def demonstrations(monkeypatch):
     """What methods learn from that have demonstrations; played by nobody."""
     for module in ("mmbench_baselines.bc", "newt_agent.newt"):
         monkeypatch.setattr(
-            f"{module}.load_demonstrations", lambda names, where: make_demonstrations(names)
+            f"{module}.load_demonstrations", lambda names, where, most: make_demonstrations(names)
         )
 
 

@@ -38,7 +38,7 @@ def aim(name, obs):
 
 def use(monkeypatch, demonstrations):
     """Lets BC find these demonstrations."""
-    monkeypatch.setattr(bc, "load_demonstrations", lambda names, where: demonstrations)
+    monkeypatch.setattr(bc, "load_demonstrations", lambda names, where, most: demonstrations)
 
 
 def make_method(monkeypatch, demonstrations=None, tasks=TASKS, config=SMALL):

@@ -39,6 +39,13 @@ def test_episodes_are_whole_and_padded(root):
     )
 
 
+def test_the_first_ones_are_chosen(root):
+    both = load_demonstrations([TASK], str(root), 5).episodes
+    (first,) = load_demonstrations([TASK], str(root), 1).episodes
+    assert len(both) == 2
+    np.testing.assert_array_equal(first.obs, both[0].obs)
+
+
 def test_what_is_not_there_is_one_sentence(root, tmp_path):
     with pytest.raises(RunError, match="no such folder"):
         load_demonstrations([TASK], str(tmp_path / "elsewhere"))

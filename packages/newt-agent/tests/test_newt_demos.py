@@ -38,7 +38,7 @@ def aim(name, obs):
 def demonstrations(monkeypatch, points):
     """Lets Newt find good demonstrations of both tasks."""
     found = make_demonstrations(NAMES, episodes=5, steps=20, act=aim)
-    monkeypatch.setattr(newt, "load_demonstrations", lambda names, where: found)
+    monkeypatch.setattr(newt, "load_demonstrations", lambda names, where, most: found)
     return found
 
 
@@ -91,7 +91,7 @@ def test_a_run_that_finds_no_demonstrations_does_not_keep_to_a_protocol(make_tra
     ):
         with monkeypatch.context() as patch:
             if found:
-                patch.setattr(newt, "load_demonstrations", lambda names, where: told)
+                patch.setattr(newt, "load_demonstrations", lambda names, where, most: told)
             trainer = make_trainer(f"{demos}-{found is None}", settings(demos=demos))
         assert trainer.folder.read_config()["protocol"] == {"changed": changed}
 
@@ -221,7 +221,7 @@ def test_the_policy_imitates_by_default(make_trainer, coefficient, used):
 
 def test_without_demonstrations_nothing_of_it_happens(make_trainer, monkeypatch):
     monkeypatch.setattr(
-        newt, "load_demonstrations", lambda names, where: Demonstrations((), "none")
+        newt, "load_demonstrations", lambda names, where, most: Demonstrations((), "none")
     )
     with_settings = make_trainer("with", settings())
     without = make_trainer(
@@ -263,7 +263,7 @@ def test_other_demonstrations_than_before_are_told_of(make_trainer, monkeypatch,
     state = method.state()
     assert method.restore(state, 0) == ""
     fewer = Demonstrations(demonstrations.episodes[1:], "")
-    monkeypatch.setattr(newt, "load_demonstrations", lambda names, where: fewer)
+    monkeypatch.setattr(newt, "load_demonstrations", lambda names, where, most: fewer)
     assert "demonstrations are others" in make_trainer("two", settings()).method.restore(state, 0)
 
 
@@ -281,6 +281,6 @@ def test_what_cannot_be_is_one_sentence(make_trainer, changes, message):
 
 def test_pretraining_without_demonstrations_is_one_sentence(make_trainer, monkeypatch):
     nothing = Demonstrations((), "no demonstrations are used")
-    monkeypatch.setattr(newt, "load_demonstrations", lambda names, where: nothing)
+    monkeypatch.setattr(newt, "load_demonstrations", lambda names, where, most: nothing)
     with pytest.raises(RunError, match="demos=auto: no demonstrations are used"):
         make_trainer(config=settings(steps=0))

@@ -97,7 +97,9 @@ def demonstrations(monkeypatch, points):
     found = make_demonstrations(NAMES, episodes=2, steps=10)
     nothing = Demonstrations((), "")
     monkeypatch.setattr(
-        newt, "load_demonstrations", lambda names, where: nothing if where == "none" else found
+        newt,
+        "load_demonstrations",
+        lambda names, where, most: nothing if where == "none" else found,
     )
 
 

@@ -21,6 +21,7 @@ from newt_agent.agent import Agent, TaskInfo
 from newt_agent.chance import Chance
 from newt_agent.config import OfflineConfig
 from newt_agent.demonstrations import (
+    DemoEpisodes,
     Demonstration,
     Demos,
     load_demonstrations,
@@ -43,6 +44,7 @@ class BCConfig(OfflineConfig):
     """
 
     demos: Demos = "auto"
+    demo_episodes: DemoEpisodes = None
     batch_size: Annotated[int, Range(1, 2**20)] = 1024
     """Steps of demonstrations in a batch."""
     lr: Annotated[float, Range(0, 1e30)] = 3e-4
@@ -207,7 +209,8 @@ class BC(OfflineMethod):
         self.agent = agent
         self.updates = 0
         own = rows.unique().tolist()
-        found = load_demonstrations([agent.tasks[row].name for row in own], config.demos)
+        names = [agent.tasks[row].name for row in own]
+        found = load_demonstrations(names, config.demos, config.demo_episodes)
         require(found, config.demos)
         self._summary = found.summary
         self._steps = Steps.of(found.episodes, own, agent.device)

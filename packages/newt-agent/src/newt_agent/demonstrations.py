@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -13,6 +14,7 @@ from torch import Tensor
 from mmbench import catalog
 from mmbench.catalog import Task
 from mmbench.runs import RunError
+from newt_agent.settings import Range
 
 Demos = Annotated[
     str,
@@ -22,6 +24,14 @@ Demos = Annotated[
     ),
 ]
 """The type of the setting ``demos``."""
+
+DemoEpisodes = Annotated[
+    Annotated[int, Range(1, 10**6)] | None,
+    tyro.conf.arg(
+        metavar="INT", help="Demonstrations of each task, at most: the first ones. By default all."
+    ),
+]
+"""The type of the setting ``demo_episodes``."""
 
 
 class Demonstration(NamedTuple):
@@ -48,7 +58,9 @@ class Demonstrations(NamedTuple):
     """What was found, as a sentence."""
 
 
-def load_demonstrations(tasks: Sequence[str], where: str) -> Demonstrations:
+def load_demonstrations(
+    tasks: Sequence[str], where: str, most: int | None = None
+) -> Demonstrations:
     """Loads the demonstrations of tasks.
 
     Args:
@@ -57,6 +69,7 @@ def load_demonstrations(tasks: Sequence[str], where: str) -> Demonstrations:
             held-out tasks, which would be no measure of transfer any more; ``all``, with them;
             ``none``; or a folder of datasets, as ``mmbench demos collect --root`` writes them,
             again without those of held-out tasks.
+        most: Episodes of each task, at most: the first ones. None is all.
 
     Returns:
         The episodes, none of tasks that have no demonstrations.
@@ -96,7 +109,7 @@ def load_demonstrations(tasks: Sequence[str], where: str) -> Demonstrations:
         except demos.NoDemonstrationsError:
             without.append(task.versioned_name)
             continue
-        for episode in dataset.iterate_episodes():
+        for episode in itertools.islice(dataset.iterate_episodes(), most):
             episodes.append(
                 Demonstration(
                     number,

@@ -16,7 +16,13 @@ from mmbench.runs import RunError
 from newt_agent import ranks
 from newt_agent.config import Size
 from newt_agent.demo_replay import DemoReplay, join
-from newt_agent.demonstrations import Demos, load_demonstrations, require, tell_changed
+from newt_agent.demonstrations import (
+    DemoEpisodes,
+    Demos,
+    load_demonstrations,
+    require,
+    tell_changed,
+)
 from newt_agent.learner import OptimizerConfig
 from newt_agent.losses import Batch, LossConfig
 from newt_agent.model_based import ModelBased, ModelBasedConfig
@@ -34,6 +40,7 @@ class NewtConfig(ModelBasedConfig):
     seed_steps: Annotated[int, Range(0, 10**12)] = 0
     """Steps before the first update with a step; 0 is 5 episodes of each environment."""
     demos: Demos = "auto"
+    demo_episodes: DemoEpisodes = None
     pretrain_updates: Annotated[int, Range(0, 10**12)] = 200_000
     """Updates on demonstrations before the first step; 0 where there are none."""
     demo_fraction: Annotated[float, Range(0, 1)] = 0.5
@@ -130,7 +137,8 @@ class Newt(ModelBased):
         # Every rank has the demonstrations of all tasks, for it may have tasks without any.
         learned = sorted(set().union(*ranks.gather(rows.tolist())))
         with ranks.one_per_host_first():
-            found = load_demonstrations([agent.tasks[row].name for row in learned], config.demos)
+            names = [agent.tasks[row].name for row in learned]
+            found = load_demonstrations(names, config.demos, config.demo_episodes)
         super().__init__(config, agent, rows, config.loss.resolved(bool(found.episodes)))
         self._summary = found.summary if config.demos != "none" else ""
         self.demos: DemoReplay | None = None

@@ -105,6 +105,7 @@ _COMMON = {
     "num_workers": 0,
     "device": "cpu",
 }
+_CLONING = {"demo_episodes": 10}  # some tasks have more
 _ONLINE = {**_COMMON, "steps": STEPS}
 # The replay holds the whole run.
 _OFF_POLICY = {**_ONLINE, "seed_steps": 20_000, "replay_capacity": STEPS}
@@ -123,6 +124,7 @@ LITE = Protocol(
     settings={
         "newt": {
             **_OFF_POLICY,
+            **_CLONING,
             "utd": 0.06,  # 12,000 updates
             "batch_size": 160,
             "pretrain_updates": 6_000,
@@ -141,6 +143,7 @@ LITE = Protocol(
         "brc": {**_OFF_POLICY, "batch_size": 256},
         "bc": {
             **_COMMON,
+            **_CLONING,
             "updates": 30_000,
             "batch_size": 256,
             "eval_every": 6_000,

@@ -43,6 +43,7 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("cup-catch", "mpc:MPC"),
     ("cup-spin", "mpc:MPC"),
     ("cheetah-*", "mpc:MPC"),
+    ("fish-swim", "mpc:MPC"),
     ("giraffe-run", "mpc:MPC"),
     ("jumper-jump", "mpc:MPC"),
     ("spinner-*", "mpc:MPC"),

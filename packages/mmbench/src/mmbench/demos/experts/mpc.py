@@ -68,6 +68,11 @@ def _tip_to_target(obs: np.ndarray) -> float:
     return -float(obs[-1])
 
 
+def _mouth_to_target(obs: np.ndarray) -> float:
+    """Fish-swim: minus three tenths of the distance (m) of the target from its mouth."""
+    return -0.3 * float(np.linalg.norm(obs[8:11]))
+
+
 def _arms_up(obs: np.ndarray) -> float:
     """Acrobot: a tenth of how far up both of its arms point, in [-0.2, 0.2]."""
     return 0.1 * float(obs[2] + obs[3])
@@ -97,6 +102,7 @@ SETTINGS: dict[str, Settings] = {
     "atari-battle-zone": replace(_LONG_GAME, plans=16),
     "atari-pong": replace(_GAME, plans=16, horizon=50),
     "atari-space-invaders": replace(_LONG_GAME, hold=3, replan=3),
+    "atari-tutankham": replace(_LONG_GAME, plans=16),
     "atari-yars-revenge": replace(_LONG_GAME, plans=16),
     "pygame-spaceship": Settings(horizon=30, hold=3, replan=3, shaping=_level_with_coin),
     "cheetah-jump": replace(_JUMP, plans=100, horizon=44, repeat=0.2),
@@ -106,6 +112,9 @@ SETTINGS: dict[str, Settings] = {
     "cup-spin": _SPIN,
     "finger-turn-easy": _TURN,
     "finger-turn-hard": _TURN,
+    "fish-swim": Settings(
+        plans=60, horizon=40, hold=4, replan=4, repeat=0.3, shaping=_mouth_to_target
+    ),
     "giraffe-run": Settings(plans=200, horizon=40, hold=4, replan=4, repeat=0.3),
     "jumper-jump": _JUMP,
     "mujoco-halfcheetah": Settings(plans=80, horizon=40, hold=2, replan=2, repeat=0.3),
