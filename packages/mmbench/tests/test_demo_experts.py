@@ -28,6 +28,7 @@ SAMPLE = (
     "pygame-landing",
     "pygame-reacher-hard",
     "pygame-cartpole-swingup-sparse",
+    "ms-pick-cube-so",
     "ms-stack-cube",
     "ms-poke-cube",
     "ms-pull-cube-tool",

@@ -65,6 +65,7 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("ms-pull-cube", "maniskill:Pull"),
     ("ms-pick-cube", "maniskill:Pick"),
     ("ms-pick-cube-eepose", "maniskill:Pick"),
+    ("ms-pick-cube-so", "small_arm:PickSmall"),
     ("ms-stack-cube", "maniskill:Stack"),
     ("ms-poke-cube", "maniskill:Poke"),
     ("ms-pull-cube-tool", "maniskill:PullWithTool"),

@@ -100,6 +100,7 @@ SETTINGS: dict[str, Settings] = {
     "acrobot-swingup": Settings(plans=40, horizon=75, hold=3, replan=3, shaping=_arms_up),
     "atari-asterix": _LONG_GAME,
     "atari-battle-zone": replace(_LONG_GAME, plans=16),
+    "atari-ice-hockey": replace(_LONG_GAME, plans=16),
     "atari-pong": replace(_GAME, plans=16, horizon=50),
     "atari-space-invaders": replace(_LONG_GAME, hold=3, replan=3),
     "atari-tutankham": replace(_LONG_GAME, plans=16),

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import mujoco
 import numpy as np
 
-from mmbench.demos.experts import Expert, on_grid
+from mmbench.demos.experts import on_grid
+from mmbench.demos.experts.tried import TriedOut
 from mmbench.env import TaskEnv
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 _STRIDE = 0.1  # m, of a full action
 _NEAR = 0.02  # m, at which a place counts as reached
 _SHIFT = 0.012  # m, of the tries' places, standard deviation
-_TRIES = 5
 _FOR_EVER = 1000  # steps
 _HELD = (0.0, -1.0)  # actions of the wrist, which rests, and of the gripper, which is closed
 
@@ -42,30 +42,21 @@ class Place(NamedTuple):
     speed: float = 1.0
 
 
-class Motions(Expert):
+class Motions(TriedOut):
     """Tries motions out and plays the first that succeeds, or else the last."""
 
     name = "hand motions, tried out"
+    tries = 5
 
     def begin(self, env: TaskEnv, obs: np.ndarray, rng: np.random.Generator) -> None:
         """Plans the whole episode."""
         self._goal = env.task.native
-        start = env.get_state()
-        for attempt in range(_TRIES):
-            env.set_state(start)
-            shift = rng.normal(0.0, _SHIFT if attempt else 0.0, 3)
-            actions, succeeded = self._try(env, shift)
-            if succeeded:
-                break
-        env.set_state(start)
-        self._actions = iter(actions)
+        super().begin(env, obs, rng)
 
-    def act(self, obs: np.ndarray) -> np.ndarray:
-        """Follows the plan."""
-        return next(self._actions)
-
-    def _try(self, env: TaskEnv, shift: np.ndarray) -> tuple[list[np.ndarray], bool]:
-        """Plays an episode; returns its actions, and whether it ends in success."""
+    def _try(
+        self, env: TaskEnv, rng: np.random.Generator, attempt: int
+    ) -> tuple[list[np.ndarray], bool]:
+        shift = rng.normal(0.0, _SHIFT if attempt else 0.0, 3)
         data = cast("RoboDeskSimulator", env.simulator).data
         hand = data.site("end_effector").xpos
         actions: list[np.ndarray] = []
