@@ -7,7 +7,7 @@ run. They are played here without torch.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -61,7 +61,7 @@ class Network(NamedTuple):
 
     def save(self, path: Path) -> None:
         """Writes it into a file."""
-        numbers = {"mean": self.mean, "scale": self.scale}
+        numbers: dict[str, Any] = {"mean": self.mean, "scale": self.scale}
         for i, layer in enumerate(self.layers):
             numbers |= {f"{name}{i}": value for name, value in layer._asdict().items()}
         np.savez(path, **{name: value.astype(np.float32) for name, value in numbers.items()})
