@@ -34,6 +34,18 @@ class Still(Expert):
         return self.action
 
 
+class Numbered(Still):
+    """Has no name."""
+
+    name = 5
+
+
+class Begun(Expert):
+    """Is not written yet."""
+
+    name = "nobody"
+
+
 class Wild(Expert):
     """Acts at random, and tries an action out where it can, before it does."""
 

@@ -13,6 +13,7 @@ import argparse
 import io
 import math
 import time
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from mmbench.runs.files import write_atomically
 
 _CHECK_EVERY = 30.0  # seconds
 _CHECK_EPISODES = 4
+_NUMBERS = ("weights", "mean", "scale")  # of a policy
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,15 @@ class Statistics:
         """Returns the standard deviations; infinite for a feature that never changes."""
         variance = self._squares / max(self.count, 1.0)
         return np.where(variance < 1e-8, np.inf, np.sqrt(variance))
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """Reads saved weights, with what is needed to go on."""
+    try:
+        with np.load(path) as stored:
+            return {key: stored[key] for key in ("earned", "trials", *_NUMBERS, "count")}
+    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+        raise SystemExit(f"{path} is damaged ({error}): move it away to begin anew") from error
 
 
 class Search:
@@ -162,17 +173,17 @@ class Search:
 
     def go_on_from(self, path: Path) -> float:
         """Takes up saved weights; returns what they earned."""
-        with np.load(path) as stored:
-            self.weights = stored["weights"].astype(np.float64)
-            self.trials = int(stored["trials"])
-            scale = np.where(np.isinf(stored["scale"]), 0.0, stored["scale"])
-            self._statistics.go_on(stored["mean"], scale, float(stored["count"]))
-            return float(stored["earned"])
+        stored = read(path)
+        self.weights = stored["weights"].astype(np.float64)
+        self.trials = int(stored["trials"])
+        scale = np.where(np.isinf(stored["scale"]), 0.0, stored["scale"])
+        self._statistics.go_on(stored["mean"], scale, float(stored["count"]))
+        return float(stored["earned"])
 
     def save(self, path: Path, earned: float) -> None:
         """Saves the weights, with what is needed to go on."""
         policy = self.policy(self.weights)
-        numbers = {k: getattr(policy, k).astype(np.float32) for k in ("weights", "mean", "scale")}
+        numbers = {k: getattr(policy, k).astype(np.float32) for k in _NUMBERS}
         file = io.BytesIO()
         np.savez(
             file,
@@ -190,8 +201,8 @@ def search(name: str, minutes: float, seed: int, folder: Path, anew: bool) -> No
     settings = SETTINGS.get(name, Settings())
     found = Search(name, settings, seed)
     path, best = folder / f"{name}.npz", -math.inf
-    if path.exists() and not anew:
-        best = found.go_on_from(path)
+    if path.exists():
+        best = float(read(path)["earned"]) if anew else found.go_on_from(path)
     elif settings.start is not None:
         start = folder / f"{settings.start}.npz"
         found.go_on_from(start if start.exists() else POLICIES / start.name)
@@ -223,14 +234,25 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="for each policy")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=POLICIES, help="the folder of the weights")
-    parser.add_argument("--anew", action="store_true", help="not from the weights that are there")
+    parser.add_argument(
+        "--anew",
+        action="store_true",
+        help="not from the weights that are there; only better ones replace them",
+    )
     given = parser.parse_args()
     known = {*SETTINGS, *(task.versioned_name for task in TASKS)}
     for name in given.policies:
         if name not in known:
             parser.error(f"no task or policy {name!r}: `mmbench tasks` lists the tasks")
+    if not 0 < given.minutes < math.inf:
+        parser.error(f"--minutes {given.minutes}: a number above 0")
     for name in given.policies:
-        search(name, given.minutes, given.seed, given.out, given.anew)
+        try:
+            search(name, given.minutes, given.seed, given.out, given.anew)
+        except KeyboardInterrupt:
+            raise SystemExit(
+                f"{name}: interrupted; the same command goes on from its best"
+            ) from None
 
 
 if __name__ == "__main__":

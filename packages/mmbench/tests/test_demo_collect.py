@@ -5,10 +5,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from demo_experts import Still
 from demo_tapes import TASK
 
 from mmbench.demos import experts
@@ -17,8 +19,9 @@ from mmbench.demos.collection import attempt_seed
 from mmbench.demos.experts import NoExpertError, expert_for, load_expert
 from mmbench.demos.places import collecting_folder, root_tape
 from mmbench.demos.recording import record
-from mmbench.demos.tape import read_tape
+from mmbench.demos.tape import read_tape, to_bytes
 from mmbench.env import TaskEnv
+from mmbench.runs import RunError
 from mmbench.runs.lock import FolderLock
 
 GOOD, MOODY = "demo_experts:Balance", "demo_experts:Moody"
@@ -32,6 +35,13 @@ def collected(root):
     return read_tape(root_tape(TASK, root), TASK)
 
 
+def content(root):
+    """All that is on the tape, but for the command, which names the expert's class."""
+    tape = collected(root)
+    recordings = tuple(replace(recording, command="") for recording in tape.recordings)
+    return to_bytes(replace(tape, recordings=recordings))
+
+
 def in_progress(root):
     return read_tape(collecting_folder(TASK, root) / "tape.npz", TASK)
 
@@ -42,7 +52,7 @@ def test_a_tape_says_who_played_what(tmp_path):
     tape = collected(tmp_path)
     (recording,) = tape.recordings
     assert (recording.episodes, recording.attempts, recording.expert) == (3, 3, "linear controller")
-    chosen = f"--tasks {TASK.name} --episodes 3 --seed 0"
+    chosen = f"--tasks {TASK.name} --episodes 3 --seed 0 --expert {GOOD}"
     assert recording.command == f"mmbench demos collect {chosen}"
     assert recording.versions.keys() >= {"mmbench", "numpy", "miniarcade"}
     assert recording.processor and tape.licence == "MIT"
@@ -84,8 +94,27 @@ def test_overwriting_leaves_the_old_ones_until_the_new_are_complete(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, seed=1, overwrite=True, show=stop)
     assert collected(tmp_path).recordings == old.recordings
-    run(tmp_path, seed=1, overwrite=True)
+    run(tmp_path, seed=1)  # goes on with the new ones
     assert {e.seed for e in old.episodes}.isdisjoint(e.seed for e in collected(tmp_path).episodes)
+
+
+def test_who_wants_fewer_than_were_begun_loses_nothing(tmp_path):
+    def stop(task, chosen, played):
+        if played == 5:
+            raise KeyboardInterrupt
+
+    run(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, episodes=9, show=stop)
+    (outcome,) = run(tmp_path, episodes=2)
+    assert outcome.good and "it has 3 episodes already" in outcome.text
+    assert len(collected(tmp_path).episodes) == 3
+    root_tape(TASK, tmp_path).unlink()
+    (outcome,) = run(tmp_path, episodes=2)
+    assert outcome.good and "5 episodes of 5 played" in outcome.text
+    run(tmp_path, episodes=9)
+    numbers = [attempt_seed(TASK, 0, i) for i in range(9)]
+    assert [e.seed for e in collected(tmp_path).episodes] == numbers
 
 
 def test_an_interrupted_collection_goes_on(tmp_path):
@@ -108,6 +137,10 @@ def test_what_misses_the_bars_is_no_tape(tmp_path):
     assert not outcome.good and "the mean score 0.0" in outcome.text
     assert not root_tape(TASK, tmp_path).exists()
     assert len(in_progress(tmp_path).episodes) == 3
+    (outcome,) = run(tmp_path, seed=1)
+    assert not outcome.good and "of 3 played" in outcome.text and "--overwrite" in outcome.text
+    run(tmp_path, episodes=8)  # those before are below the others' median
+    assert collected(tmp_path).experts == "linear controller"
 
 
 def test_an_expert_that_fails_ends_its_task_with_the_reason(tmp_path):
@@ -129,8 +162,7 @@ def test_what_a_worker_takes_with_it_is_played_again(tmp_path, monkeypatch):
     run(tmp_path / "alone", MOODY)
     run(tmp_path / "shot", "demo_experts:Mortal", workers=1)
     assert Path("died").exists()
-    one, other = (root_tape(TASK, tmp_path / n).read_bytes() for n in ("alone", "shot"))
-    assert one == other
+    assert content(tmp_path / "alone") == content(tmp_path / "shot")
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
@@ -149,8 +181,7 @@ def test_an_end_loses_one_episode_a_worker_and_a_second_call_goes_on(tmp_path, e
     run(tmp_path, "demo_experts:Told", episodes=8)
     told = played.read_text().split()
     assert len(told) - len(set(told)) <= 1  # the other worker's was held
-    one, other = (root_tape(TASK, root).read_bytes() for root in (tmp_path / "whole", tmp_path))
-    assert one == other
+    assert content(tmp_path / "whole") == content(tmp_path)
     assert [path.name for path in collecting_folder(TASK, tmp_path).iterdir()] == [".run.lock"]
 
 
@@ -214,7 +245,7 @@ from pathlib import Path
 from mmbench import catalog
 from mmbench.demos.collect import Plan, collect
 from mmbench.demos import collection as collecting
-from mmbench.demos.tape import read_tape, write_tape
+from mmbench.demos.tape import read_tape, to_bytes, write_tape
 CHANGES = {"open", "write", "flush", "fsync", "close", "replace", "mkdir", "unlink", "rename"}
 task, root = catalog.get(sys.argv[1]), Path(sys.argv[2])
 def run(**plan):
@@ -312,6 +343,24 @@ def test_experts_are_found_by_task_or_by_name(monkeypatch):
     monkeypatch.setattr(experts, "TABLE", (("*-pong", "maze:Path"), ("walker-*", "maze:Path")))
     with pytest.raises(NoExpertError, match="of miniarcade, experts play pygame-pong$"):
         expert_for("pygame-cowboy")
-    for name in ("demo_experts", "demo_experts:np", "demo_experts:Nobody", "demo_experts:Expert"):
+    for name in ("demo_experts", "demo_experts:np", "demo_experts:Nobody"):
         with pytest.raises(NoExpertError, match="MODULE:CLASS"):
             load_expert(name)
+    for name in ("demo_experts:Expert", "demo_experts:Numbered"):
+        with pytest.raises(NoExpertError, match="needs a name"):
+            load_expert(name)
+    with pytest.raises(NoExpertError, match="it lacks act, begin"):
+        load_expert("demo_experts:Begun")
+
+
+@pytest.mark.parametrize("action", [None, "left", [0.5j], [np.inf], [np.nan], [0.0, 0.0], 0.0])
+def test_what_is_no_action_is_told_with_the_expert_s_name(tmp_path, action, monkeypatch):
+    monkeypatch.setattr(Still, "act", lambda self, obs: action)
+    (outcome,) = run(tmp_path, "demo_experts:Still", attempts=1)
+    assert not outcome.good
+    assert f"Still.act returned {action!r}" in outcome.text and "1 finite numbers" in outcome.text
+
+
+def test_a_folder_that_cannot_be_is_one_line(tmp_path):
+    with pytest.raises(RunError, match=r"cannot be made.*another --root"):
+        run(Path("/proc/nothing"))

@@ -25,7 +25,13 @@ Workers = Annotated[
 
 
 def demos_folder(root: str | None) -> Path | None:
-    """The folder that ``--root`` names; None is the user's own."""
+    """The folder that ``--root`` names; None is the user's own.
+
+    Raises:
+        RunError: It names none.
+    """
+    if root is not None and not root.strip():
+        raise RunError("--root '': name a folder, or leave it out for your own")
     return None if root is None else Path(root).expanduser()
 
 

@@ -95,7 +95,12 @@ def _taken(outcomes: list[Outcome]) -> list[Outcome]:
 def _begin(task: Task, expert: str, plan: Plan) -> Collection | Outcome:
     """Begins with a task, or says why there is nothing to do."""
     folder = collecting_folder(task, plan.root)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"{folder} cannot be made: {error.strerror}. Choose another --root"
+        ) from error
     try:
         lock = FolderLock(folder)
     except RunError as error:

@@ -24,11 +24,11 @@ import numpy as np
 
 from mmbench.catalog import Task
 from mmbench.demos import bars
-from mmbench.demos.experts import load_expert
+from mmbench.demos.experts import NoExpertError, find_expert, load_expert
 from mmbench.demos.jobs import Done, Job, environments
 from mmbench.demos.places import collecting_folder, find_tape, root_tape
 from mmbench.demos.recording import processor, record, simulator_versions
-from mmbench.demos.tape import Episode, Recording, Tape, read_tape, write_tape
+from mmbench.demos.tape import Episode, Recording, Tape, TapeError, read_tape, write_tape
 from mmbench.runs.files import remove, remove_leftovers
 from mmbench.runs.lock import FolderLock
 from mmbench.shell import plural
@@ -108,7 +108,7 @@ class Collection:
             episodes=0,
             attempts=0,
             expert=load_expert(expert).name,
-            command=_command(task, plan),
+            command=_command(task, expert, plan),
             seed=plan.seed,
             versions=simulator_versions(task),
             processor=processor(),
@@ -117,6 +117,7 @@ class Collection:
         self._recordings: list[Recording] = []
         self._ahead: dict[int, Attempt] = {}
         self._complete = self._hangs = False
+        self._most = plan.episodes  # on the tape
         self._error = ""
         self._load()
         same = [r.attempts for r in self._recordings if r.seed == plan.seed]
@@ -159,7 +160,7 @@ class Collection:
         if self._complete:
             there = plural(len(self._episodes), "episode")
             return Outcome(name, True, f"it has {there} already; --overwrite collects new ones")
-        enough = self.chosen == self._plan.episodes
+        enough = self.chosen >= self._plan.episodes
         if self._hangs and not enough:
             limit = f"{self._plan.time_limit:g} s"
             return Outcome(
@@ -170,7 +171,7 @@ class Collection:
             )
         if not enough and self._counted < most:
             return None
-        played = f"of {self._counted} played"
+        played = f"of {sum(recording.attempts for recording in self._recordings)} played"
         if not enough:
             why = f"; the last failure: {self._error}" if self._error else ""
             return Outcome(
@@ -183,7 +184,11 @@ class Collection:
         found = plural(len(tape.episodes), "episode")
         missed = bars.problems(self._task, tape.episodes)
         if missed:
-            return Outcome(name, False, f"{found} {played}: {missed[0]}")
+            return Outcome(
+                name,
+                False,
+                f"{found} {played}: {missed[0]}. Begin anew with --overwrite and a better --expert",
+            )
         path = root_tape(self._task, self._plan.root)
         write_tape(path, tape)
         self._complete = True
@@ -207,19 +212,47 @@ class Collection:
         waiting = {
             number: path for seed, number, path in self._waiting() if seed == self._origin.seed
         }
-        going_on = self._state.exists() or bool(waiting)
-        path = self._state if going_on else find_tape(self._task, self._plan.root)
-        if path is not None and path.exists():
-            tape = read_tape(path, self._task)
-            counts = [recording.episodes for recording in tape.recordings]
-            numbers = np.repeat(np.arange(len(counts)), counts)
-            self._recordings += tape.recordings
-            self._episodes += zip(tape.episodes, map(int, numbers), strict=True)
-            self._complete = not going_on and len(tape.episodes) >= self._plan.episodes
+        begun = read_tape(self._state, self._task) if self._state.exists() else None
+        there = self._published(begun, bool(waiting))
+        if there is not None and len(there.episodes) >= self._plan.episodes:
+            self._take(there)
+            self._complete = True
+            return  # what was begun beyond it stays where it is
+        if begun is None and there is not None:
+            begun = there
+            write_tape(self._state, begun)  # it is part of what is collected now
+        if begun is not None:
+            self._take(begun)
         for number, path in waiting.items():
             tape = read_tape(path, self._task)
             origin = replace(tape.recordings[0], episodes=0, attempts=0)
             self._ahead[number] = Attempt(tape.episodes[0], origin)
+
+    def _published(self, begun: Tape | None, waiting: bool) -> Tape | None:
+        """The tape that is there; None if what was begun replaces it instead of adding to it."""
+        path = find_tape(self._task, self._plan.root)
+        if path is None or (begun is None and waiting):
+            return None
+        if begun is None:
+            return read_tape(path, self._task)
+        try:
+            tape = read_tape(path, self._task)
+        except TapeError:
+            return None
+        known, there = (
+            {(e.seed, e.checksums.tobytes()) for e in each.episodes} for each in (begun, tape)
+        )
+        return tape if there <= known else None
+
+    def _take(self, tape: Tape) -> None:
+        """Takes up a tape's episodes; none of them is thrown away where fewer are wanted now."""
+        counts = [recording.episodes for recording in tape.recordings]
+        numbers = np.repeat(np.arange(len(counts)), counts)
+        self._recordings += tape.recordings
+        self._episodes += zip(tape.episodes, map(int, numbers), strict=True)
+        wanted = self._plan.episodes
+        if len(bars.select(self._task, tape.episodes[:-1], wanted)) >= wanted:
+            self._most = len(tape.episodes)
 
     def _waiting(self) -> Iterable[tuple[int, int, Path]]:
         """The files of episodes that wait for their turn, with their seeds and numbers."""
@@ -248,7 +281,7 @@ class Collection:
             self._select()
 
     def _select(self) -> None:
-        chosen = bars.select(self._task, [e for e, _ in self._episodes], self._plan.episodes)
+        chosen = bars.select(self._task, [e for e, _ in self._episodes], self._most)
         kept = {id(episode) for episode in chosen}
         self._chosen = [entry for entry in self._episodes if id(entry[0]) in kept]
         self.chosen = len(self._chosen)
@@ -300,6 +333,11 @@ def attempt_seed(task: Task, seed: int, number: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
-def _command(task: Task, plan: Plan) -> str:
-    chosen = ("--tasks", task.versioned_name, "--episodes", str(plan.episodes))
-    return shlex.join(("mmbench", "demos", "collect", *chosen, "--seed", str(plan.seed)))
+def _command(task: Task, expert: str, plan: Plan) -> str:
+    words = ["mmbench", "demos", "collect", "--tasks", task.versioned_name]
+    words += ["--episodes", str(plan.episodes), "--seed", str(plan.seed)]
+    try:
+        own = find_expert(task.versioned_name)
+    except NoExpertError:
+        own = ""
+    return shlex.join(words if expert == own else [*words, "--expert", expert])

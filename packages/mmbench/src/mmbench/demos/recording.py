@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import reprlib
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mmbench.catalog import Task, domain
-from mmbench.demos.experts import Expert
+from mmbench.demos.experts import Expert, on_grid
 from mmbench.demos.tape import Episode
 from mmbench.env import TaskEnv
 
@@ -101,12 +102,13 @@ def record(
 
     Raises:
         RuntimeError: The expert has left its environment at a later step than it was given it.
+        ValueError: Something that the expert returned is no action.
     """
     obs, _ = own.reset(seed=seed)
     expert.begin(own, obs, rng)
     actions, over = [], False
     while not over:
-        action = np.clip(expert.act(obs), -1.0, 1.0).astype(np.float16)
+        action = _action(expert, obs, own.task)
         actions.append(action)
         obs, _, terminated, truncated, _ = own.step(action)
         over = terminated or truncated
@@ -124,6 +126,19 @@ def record(
         played.score,
         played.success,
     )
+
+
+def _action(expert: Expert, obs: np.ndarray, task: Task) -> np.ndarray:
+    """Asks an expert for an action, as a tape holds it."""
+    given = expert.act(obs)
+    action = np.asarray(given)
+    real = action.dtype.kind in "fiu"
+    if not real or action.shape != (task.action_dim,) or not np.isfinite(action).all():
+        raise ValueError(
+            f"{type(expert).__name__}.act returned {reprlib.repr(given)}: an action of "
+            f"{task.versioned_name} is {task.action_dim} finite numbers"
+        )
+    return on_grid(action)
 
 
 def divergence(tape: np.ndarray, replay: np.ndarray) -> int | None:

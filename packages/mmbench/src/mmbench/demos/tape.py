@@ -127,8 +127,9 @@ class Tape:
 
     @property
     def experts(self) -> str:
-        """Who played, for people."""
-        return ", ".join(dict.fromkeys(recording.expert for recording in self.recordings))
+        """Who played its episodes, for people."""
+        played = (recording.expert for recording in self.recordings if recording.episodes)
+        return ", ".join(dict.fromkeys(played))
 
 
 def tape_name(task: Task) -> str:

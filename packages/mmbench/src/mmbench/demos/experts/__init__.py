@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import fnmatch
+import inspect
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -164,15 +165,20 @@ def load_expert(name: str) -> type[Expert]:
 
     Raises:
         InvalidTaskError: The module cannot be imported.
-        NoExpertError: There is no such class in it.
+        NoExpertError: There is no such class in it, or it is no expert.
     """
     module, _, made_by = name.partition(":")
     expert = getattr(import_module(module), made_by, None) if made_by else None
-    if not (isinstance(expert, type) and issubclass(expert, Expert) and hasattr(expert, "name")):
+    if not (isinstance(expert, type) and issubclass(expert, Expert)):
         raise NoExpertError(
-            f"{name!r} is no expert: give MODULE:CLASS, a subclass of {Expert.__module__}.Expert "
-            "with a name"
+            f"{name!r} is no expert: give MODULE:CLASS, a subclass of {Expert.__module__}.Expert"
         )
+    called = getattr(expert, "name", None)
+    if not isinstance(called, str) or not called.strip():
+        raise NoExpertError(f"{name!r} needs a name, a few words on how it plays: {called!r}")
+    if inspect.isabstract(expert):
+        lacking = ", ".join(sorted(expert.__abstractmethods__))
+        raise NoExpertError(f"{name!r} is no whole expert: it lacks {lacking}")
     return expert
 
 
