@@ -97,7 +97,7 @@ def _begin(task: Task, expert: str, plan: Plan) -> Collection | Outcome:
     folder = collecting_folder(task, plan.root)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except FileNotFoundError as error:  # a file system that takes no folders
         raise RunError(
             f"{folder} cannot be made: {error.strerror}. Choose another --root"
         ) from error

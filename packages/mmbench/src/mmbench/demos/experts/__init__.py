@@ -51,6 +51,7 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("quadruped-*", "mpc:MPC"),
     ("mujoco-walker", "mpc:MPC"),
     ("mujoco-halfcheetah", "mpc:MPC"),
+    ("finger-spin", "trained:Trained"),
     ("finger-turn-*", "mpc:MPC"),
     ("walker-stand", "mpc:MPC"),
     ("walker-walk", "mpc:MPC"),
