@@ -71,7 +71,7 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("ms-stack-cube", "maniskill:Stack"),
     ("ms-poke-cube", "maniskill:Poke"),
     ("ms-pull-cube-tool", "maniskill:PullWithTool"),
-    ("ms-hopper-stand", "mpc:MPC"),
+    ("ms-hopper-stand", "mpc:ApartMPC"),
     ("ms-cartpole-*", "balance:ManiSkillCartPole"),
     ("ms-place-sphere", "maniskill:PlaceSphere"),
     ("rd-push-*", "robodesk:PushButton"),

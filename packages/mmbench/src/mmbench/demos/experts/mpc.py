@@ -259,6 +259,23 @@ class MPC(Expert):
         return total
 
 
+class ApartMPC(MPC):
+    """Tries its plans out in a second environment.
+
+    For simulators in which a state that is set again is not the same in every respect, such as
+    ManiSkill's: contacts begin anew. The episode's own environment is left alone, so that it comes
+    out as its actions alone lead to.
+    """
+
+    def _open_trial(self) -> TaskEnv:
+        trial = TaskEnv(self._env.task, unify=False)
+        trial.reset(seed=0)
+        return trial
+
+    def _present(self) -> None:
+        super()._present()  # nothing is to be restored
+
+
 class GuidedMPC(MPC):
     """Plans what is added to the actions of a linear policy (see ``linear.py``)."""
 
