@@ -96,6 +96,23 @@ def test_every_row_of_the_table_has_an_expert_and_a_task() -> None:
         assert expert_for(matching[0])().name
 
 
+def test_trying_plans_out_does_not_change_what_the_actions_lead_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A state of this simulator that is set again is not the same in every respect."""
+    task = "ms-hopper-stand"
+    monkeypatch.setitem(SETTINGS, task, Settings(plans=3, horizon=6, hold=2, replan=2))
+    own, alone = TaskEnv(task, unify=False), TaskEnv(task, unify=False)
+    expert = expert_for(task)()
+    obs, _ = own.reset(seed=2)
+    alone.reset(seed=2)
+    expert.begin(own, obs, np.random.default_rng(0))
+    for _ in range(20):
+        action = on_grid(expert.act(obs))
+        obs, *_ = own.step(action)
+        np.testing.assert_array_equal(alone.step(action)[0], obs)
+
+
 @pytest.mark.usefixtures("few_plans")
 @pytest.mark.parametrize("task", ["mw-push-back", "pygame-spaceship", "atari-pong", "og-ant-maze"])
 def test_an_expert_leaves_the_environment_as_it_was(task: str) -> None:
