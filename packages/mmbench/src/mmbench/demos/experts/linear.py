@@ -15,6 +15,7 @@ import abc
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -228,3 +229,34 @@ def read_policy(name: str, folder: Path = POLICIES) -> Policy:
             stored[key].astype(np.float64) for key in ("weights", "mean", "scale")
         )
         return Policy(weights, mean, scale, float(stored["frequency"]))
+
+
+class Guide(Protocol):
+    """What plans are added to."""
+
+    @property
+    def bonus(self) -> float:
+        """Worth of where the body was at the last call, beside the task's reward."""
+        ...
+
+    def act(self, obs: np.ndarray, step: int) -> np.ndarray:
+        """Returns the action (action_dim,) for an observation, at a step of the episode."""
+        ...
+
+
+class LinearGuide:
+    """A task's linear policy, as a guide."""
+
+    def __init__(self, task: Task) -> None:
+        self._body = body_of(task)
+        self._policy = read_policy(policy_name(task))
+
+    @property
+    def bonus(self) -> float:
+        """The body's."""
+        return self._body.bonus
+
+    def act(self, obs: np.ndarray, step: int) -> np.ndarray:
+        """Returns the policy's action."""
+        seen = self._body.see(obs, self._policy.phase(step))
+        return self._body.act(self._policy.outputs(seen))

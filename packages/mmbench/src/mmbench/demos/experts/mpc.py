@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from miniarcade.snapshot import pack_generator
+from mmbench.catalog import Task
 from mmbench.demos.experts import Expert, on_grid
-from mmbench.demos.experts.linear import body_of, policy_name, read_policy
+from mmbench.demos.experts.linear import Guide, LinearGuide
+from mmbench.demos.experts.trained import TrainedGuide
 from mmbench.env import TaskEnv
 
 
@@ -286,18 +288,16 @@ class GuidedMPC(MPC):
         """Starts by adding nothing."""
         super().begin(env, obs, rng)
         self._plan = self._sample(self._shape[0])
-        self._body = body_of(env.task)
-        self._policy = read_policy(policy_name(env.task))
+        self._guide = self._find_guide(env.task)
         self._seen = np.empty(env.task.obs_dim, np.float32)
 
     def act(self, obs: np.ndarray) -> np.ndarray:
         """Follows the policy, and the plan."""
         step, added = self._step, super().act(obs)
-        return self._act(obs, step, added)
+        return np.clip(self._guide.act(obs, step) + added, -1.0, 1.0)
 
-    def _act(self, obs: np.ndarray, step: int, added: np.ndarray) -> np.ndarray:
-        seen = self._body.see(obs, self._policy.phase(step))
-        return np.clip(self._body.act(self._policy.outputs(seen)) + added, -1.0, 1.0)
+    def _find_guide(self, task: Task) -> Guide:
+        return LinearGuide(task)
 
     def _sample(self, count: int) -> np.ndarray:
         return np.zeros((count, self._shape[1]))
@@ -318,10 +318,19 @@ class GuidedMPC(MPC):
         total, weight = 0.0, 1.0
         for i, added in enumerate(np.repeat(plan, settings.hold, axis=0)[:left]):
             env.observe(obs)
-            action = on_grid(self._act(obs, self._step + i, added)).astype(np.float32)
-            total += weight * (env.advance(action)[0] + self._body.bonus)
+            action = on_grid(self._guide.act(obs, self._step + i) + added)
+            total += weight * (env.advance(action.astype(np.float32))[0] + self._guide.bonus)
             weight *= settings.discount
         return total
+
+
+class TrainedMPC(GuidedMPC):
+    """Plans what is added to the actions of a trained agent (see ``trained.py``)."""
+
+    name = "sampling MPC about an agent trained by PPO"
+
+    def _find_guide(self, task: Task) -> Guide:
+        return TrainedGuide(task)
 
 
 class CarefulMPC(MPC):
