@@ -50,6 +50,7 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("spinner-*", "mpc:MPC"),
     ("quadruped-*", "mpc:MPC"),
     ("mujoco-walker", "mpc:MPC"),
+    ("mujoco-hopper", "trained:Trained"),
     ("mujoco-halfcheetah", "mpc:MPC"),
     ("finger-spin", "trained:Trained"),
     ("finger-turn-*", "mpc:MPC"),
