@@ -72,6 +72,7 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("ms-stack-cube", "maniskill:Stack"),
     ("ms-poke-cube", "maniskill:Poke"),
     ("ms-pull-cube-tool", "maniskill:PullWithTool"),
+    ("ms-lift-peg", "mpc:ApartMPC"),
     ("ms-hopper-stand", "mpc:ApartMPC"),
     ("ms-cartpole-*", "balance:ManiSkillCartPole"),
     ("ms-place-sphere", "maniskill:PlaceSphere"),

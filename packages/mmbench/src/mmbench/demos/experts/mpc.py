@@ -120,6 +120,7 @@ SETTINGS: dict[str, Settings] = {
     ),
     "giraffe-run": Settings(plans=200, horizon=40, hold=4, replan=4, repeat=0.3),
     "jumper-jump": _JUMP,
+    "ms-lift-peg": Settings(plans=100, horizon=8, hold=2, replan=2),
     "ms-hopper-stand": Settings(plans=40, horizon=30, hold=2, replan=2),
     "mujoco-halfcheetah": Settings(plans=80, horizon=40, hold=2, replan=2, repeat=0.3),
     "mujoco-walker": Settings(plans=50, horizon=48, hold=4, replan=4),
