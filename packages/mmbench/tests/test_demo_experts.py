@@ -262,6 +262,25 @@ def test_a_guided_plan_adds_to_the_policy(monkeypatch: pytest.MonkeyPatch) -> No
     assert 4.0 < earned[0] < earned[1]  # m
 
 
+def test_a_plan_may_be_about_a_trained_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is tried out the agent runs; where trials pay, it is improved upon."""
+    task = "cheetah-run-front"
+    env = TaskEnv(task, unify=False)
+    earned = []
+    for plans in (1, 5):
+        settings = dataclasses.replace(SETTINGS[task], plans=plans, horizon=20)
+        monkeypatch.setitem(SETTINGS, task, settings)
+        obs, _ = env.reset(seed=1)
+        expert = expert_for(task)()
+        expert.begin(env, obs, np.random.default_rng(0))
+        total = 0.0
+        for _ in range(150):
+            obs, reward, *_ = env.step(on_grid(expert.act(obs)))
+            total += reward
+        earned.append(total)
+    assert 5.0 < earned[0] < earned[1]
+
+
 class Ambush:
     """A game whose points cost lives, but for those who turn right."""
 

@@ -43,6 +43,7 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("acrobot-swingup", "mpc:MPC"),
     ("cup-catch", "mpc:MPC"),
     ("cup-spin", "mpc:MPC"),
+    ("cheetah-run-front", "mpc:TrainedMPC"),
     ("cheetah-*", "mpc:MPC"),
     ("fish-swim", "mpc:MPC"),
     ("giraffe-run", "mpc:MPC"),

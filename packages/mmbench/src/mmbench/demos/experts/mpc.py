@@ -110,6 +110,7 @@ SETTINGS: dict[str, Settings] = {
     "pygame-spaceship": Settings(horizon=30, hold=3, replan=3, shaping=_level_with_coin),
     "cheetah-jump": replace(_JUMP, plans=100, horizon=44, repeat=0.2),
     "cheetah-run": _RUN,
+    "cheetah-run-front": Settings(plans=16, horizon=40, hold=4, replan=4, random=0.3),
     "cheetah-run-backward": replace(_RUN, repeat=0.3),
     "cup-catch": Settings(plans=24, horizon=40, hold=4, replan=8, shaping=_ball_to_cup),
     "cup-spin": _SPIN,
@@ -329,6 +330,7 @@ class TrainedMPC(GuidedMPC):
     """Plans what is added to the actions of a trained agent (see ``trained.py``)."""
 
     name = "sampling MPC about an agent trained by PPO"
+    NOISE = 0.15
 
     def _find_guide(self, task: Task) -> Guide:
         return TrainedGuide(task)
