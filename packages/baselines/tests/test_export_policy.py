@@ -1,6 +1,7 @@
 """Policies of PPO that mmbench's experts play without torch."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,10 @@ import pytest
 import torch
 
 from mmbench import catalog
-from mmbench.demos.experts.trained import Network
+from mmbench.demos.experts.trained import Network, Trained
+from mmbench.env import TaskEnv
+from mmbench.runs.files import publish_folder
+from mmbench_baselines.bc import BC, BCConfig
 from mmbench_baselines.ppo import PPO, PPOConfig
 
 SCRIPT = Path(__file__).parents[2] / "mmbench" / "scripts" / "export_policy.py"
@@ -45,3 +49,42 @@ def test_the_network_acts_as_the_agent(script, tmp_path, encoder):
     found = np.array([network.act(obs) for obs in seen])
     np.testing.assert_allclose(found, expected[:, :2], atol=2e-5)
     assert np.abs(found).max() > 0.5 and found.std(0).min() > 0.05
+
+
+def save(method, config, folder):
+    """The checkpoint of an untrained agent."""
+    agent = method.create_agent(config, catalog.select("finger-spin"), torch.device("cpu"))
+    publish_folder(folder, agent.save)
+
+
+def run(script, monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["export_policy.py", *map(str, words)])
+    script.main()
+
+
+def test_what_is_exported_is_an_expert(script, tmp_path, monkeypatch, capsys):
+    save(PPO, PPOConfig(size="XS"), tmp_path / "run" / "checkpoints" / "best")
+    run(script, monkeypatch, tmp_path / "run", "--out", tmp_path / "new" / "networks")
+    out, err = capsys.readouterr()
+    assert "finger-spin.npz, from " in out and "checkpoints/best" in out and "untrained" in err
+
+    class Mine(Trained):
+        folder = tmp_path / "new" / "networks"
+
+    env, expert = TaskEnv("finger-spin", unify=False), Mine()
+    obs, _ = env.reset(seed=0)
+    expert.begin(env, obs, np.random.default_rng(0))
+    assert expert.act(obs).tolist() == [0.0, 0.0]
+
+
+def test_what_cannot_be_exported_is_one_line(script, tmp_path, monkeypatch):
+    save(BC, BCConfig(size="XS"), tmp_path / "bc")
+    save(PPO, PPOConfig(size="XS"), tmp_path / "ppo")
+    (tmp_path / "file").touch()
+    for words, told in (
+        ((tmp_path / "nothing", "--out", tmp_path), "nothing"),
+        ((tmp_path / "bc", "--out", tmp_path), "an agent of bc that knows 1 tasks"),
+        ((tmp_path / "ppo", "--out", tmp_path / "file"), "cannot be written"),
+    ):
+        with pytest.raises(SystemExit, match=told):
+            run(script, monkeypatch, *words)

@@ -5,12 +5,12 @@ uv run packages/mmbench/scripts/export_policy.py RUN [--checkpoint best] [--out 
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import torch
 
 from mmbench.catalog import get
-from mmbench.demos.experts.linear import POLICIES
 from mmbench.demos.experts.trained import Layer, Network
 from mmbench.runs import RunError
 from mmbench_baselines.ppo import PPOAgent
@@ -42,20 +42,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", type=Path, help="folder of the run")
-    parser.add_argument("--checkpoint", default="best", help="which of its checkpoints")
-    parser.add_argument("--out", type=Path, default=POLICIES)
+    parser.add_argument(
+        "run",
+        type=Path,
+        help="folder of the run, whose best checkpoint is taken, or a checkpoint's",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="the folder of networks")
     arguments = parser.parse_args()
+    best = arguments.run / "checkpoints" / "best"
+    folder = best.resolve() if best.exists() else arguments.run
     try:
-        agent = Agent.load(arguments.run / "checkpoints" / arguments.checkpoint)
+        agent = Agent.load(folder)
     except RunError as error:
         raise SystemExit(str(error)) from error
     if not isinstance(agent, PPOAgent) or len(agent.tasks) != 1:
-        raise SystemExit(f"{arguments.run}: no run of PPO on one task alone")
+        count = len(agent.tasks)
+        raise SystemExit(
+            f"{arguments.run} has an agent of {agent.method} that knows {count} tasks: only PPO's "
+            "that knows one alone can be exported"
+        )
     path = arguments.out / f"{agent.tasks[0].name}.npz"
     with torch.no_grad():
-        network_of(agent).save(path)
-    print(f"saved {path}")
+        network = network_of(agent)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        network.save(path)
+    except OSError as error:
+        raise SystemExit(f"{path} cannot be written: {error.strerror}") from error
+    print(f"saved {path}, from {folder}")
+    if not network.layers[-1].weight.any():
+        print("that agent is untrained: it always does nothing", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ weights that are there, unless ``--anew``.
 import argparse
 import io
 import math
+import sys
 import time
 import zipfile
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from mmbench.catalog import TASKS, get
 from mmbench.demos.experts import on_grid
 from mmbench.demos.experts.linear import MAZES, POLICIES, Body, Policy, body_of
 from mmbench.env import TaskEnv
+from mmbench.runs import EXIT_INTERRUPTED
 from mmbench.runs.files import write_atomically
 
 _CHECK_EVERY = 30.0  # seconds
@@ -250,9 +252,8 @@ def main() -> None:
         try:
             search(name, given.minutes, given.seed, given.out, given.anew)
         except KeyboardInterrupt:
-            raise SystemExit(
-                f"{name}: interrupted; the same command goes on from its best"
-            ) from None
+            print(f"{name}: interrupted; the same command goes on from its best", file=sys.stderr)
+            raise SystemExit(EXIT_INTERRUPTED) from None
 
 
 if __name__ == "__main__":

@@ -172,6 +172,9 @@ class Collection:
         if not enough and self._counted < most:
             return None
         played = f"of {sum(recording.attempts for recording in self._recordings)} played"
+        others = {r.expert for r in self._recordings} - {self._origin.expert}
+        if others:
+            played += f" (some by: {', '.join(sorted(others))})"
         if not enough:
             why = f"; the last failure: {self._error}" if self._error else ""
             return Outcome(

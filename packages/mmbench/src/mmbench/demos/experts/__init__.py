@@ -43,6 +43,7 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("acrobot-swingup", "mpc:MPC"),
     ("cup-catch", "mpc:MPC"),
     ("cup-spin", "mpc:MPC"),
+    ("cheetah-run-back", "mpc:TrainedMPC"),
     ("cheetah-run-front", "mpc:TrainedMPC"),
     ("cheetah-*", "mpc:MPC"),
     ("fish-swim", "mpc:MPC"),
@@ -125,7 +126,7 @@ class Expert(abc.ABC):
             obs: The current observation, (obs_dim,) float32.
 
         Returns:
-            (action_dim,) in [-1, 1].
+            (action_dim,); what is outside [-1, 1] is clipped.
         """
 
 

@@ -94,6 +94,8 @@ _RUN = Settings(plans=60, horizon=24, hold=3, replan=3)
 _SPIN = Settings(plans=50, horizon=24, hold=4, replan=4)
 _JUMP = Settings(plans=60, horizon=36, hold=4, replan=4)
 
+_ABOUT_AGENT = Settings(plans=16, horizon=40, hold=4, replan=4, random=0.3)
+
 _GAME = Settings(plans=12, horizon=25, random=0.5)
 # Long enough to see the life go that a hit costs: the counter follows a second later.
 _LONG_GAME = replace(_GAME, horizon=48, hold=6, replan=6)
@@ -110,7 +112,8 @@ SETTINGS: dict[str, Settings] = {
     "pygame-spaceship": Settings(horizon=30, hold=3, replan=3, shaping=_level_with_coin),
     "cheetah-jump": replace(_JUMP, plans=100, horizon=44, repeat=0.2),
     "cheetah-run": _RUN,
-    "cheetah-run-front": Settings(plans=16, horizon=40, hold=4, replan=4, random=0.3),
+    "cheetah-run-back": _ABOUT_AGENT,
+    "cheetah-run-front": _ABOUT_AGENT,
     "cheetah-run-backward": replace(_RUN, repeat=0.3),
     "cup-catch": Settings(plans=24, horizon=40, hold=4, replan=8, shaping=_ball_to_cup),
     "cup-spin": _SPIN,

@@ -7,7 +7,7 @@ run. They are played here without torch.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -82,8 +82,8 @@ class TrainedGuide:
 
     bonus = 0.0
 
-    def __init__(self, task: Task) -> None:
-        self._network = Network.load(POLICIES / f"{task.versioned_name}.npz")
+    def __init__(self, task: Task, folder: Path = POLICIES) -> None:
+        self._network = Network.load(folder / f"{task.versioned_name}.npz")
 
     def act(self, obs: np.ndarray, step: int) -> np.ndarray:
         """Returns the agent's action."""
@@ -91,13 +91,18 @@ class TrainedGuide:
 
 
 class Trained(Expert):
-    """Does what the agent would do, without its noise."""
+    """Does what the agent would do, without its noise.
+
+    Attributes:
+        folder: Where the networks lie, one file a task.
+    """
 
     name = "agent trained by PPO"
+    folder: ClassVar[Path] = POLICIES
 
     def begin(self, env: TaskEnv, obs: np.ndarray, rng: np.random.Generator) -> None:
         """Reads the network."""
-        self._guide = TrainedGuide(env.task)
+        self._guide = TrainedGuide(env.task, self.folder)
 
     def act(self, obs: np.ndarray) -> np.ndarray:
         """Asks the network."""
