@@ -196,7 +196,7 @@ def test_no_run_opens_demonstrations_of_held_out_tasks_unless_told_to(
     assert any(training in path for path in opened)
     assert not [path for path in opened if held_out in path]
     found = load_demonstrations([held_out], "all")
-    assert len(found.episodes) == 10 and any(held_out in path for path in opened)
+    assert len(found.episodes) == 40 and any(held_out in path for path in opened)
 
 
 def test_a_transfer_refuses_demonstrations_of_held_out_tasks(checkpoint, tmp_path, capsys):
