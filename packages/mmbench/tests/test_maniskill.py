@@ -208,6 +208,18 @@ def test_an_episode_does_not_depend_on_those_before(name):
     fresh.close()
 
 
+@pytest.mark.parametrize("name", ["ms-hopper-stand", "ms-ant-walk"])
+def test_an_episode_does_not_depend_on_other_tasks_of_the_process(name):
+    """The cart-pole's file says that nothing touches; the package would believe it of all files."""
+    first = TaskEnv(name, unify=False)
+    TaskEnv("ms-cartpole-balance", unify=False).reset(seed=0)
+    later = TaskEnv(name, unify=False)
+    first.reset(seed=1)
+    later.reset(seed=1)
+    for action in np.random.default_rng(0).uniform(-1, 1, (60, *first.action_space.shape)):
+        np.testing.assert_array_equal(first.step(action)[0], later.step(action)[0])
+
+
 def test_torch_s_generators_neither_matter_nor_change(monkeypatch):
     import torch
 
