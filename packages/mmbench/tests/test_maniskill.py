@@ -210,7 +210,7 @@ def test_an_episode_does_not_depend_on_those_before(name):
 
 @pytest.mark.parametrize("name", ["ms-hopper-stand", "ms-ant-walk"])
 def test_an_episode_does_not_depend_on_other_tasks_of_the_process(name):
-    """The cart-pole's file says that nothing touches; the package would believe it of all files."""
+    """A cart-pole's file says that nothing touches, and the package believes it of later files."""
     first = TaskEnv(name, unify=False)
     TaskEnv("ms-cartpole-balance", unify=False).reset(seed=0)
     later = TaskEnv(name, unify=False)
