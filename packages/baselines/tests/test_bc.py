@@ -48,6 +48,21 @@ def make_method(monkeypatch, demonstrations=None, tasks=TASKS, config=SMALL):
     return BC(config, agent, torch.arange(len(tasks)))
 
 
+def test_no_more_demonstrations_of_a_task_are_read_than_wanted(monkeypatch):
+    wanted = []
+    found = make_demonstrations([task.versioned_name for task in TASKS])
+
+    def load(names, where, most):
+        wanted.append(most)
+        return found
+
+    monkeypatch.setattr(bc, "load_demonstrations", load)
+    for config in (SMALL, dataclasses.replace(SMALL, demo_episodes=3)):
+        agent = BC.create_agent(config, TASKS, torch.device("cpu"))
+        BC(config, agent, torch.arange(len(TASKS)))
+    assert wanted == [None, 3]
+
+
 # The maths
 
 

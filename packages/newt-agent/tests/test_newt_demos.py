@@ -46,6 +46,21 @@ def settings(**changes):
     return dataclasses.replace(SHORT, **changes)
 
 
+def test_no_more_demonstrations_of_a_task_are_read_than_wanted(
+    make_trainer, demonstrations, monkeypatch
+):
+    wanted = []
+
+    def load(names, where, most):
+        wanted.append(most)
+        return demonstrations
+
+    monkeypatch.setattr(newt, "load_demonstrations", load)
+    make_trainer("all", settings())
+    make_trainer("few", settings(demo_episodes=3))
+    assert wanted == [None, 3]
+
+
 def state_of(trainer):
     return {name: value.clone() for name, value in trainer.agent.model.state_dict().items()}
 
